@@ -1,0 +1,283 @@
+//! `model.toml`: what a model folder says of itself, parsed and checked. Unknown keys are errors.
+
+use std::collections::BTreeMap;
+use std::path::{Component, Path};
+
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use crate::domain::{Category, ModelVersion};
+use crate::error::{Error, Result};
+use crate::input_spec::{ImageInputSpec, TEXT_FEATURE_VERSION, TextInputSpec};
+use crate::model::session::TensorSpec;
+
+/// File name of the manifest.
+pub const MANIFEST: &str = "model.toml";
+
+/// What part a model plays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Image to embedding and feature map, run once an image.
+    ImageEncoder,
+    /// Embedding to logits.
+    Head,
+    /// Image to logits, on its own.
+    ImageClassifier,
+    /// Hashed text features to logits.
+    TextClassifier,
+}
+
+/// A model folder's manifest.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// Name of the model: its folder's parent.
+    pub name: String,
+    /// Version: its folder.
+    pub version: String,
+    /// What part it plays.
+    pub kind: Kind,
+    /// The ONNX file.
+    pub file: String,
+    /// SHA-256 of every other file of the folder, lower-case hex.
+    pub files: BTreeMap<String, String>,
+    /// Inputs, as in the graph.
+    pub inputs: Vec<TensorSpec>,
+    /// Outputs, as in the graph.
+    pub outputs: Vec<TensorSpec>,
+    /// How images are prepared; of encoders and image classifiers.
+    pub image: Option<ImageInputSpec>,
+    /// How texts are prepared; of text classifiers.
+    pub text: Option<TextManifest>,
+    /// What each column of the output `logits` means; of everything but encoders.
+    #[serde(default)]
+    pub labels: Vec<Label>,
+    /// Samples with known outputs.
+    pub golden: Option<GoldenManifest>,
+    /// What people should know.
+    pub card: Card,
+}
+
+/// Text preparation and the version of its recipe.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TextManifest {
+    /// Must be this program's [`TEXT_FEATURE_VERSION`].
+    pub feature_version: u32,
+    /// See [`TextInputSpec::buckets`].
+    pub buckets: u32,
+    /// See [`TextInputSpec::window_tokens`].
+    pub window_tokens: usize,
+    /// See [`TextInputSpec::words`].
+    pub words: String,
+}
+
+impl TextManifest {
+    /// The recipe.
+    pub fn spec(&self) -> TextInputSpec {
+        TextInputSpec { buckets: self.buckets, window_tokens: self.window_tokens, words: self.words.clone() }
+    }
+}
+
+/// One column of `logits`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Label {
+    /// Its name.
+    pub name: String,
+    /// The category it feeds; none for labels that only inform.
+    pub category: Option<Category>,
+    /// How its logit becomes a probability.
+    #[serde(default)]
+    pub calibration: Calibration,
+}
+
+/// Platt scaling: `probability = logistic(slope * logit + intercept)`. Temperature scaling is `slope = 1 / T`.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Calibration {
+    /// Above 0, so that more evidence never lowers a probability.
+    pub slope: f64,
+    /// In logits.
+    pub intercept: f64,
+}
+
+impl Default for Calibration {
+    fn default() -> Self {
+        Self { slope: 1.0, intercept: 0.0 }
+    }
+}
+
+/// Where the golden samples are and how near the outputs must come.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GoldenManifest {
+    /// A JSON file; see [`crate::model::golden`].
+    pub file: String,
+    /// Largest absolute difference of any output value.
+    pub tolerance: f32,
+}
+
+/// The model card.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Card {
+    /// What it is, in a sentence.
+    pub summary: String,
+    /// Licence of the weights.
+    pub licence: String,
+    /// What it was trained on.
+    #[serde(default)]
+    pub data: Vec<DataSource>,
+    /// What it scored.
+    #[serde(default)]
+    pub metrics: Vec<Metric>,
+    /// Where it fails, and what is unmeasured.
+    #[serde(default)]
+    pub known_failures: Vec<String>,
+}
+
+/// One source of training or evaluation data.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataSource {
+    /// Where it comes from.
+    pub source: String,
+    /// Its licence as found.
+    pub licence: String,
+    /// Number of images or texts.
+    pub count: u64,
+}
+
+/// One measured figure.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Metric {
+    /// What was measured.
+    pub name: String,
+    /// The figure.
+    pub value: f64,
+    /// Lower and upper end of the 95 % interval.
+    pub interval: Option<[f64; 2]>,
+    /// Data, split and how.
+    pub protocol: String,
+}
+
+impl Manifest {
+    /// Parses and checks the text of a manifest that lies in `folder`.
+    ///
+    /// # Errors
+    /// [`Error::Setup`] naming the file, the key and what is allowed.
+    pub fn parse(folder: &Path, text: &str) -> Result<Self> {
+        let path = folder.join(MANIFEST);
+        let manifest: Self = toml::from_str(text).map_err(|cause| Error::file(&path, cause))?;
+        manifest.check().map_err(|problem| Error::file(&path, problem))?;
+        Ok(manifest)
+    }
+
+    /// Name, version and the hash of the manifest's text.
+    pub fn identity(&self, text: &str) -> ModelVersion {
+        ModelVersion { name: self.name.clone(), version: self.version.clone(), sha256: hex_sha256(text.as_bytes()) }
+    }
+
+    fn check(&self) -> std::result::Result<(), String> {
+        let needs_image = matches!(self.kind, Kind::ImageEncoder | Kind::ImageClassifier);
+        if needs_image != self.image.is_some() {
+            return Err(format!("[image] is for encoders and image classifiers, and this is {:?}", self.kind));
+        }
+        if (self.kind == Kind::TextClassifier) != self.text.is_some() {
+            return Err(format!("[text] is for text classifiers, and this is {:?}", self.kind));
+        }
+        if (self.kind == Kind::ImageEncoder) != self.labels.is_empty() {
+            return Err("labels: every model but an encoder has at least one, an encoder none".into());
+        }
+        for name in self.files.keys().chain([&self.file]) {
+            let mut parts = Path::new(name).components();
+            if !matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None)) {
+                return Err(format!("files: {name:?} is not the plain name of a file in this folder"));
+            }
+        }
+        let golden = self.golden.iter().map(|golden| &golden.file);
+        let words = self.text.iter().map(|text| &text.words);
+        for name in golden.chain(words).chain([&self.file]) {
+            if !self.files.contains_key(name) {
+                return Err(format!("files: {name:?} is used but has no sha256"));
+            }
+        }
+        if let Some(image) = &self.image {
+            let sides = [image.width, image.height];
+            if sides.iter().any(|side| !(16..=2048).contains(side)) {
+                return Err(format!("image: {}x{} is outside 16 to 2048 a side", image.width, image.height));
+            }
+            if image.std.iter().any(|std| !(std.is_finite() && *std > 0.0)) {
+                return Err(format!("image.std: {:?} must be above 0", image.std));
+            }
+        }
+        if let Some(text) = &self.text {
+            if text.feature_version != TEXT_FEATURE_VERSION {
+                let found = text.feature_version;
+                return Err(format!("text.feature_version: {found}, this program makes {TEXT_FEATURE_VERSION}"));
+            }
+            if !(1..=1 << 24).contains(&text.buckets) || !(8..=512).contains(&text.window_tokens) {
+                return Err("text: buckets must be in 1 to 2^24 and window_tokens in 8 to 512".into());
+            }
+        }
+        for label in &self.labels {
+            let Calibration { slope, intercept } = label.calibration;
+            if !(slope.is_finite() && slope > 0.0 && intercept.is_finite()) {
+                return Err(format!("labels.{}.calibration: slope must be above 0, both finite", label.name));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// SHA-256 as lower-case hex.
+pub fn hex_sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &str = r#"
+        name = "ivory"
+        version = "1"
+        kind = "head"
+        file = "model.onnx"
+        inputs = [{ name = "embedding", dtype = "float32", shape = [-1, 1280] }]
+        outputs = [{ name = "logits", dtype = "float32", shape = [-1, 1] }]
+        labels = [{ name = "ivory", category = "ivory", calibration = { slope = 0.9, intercept = -0.2 } }]
+        [files]
+        "model.onnx" = "00"
+        [card]
+        summary = "A head."
+        licence = "Apache-2.0"
+    "#;
+
+    fn error(text: &str) -> String {
+        Manifest::parse(Path::new("models/ivory/1"), text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_complete_manifest_parses() {
+        let manifest = Manifest::parse(Path::new("."), HEAD).unwrap();
+        assert_eq!(manifest.labels[0].category, Some(Category::Ivory));
+    }
+
+    #[test]
+    fn faults_name_the_file_and_the_key() {
+        for (from, to, named) in [
+            ("version =", "versoin =", "versoin"),
+            ("\"model.onnx\" = \"00\"", "", "model.onnx"),
+            ("slope = 0.9", "slope = -1.0", "calibration"),
+            ("file = \"model.onnx\"", "file = \"../model.onnx\"", "../model.onnx"),
+            ("kind = \"head\"", "kind = \"image_encoder\"", "[image]"),
+        ] {
+            let message = error(&HEAD.replace(from, to));
+            assert!(message.contains("models/ivory/1/model.toml") && message.contains(named), "{message}");
+        }
+    }
+}

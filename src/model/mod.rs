@@ -1,0 +1,7 @@
+//! Model folders, and the sessions that run them. Owns everything that touches ONNX Runtime; knows nothing of policy.
+
+pub mod engine;
+pub mod golden;
+pub mod manifest;
+pub mod registry;
+pub mod session;

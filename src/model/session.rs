@@ -1,0 +1,163 @@
+//! ONNX Runtime, wrapped. The only file that names `ort`, whose interface still moves between releases.
+
+use std::path::Path;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use ndarray::{ArrayD, ArrayViewD};
+use ort::environment::Environment;
+use ort::session::builder::GraphOptimizationLevel;
+use ort::session::{Outlet, OutputSelector, RunOptions, SessionInputValue};
+use ort::value::{TensorElementType, TensorRef, ValueType};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// The loaded ONNX Runtime library.
+#[derive(Debug, Clone, Copy)]
+pub struct Runtime {
+    environment: &'static Environment,
+}
+
+/// One environment a process is all that ONNX Runtime allows, so it is kept for the process's life.
+static ENVIRONMENT: OnceLock<Environment> = OnceLock::new();
+static LOADING: Mutex<()> = Mutex::new(());
+
+impl Runtime {
+    /// Loads the library at `path`. Once loaded, later calls return the same library whatever their path.
+    ///
+    /// # Errors
+    /// [`Error::Setup`] when there is no such library or its version is too old.
+    pub fn load(path: &Path) -> Result<Self> {
+        let _one_at_a_time = LOADING.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(environment) = ENVIRONMENT.get() {
+            return Ok(Self { environment });
+        }
+        if !path.is_file() {
+            let path = path.display();
+            return Err(Error::Setup(format!(
+                "ONNX Runtime: there is no file {path}; run scripts/setup.sh, or name the library with runtime.onnxruntime or ORT_DYLIB_PATH"
+            )));
+        }
+        // An absolute path, because a relative one would be looked up beside the executable first.
+        let absolute = std::path::absolute(path).map_err(|cause| Error::file(path, cause))?;
+        let environment = ort::init_from(&absolute)
+            .map_err(|cause| Error::Setup(format!("ONNX Runtime: {cause}")))?
+            .with_name("wildwarden")
+            .with_telemetry(false)
+            .build()
+            .map_err(|cause| Error::Setup(format!("ONNX Runtime: {cause}")))?;
+        Ok(Self { environment: ENVIRONMENT.get_or_init(|| environment) })
+    }
+
+    /// The library's own description of its build.
+    pub fn version(self) -> String {
+        let info = ort::info();
+        let branch = info.split("git-branch=").nth(1).and_then(|rest| rest.split(',').next());
+        branch.map_or(info, |branch| branch.trim_start_matches("rel-")).to_owned()
+    }
+}
+
+/// Element type of a tensor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dtype {
+    /// 32-bit float.
+    Float32,
+    /// 64-bit signed integer.
+    Int64,
+}
+
+/// Name, type and shape of an input or output; -1 is any size.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct TensorSpec {
+    /// Its name in the graph.
+    pub name: String,
+    /// Element type.
+    pub dtype: Dtype,
+    /// Sizes; -1 is any.
+    pub shape: Vec<i64>,
+}
+
+/// A tensor to feed.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// 32-bit floats in standard layout.
+    F32(ArrayViewD<'a, f32>),
+    /// 64-bit integers in standard layout.
+    I64(ArrayViewD<'a, i64>),
+}
+
+/// A loaded model. `run` takes `&mut self` because ONNX Runtime sessions are not safe to run from two threads on every
+/// execution provider: a thread owns its session.
+#[derive(Debug)]
+pub struct Session {
+    inner: ort::session::Session,
+    name: String,
+}
+
+impl Session {
+    /// Loads a model from the bytes of its file, to run on `threads` threads of its own.
+    ///
+    /// # Errors
+    /// [`Error::Model`] when the bytes are not a model this runtime can run.
+    pub fn load(runtime: Runtime, name: &str, onnx: &[u8], threads: usize) -> Result<Self> {
+        let failed = |cause: String| Error::model(name, format!("does not load: {cause}"));
+        let inner = ort::session::Session::builder(runtime.environment)
+            .map_err(|cause| failed(cause.to_string()))?
+            .with_intra_threads(threads)
+            .map_err(|cause| failed(cause.to_string()))?
+            // Idle threads sleep: spinning ones would take the cores that decoding needs.
+            .with_intra_op_spinning(false)
+            .map_err(|cause| failed(cause.to_string()))?
+            .with_optimization_level(GraphOptimizationLevel::All)
+            .map_err(|cause| failed(cause.to_string()))?
+            .commit_from_memory(onnx)
+            .map_err(|cause| failed(cause.to_string()))?;
+        Ok(Self { inner, name: name.to_owned() })
+    }
+
+    /// Inputs and outputs as the graph declares them. Tensors of other element types are left out.
+    pub fn signature(&self) -> (Vec<TensorSpec>, Vec<TensorSpec>) {
+        let describe = |outlets: &[Outlet]| outlets.iter().filter_map(describe).collect();
+        (describe(self.inner.inputs()), describe(self.inner.outputs()))
+    }
+
+    /// Runs the model and copies the named outputs out, in the order of `outputs`.
+    ///
+    /// # Errors
+    /// [`Error::Model`] when the run fails or an output is missing or not `f32`.
+    pub fn run(&mut self, inputs: &[(&str, Input<'_>)], outputs: &[&str]) -> Result<Vec<ArrayD<f32>>> {
+        let name = self.name.clone();
+        let failed = |cause: ort::Error| Error::model(&name, cause);
+        let mut values: Vec<(&str, SessionInputValue<'_>)> = Vec::with_capacity(inputs.len());
+        for (input, tensor) in inputs {
+            let value = match tensor {
+                Input::F32(view) => TensorRef::from_array_view(view.view()).map_err(failed)?.into(),
+                Input::I64(view) => TensorRef::from_array_view(view.view()).map_err(failed)?.into(),
+            };
+            values.push((input, value));
+        }
+        let selector = outputs.iter().fold(OutputSelector::no_default(), |selector, output| selector.with(*output));
+        let options = RunOptions::new().map_err(failed)?.with_outputs(selector);
+        let results = self.inner.run_with_options(values, &options).map_err(failed)?;
+        // Values keep the session's memory alive, so they are copied out before it can be swapped.
+        let copy = |output: &&str| {
+            let value = results.get(output).ok_or_else(|| Error::model(&name, format!("has no output {output:?}")))?;
+            value.try_extract_array::<f32>().map(|view| view.to_owned()).map_err(failed)
+        };
+        outputs.iter().map(copy).collect()
+    }
+}
+
+fn describe(outlet: &Outlet) -> Option<TensorSpec> {
+    let ValueType::Tensor { ty, shape, .. } = outlet.dtype() else { return None };
+    let dtype = if *ty == TensorElementType::Float32 {
+        Dtype::Float32
+    } else if *ty == TensorElementType::Int64 {
+        Dtype::Int64
+    } else {
+        return None;
+    };
+    Some(TensorSpec { name: outlet.name().to_owned(), dtype, shape: shape.iter().copied().collect() })
+}

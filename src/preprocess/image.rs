@@ -1,0 +1,34 @@
+//! Image bytes become tensors. A fault is the image's own: it never reaches another image or the process.
+
+mod decode;
+mod tensor;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+pub use decode::{DecodeLimits, Decoded, MAX_FRAMES};
+pub use tensor::to_tensor;
+
+use crate::domain::ImageStatus;
+
+/// Why an image could not be looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageFault {
+    /// The kind, for machines.
+    pub status: ImageStatus,
+    /// The cause, for people.
+    pub message: String,
+    /// Format name when it was recognised, else empty.
+    pub format: &'static str,
+}
+
+/// Decodes an image within `limits`: at most [`MAX_FRAMES`] upright RGB frames.
+///
+/// # Errors
+/// [`ImageFault`] when the bytes are not an image of a supported format, are damaged, or exceed a limit. A panic of a
+/// decoder is caught and becomes [`ImageStatus::Corrupt`].
+pub fn decode(content: &[u8], limits: DecodeLimits) -> Result<Decoded, ImageFault> {
+    // Decoders may panic on hostile bytes. They own no state that outlives the call, so unwinding is safe.
+    catch_unwind(AssertUnwindSafe(|| decode::decode(content, limits))).unwrap_or_else(|_| {
+        Err(ImageFault { status: ImageStatus::Corrupt, message: "the decoder gave up on these bytes".into(), format: "" })
+    })
+}

@@ -1,0 +1,266 @@
+//! Formats, limits, orientation, colour: whatever came in, upright 8-bit RGB frames go out.
+
+use std::io::Cursor;
+
+use image::codecs::bmp::BmpDecoder;
+use image::codecs::gif::GifDecoder;
+use image::codecs::jpeg::JpegDecoder;
+use image::codecs::png::PngDecoder;
+use image::codecs::webp::WebPDecoder;
+use image::metadata::Orientation;
+use image::{AnimationDecoder, DynamicImage, ImageDecoder, ImageError, ImageFormat, Limits, RgbImage, RgbaImage};
+
+use super::ImageFault;
+use crate::domain::ImageStatus;
+
+/// Frames taken of an animation.
+pub const MAX_FRAMES: usize = 3;
+/// Frames of an animation that are decoded at all; later ones are not looked at.
+const MAX_DECODED_FRAMES: usize = 100;
+/// An animation may decode this many times the pixels a still may, over all its frames.
+const ANIMATION_PIXEL_BUDGET: u64 = 2;
+/// Bytes a decoder may allocate for each pixel the limit allows: 16-bit RGBA, and as much again to work in.
+const BYTES_PER_PIXEL: u64 = 16;
+
+/// Limits checked before pixels are decoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DecodeLimits {
+    /// Width times height, from the header.
+    pub max_pixels: u64,
+}
+
+/// A decoded image.
+#[derive(Debug)]
+pub struct Decoded {
+    /// Format name: jpeg, png, webp, gif, bmp.
+    pub format: &'static str,
+    /// Upright frames of equal size, 1 to [`MAX_FRAMES`].
+    pub frames: Vec<RgbImage>,
+}
+
+
+pub(super) fn decode(content: &[u8], limits: DecodeLimits) -> Result<Decoded, ImageFault> {
+    if content.is_empty() {
+        return Err(ImageFault { status: ImageStatus::Empty, message: "no bytes".into(), format: "" });
+    }
+    let (format, name) = recognise(content)?;
+    let decode = || match format {
+        ImageFormat::Jpeg => {
+            // The decoder fills what is missing with grey and says nothing, so the end marker is checked here.
+            if jpeg_is_truncated(content) {
+                return Err(Cause::Truncated);
+            }
+            still(JpegDecoder::new(Cursor::new(content))?, limits)
+        }
+        ImageFormat::Png => still(PngDecoder::new(Cursor::new(content))?, limits),
+        ImageFormat::Bmp => still(BmpDecoder::new(Cursor::new(content))?, limits),
+        ImageFormat::Gif => animation(GifDecoder::new(Cursor::new(content))?, limits),
+        _ => {
+            let decoder = WebPDecoder::new(Cursor::new(content))?;
+            if decoder.has_animation() { animation(decoder, limits) } else { still(decoder, limits) }
+        }
+    };
+    let frames = decode().map_err(|cause| cause.into_fault(name))?;
+    Ok(Decoded { format: name, frames })
+}
+
+/// Tells the format by content, never by name.
+fn recognise(content: &[u8]) -> Result<(ImageFormat, &'static str), ImageFault> {
+    let format = image::guess_format(content).ok();
+    let name = match format {
+        Some(ImageFormat::Jpeg) => "jpeg",
+        Some(ImageFormat::Png) => "png",
+        Some(ImageFormat::WebP) => "webp",
+        Some(ImageFormat::Gif) => "gif",
+        Some(ImageFormat::Bmp) => "bmp",
+        _ => "",
+    };
+    match format {
+        Some(format) if !name.is_empty() => Ok((format, name)),
+        _ => Err(ImageFault {
+            status: ImageStatus::UnsupportedFormat,
+            message: "not a JPEG, PNG, WebP, GIF or BMP file".into(),
+            format: "",
+        }),
+    }
+}
+
+enum Cause {
+    Truncated,
+    TooManyPixels(String),
+    Image(ImageError),
+}
+
+impl From<ImageError> for Cause {
+    fn from(error: ImageError) -> Self {
+        Self::Image(error)
+    }
+}
+
+impl Cause {
+    fn into_fault(self, format: &'static str) -> ImageFault {
+        let (status, message) = match self {
+            Self::Truncated => (ImageStatus::Truncated, "the file ends before the picture does".to_owned()),
+            Self::TooManyPixels(message) => (ImageStatus::TooManyPixels, message),
+            Self::Image(ImageError::Limits(e)) => (ImageStatus::TooManyPixels, e.to_string()),
+            Self::Image(ImageError::Unsupported(e)) => (ImageStatus::UnsupportedFormat, e.to_string()),
+            Self::Image(ImageError::IoError(e)) if e.kind() == std::io::ErrorKind::UnexpectedEof => {
+                (ImageStatus::Truncated, "the file ends before the picture does".to_owned())
+            }
+            Self::Image(e) => (ImageStatus::Corrupt, e.to_string()),
+        };
+        ImageFault { status, message, format }
+    }
+}
+
+fn check_pixels(decoder: &impl ImageDecoder, limits: DecodeLimits) -> Result<(), Cause> {
+    let (width, height) = decoder.dimensions();
+    let pixels = u64::from(width) * u64::from(height);
+    if pixels > limits.max_pixels {
+        return Err(Cause::TooManyPixels(format!(
+            "{width}x{height} is {pixels} pixels, above the limit of {} (limits.max_image_pixels)",
+            limits.max_pixels
+        )));
+    }
+    Ok(())
+}
+
+fn allocation_limit(limits: DecodeLimits) -> Limits {
+    let mut allocation = Limits::no_limits();
+    allocation.max_alloc = Some(limits.max_pixels.saturating_mul(BYTES_PER_PIXEL));
+    allocation
+}
+
+fn still(mut decoder: impl ImageDecoder, limits: DecodeLimits) -> Result<Vec<RgbImage>, Cause> {
+    check_pixels(&decoder, limits)?;
+    decoder.set_limits(allocation_limit(limits))?;
+    // Broken EXIF data is no reason to refuse a photo that decodes.
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let mut image = DynamicImage::from_decoder(decoder)?;
+    image.apply_orientation(orientation);
+    Ok(vec![flatten(image)])
+}
+
+/// The first frame and up to two more spread over what was decoded.
+fn animation<'a>(
+    mut decoder: impl ImageDecoder + AnimationDecoder<'a>,
+    limits: DecodeLimits,
+) -> Result<Vec<RgbImage>, Cause> {
+    check_pixels(&decoder, limits)?;
+    decoder.set_limits(allocation_limit(limits))?;
+    let (width, height) = decoder.dimensions();
+    let pixels = (u64::from(width) * u64::from(height)).max(1);
+    let affordable = limits.max_pixels.saturating_mul(ANIMATION_PIXEL_BUDGET) / pixels;
+    let decoded = usize::try_from(affordable).unwrap_or(usize::MAX).clamp(1, MAX_DECODED_FRAMES);
+
+    // The number of frames is unknown until the end, so every `stride`-th is kept and the stride doubles when there are
+    // too many: memory stays within twice the frames asked for.
+    let mut kept: Vec<RgbImage> = Vec::new();
+    let mut stride = 1;
+    for (index, frame) in decoder.into_frames().take(decoded).enumerate() {
+        let frame = match frame {
+            Ok(frame) => frame,
+            Err(error) if kept.is_empty() => return Err(error.into()),
+            Err(_) => break, // what came before the damage is still a picture
+        };
+        if index % stride == 0 {
+            kept.push(over_white(&frame.into_buffer()));
+        }
+        if kept.len() > 2 * MAX_FRAMES {
+            let mut position = 0;
+            kept.retain(|_| {
+                position += 1;
+                position % 2 == 1
+            });
+            stride *= 2;
+        }
+    }
+    let last = kept.len().saturating_sub(1);
+    let wanted: Vec<usize> = if last < MAX_FRAMES { (0..=last).collect() } else { vec![0, last / 2, last] };
+    let frames: Vec<RgbImage> =
+        kept.into_iter().enumerate().filter(|(index, _)| wanted.contains(index)).map(|(_, frame)| frame).collect();
+    if frames.is_empty() { Err(Cause::Truncated) } else { Ok(frames) }
+}
+
+/// Any colour type to 8-bit RGB: transparency over white, 16 bits to 8, grey to three channels.
+fn flatten(image: DynamicImage) -> RgbImage {
+    if image.color().has_alpha() { over_white(&image.into_rgba8()) } else { image.into_rgb8() }
+}
+
+fn over_white(image: &RgbaImage) -> RgbImage {
+    let mut flat = RgbImage::new(image.width(), image.height());
+    for (target, source) in flat.pixels_mut().zip(image.pixels()) {
+        let [red, green, blue, alpha] = source.0;
+        let mix = |channel: u8| {
+            let sum = u32::from(channel) * u32::from(alpha) + 255 * (255 - u32::from(alpha));
+            u8::try_from((sum + 127) / 255).unwrap_or(255)
+        };
+        target.0 = [mix(red), mix(green), mix(blue)];
+    }
+    flat
+}
+
+/// Whether a JPEG lacks an end marker after its first scan. Thumbnails in EXIF have markers of their own, so the segments
+/// before the scan are skipped by their lengths (ITU-T T.81, B.1.1).
+fn jpeg_is_truncated(content: &[u8]) -> bool {
+    const START_OF_SCAN: u8 = 0xDA;
+    const END_OF_IMAGE: [u8; 2] = [0xFF, 0xD9];
+    let mut position = 2;
+    loop {
+        match content.get(position..position + 4) {
+            Some(&[0xFF, 0xFF, ..]) => position += 1, // a fill byte
+            Some(&[0xFF, START_OF_SCAN, ..]) => break,
+            Some(&[0xFF, _, high, low]) => position += 2 + usize::from(u16::from_be_bytes([high, low])),
+            Some(_) => return false, // not a marker: damaged rather than short, which the decoder reports
+            None => return true,
+        }
+    }
+    !content.get(position..).unwrap_or_default().windows(2).any(|pair| pair == END_OF_IMAGE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: DecodeLimits = DecodeLimits { max_pixels: 1_000_000 };
+
+    fn encode(image: &DynamicImage, format: ImageFormat) -> Vec<u8> {
+        let mut bytes = Cursor::new(Vec::new());
+        image.write_to(&mut bytes, format).unwrap();
+        bytes.into_inner()
+    }
+
+    #[test]
+    fn an_image_over_the_pixel_limit_is_refused_from_its_header() {
+        let bytes = encode(&DynamicImage::new_rgb8(1001, 1000), ImageFormat::Png);
+        let fault = decode(&bytes, LIMITS).unwrap_err();
+        assert_eq!(fault.status, ImageStatus::TooManyPixels);
+        assert!(fault.message.contains("1001x1000") && fault.message.contains("1000000"), "{}", fault.message);
+    }
+
+    #[test]
+    fn every_cut_of_a_jpeg_is_reported_and_none_panics() {
+        let bytes = encode(&DynamicImage::new_rgb8(64, 48), ImageFormat::Jpeg);
+        for length in 1..bytes.len() - 2 {
+            let cut = bytes.get(..length).unwrap();
+            assert!(super::super::decode(cut, LIMITS).is_err(), "cut at {length} of {} decoded", bytes.len());
+        }
+    }
+
+    #[test]
+    fn transparent_pixels_are_white_and_half_transparent_ones_are_mixed() {
+        let mut image = RgbaImage::new(2, 1);
+        image.put_pixel(1, 0, image::Rgba([0, 0, 0, 128]));
+        let flat = over_white(&image);
+        assert_eq!(flat.get_pixel(0, 0).0, [255, 255, 255]);
+        assert_eq!(flat.get_pixel(1, 0).0, [127, 127, 127]);
+    }
+
+    #[test]
+    fn sixteen_bit_grey_keeps_its_brightness() {
+        let image = image::ImageBuffer::from_pixel(3, 3, image::Luma([0x8000_u16]));
+        let bytes = encode(&DynamicImage::ImageLuma16(image), ImageFormat::Png);
+        let decoded = decode(&bytes, LIMITS).unwrap();
+        assert_eq!(decoded.frames[0].get_pixel(1, 1).0, [128, 128, 128]);
+    }
+}

@@ -1,0 +1,64 @@
+//! Strings become windows of hashed features, with every feature traceable to the caller's original string.
+
+pub mod features;
+mod language;
+mod lexicon;
+mod normalize;
+mod segment;
+
+pub use features::{Token, Window};
+pub use language::language;
+pub use lexicon::{Lexicon, LexiconEntry};
+pub use normalize::Normalized;
+pub use segment::Segmenter;
+
+use crate::domain::{FoundTerm, Language};
+use crate::error::Result;
+use crate::input_spec::TextInputSpec;
+
+/// Turns one text into what the models and the lexicon need.
+#[derive(Debug)]
+pub struct TextProcessor {
+    segmenter: Segmenter,
+    spec: TextInputSpec,
+}
+
+/// A text ready to be scored.
+#[derive(Debug)]
+pub struct PreparedText {
+    /// Main language.
+    pub language: Language,
+    /// Passages, each scored on its own; the strongest counts, so padding dilutes nothing.
+    pub windows: Vec<Window>,
+    /// Lexicon terms, by position.
+    pub terms: Vec<FoundTerm>,
+}
+
+impl TextProcessor {
+    /// A processor for the recipe `spec`, with `words` (one a line) kept whole by segmentation.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Setup`] when a line of `words` holds white space.
+    pub fn new(spec: TextInputSpec, words: &str) -> Result<Self> {
+        Ok(Self { segmenter: Segmenter::new(words)?, spec })
+    }
+
+    /// Normalises, cuts, hashes and looks up `text`. Cost is linear in its length.
+    pub fn prepare(&self, text: &str, lexicon: &Lexicon) -> PreparedText {
+        let normalized = Normalized::new(text);
+        PreparedText {
+            language: language(text),
+            windows: self.windows(&normalized),
+            terms: lexicon.find(&normalized),
+        }
+    }
+
+    /// The windows of `text` alone: what training needs.
+    pub fn featurize(&self, text: &str) -> Vec<Window> {
+        self.windows(&Normalized::new(text))
+    }
+
+    fn windows(&self, normalized: &Normalized) -> Vec<Window> {
+        features::windows(&self.segmenter.cut(normalized), &self.spec)
+    }
+}

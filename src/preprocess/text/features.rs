@@ -1,0 +1,177 @@
+//! Tokens become hashed features: words, pairs of neighbours, character n-grams. The recipe is version
+//! [`TEXT_FEATURE_VERSION`](crate::input_spec::TEXT_FEATURE_VERSION); a change of it needs a new number and new models.
+
+use std::ops::Range;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::segment::{Piece, Script};
+use crate::domain::Span;
+use crate::input_spec::TextInputSpec;
+
+/// A token of a window.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Token {
+    /// As matched: normalised, simplified, lower case.
+    pub text: String,
+    /// Where it stands in the caller's string.
+    pub span: Span,
+}
+
+/// A passage of text as features.
+#[derive(Debug, Clone)]
+pub struct Window {
+    /// The passage's tokens.
+    pub tokens: Vec<Token>,
+    /// Bucket of each feature, [0, buckets).
+    pub ids: Vec<u32>,
+    /// The tokens each feature covers, a half-open range of indices into `tokens`.
+    pub covers: Vec<Range<usize>>,
+    /// The value of every feature: 1 / sqrt(number of features), so long passages do not shout.
+    pub value: f32,
+}
+
+/// Tokens that two neighbouring windows share when a window had to end inside a sentence.
+const OVERLAP: usize = 8;
+
+/// Cuts `pieces` into windows of at most `spec.window_tokens` tokens, at sentence ends where there is one in the second
+/// half, and hashes each. A text without tokens has no windows.
+pub(super) fn windows(pieces: &[Piece], spec: &TextInputSpec) -> Vec<Window> {
+    let mut windows = Vec::new();
+    let mut start = 0;
+    while start < pieces.len() {
+        let longest = (start + spec.window_tokens).min(pieces.len());
+        let half = start + spec.window_tokens / 2;
+        let at_sentence = (half..longest).rev().find(|&i| pieces.get(i).is_some_and(|piece| piece.ends_sentence));
+        let end = if longest == pieces.len() { longest } else { at_sentence.map_or(longest, |i| i + 1) };
+        windows.push(window(pieces.get(start..end).unwrap_or_default(), spec.buckets));
+        if end == pieces.len() {
+            break;
+        }
+        start = if at_sentence.is_some() { end } else { end.saturating_sub(OVERLAP).max(start + 1) };
+    }
+    windows
+}
+
+fn window(pieces: &[Piece], buckets: u32) -> Window {
+    let mut ids = Vec::new();
+    let mut covers = Vec::new();
+    let mut add = |kind: u8, text: &str, range: Range<usize>| {
+        ids.push(bucket(kind, text, buckets));
+        covers.push(range);
+    };
+    for (index, piece) in pieces.iter().enumerate() {
+        let word = word_form(piece);
+        add(b'w', &word, index..index + 1);
+        if let Some(next) = pieces.get(index + 1)
+            && !piece.ends_sentence
+        {
+            add(b'p', &format!("{word} {}", word_form(next)), index..index + 2);
+        }
+        if piece.script == Script::Latin {
+            character_ngrams(&format!("<{}>", piece.text), 3..=5, |gram| add(b'l', gram, index..index + 1));
+        }
+    }
+    for run in pieces.chunk_by(|a, b| a.run == b.run) {
+        if run.first().is_some_and(|piece| piece.script == Script::Han) {
+            // Position of the run inside the window, from addresses of the same slice.
+            let offset = pieces.iter().position(|piece| std::ptr::eq(piece, &run[0])).unwrap_or_default();
+            han_ngrams(run, offset, &mut add);
+        }
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a window has far fewer than 2^24 features")]
+    let value = if ids.is_empty() { 0.0 } else { 1.0 / (ids.len() as f32).sqrt() };
+    let tokens = pieces.iter().map(|piece| Token { text: piece.text.clone(), span: piece.span.clone() }).collect();
+    Window { tokens, ids, covers, value }
+}
+
+/// Numbers are told apart by length only: 50 grams and 80 grams say the same.
+fn word_form(piece: &Piece) -> String {
+    if piece.script == Script::Number { format!("#{}", piece.text.chars().count()) } else { piece.text.clone() }
+}
+
+/// Pairs and triples of characters of a Chinese run, across its words: catches what segmentation cuts wrongly.
+fn han_ngrams(run: &[Piece], offset: usize, add: &mut impl FnMut(u8, &str, Range<usize>)) {
+    let chars: Vec<(char, usize)> =
+        run.iter().enumerate().flat_map(|(i, piece)| piece.text.chars().map(move |c| (c, offset + i))).collect();
+    for size in 2..=3 {
+        for gram in chars.windows(size) {
+            if let (Some(&(_, first)), Some(&(_, last))) = (gram.first(), gram.last()) {
+                let text: String = gram.iter().map(|&(c, _)| c).collect();
+                add(b'h', &text, first..last + 1);
+            }
+        }
+    }
+}
+
+fn character_ngrams(word: &str, sizes: std::ops::RangeInclusive<usize>, mut add: impl FnMut(&str)) {
+    let mut bounds: Vec<usize> = word.char_indices().map(|(byte, _)| byte).collect();
+    bounds.push(word.len());
+    for size in sizes {
+        for bound in bounds.windows(size + 1) {
+            if let (Some(&start), Some(&end)) = (bound.first(), bound.last())
+                && let Some(gram) = word.get(start..end)
+            {
+                add(gram);
+            }
+        }
+    }
+}
+
+fn bucket(kind: u8, text: &str, buckets: u32) -> u32 {
+    let mut key = Vec::with_capacity(text.len() + 1);
+    key.push(kind);
+    key.extend_from_slice(text.as_bytes());
+    u32::try_from(xxh3_64(&key) % u64::from(buckets.max(1))).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::{Normalized, Segmenter};
+    use super::*;
+
+    fn spec() -> TextInputSpec {
+        TextInputSpec { buckets: 1 << 16, window_tokens: 16, words: String::new() }
+    }
+
+    fn of(text: &str) -> Vec<Window> {
+        windows(&Segmenter::new("").unwrap().cut(&Normalized::new(text)), &spec())
+    }
+
+    #[test]
+    fn the_same_words_in_another_spelling_have_the_same_features() {
+        assert_eq!(of("穿山甲鳞片")[0].ids, of("穿.山.甲鱗片")[0].ids);
+        assert_eq!(of("IVORY")[0].ids, of("ｉｖｏｒｙ")[0].ids);
+    }
+
+    #[test]
+    fn a_long_text_is_covered_by_windows_without_gaps() {
+        let windows = of(&"老料手串包浆好。".repeat(40));
+        assert!(windows.len() > 5);
+        for pair in windows.windows(2) {
+            assert!(pair[1].tokens[0].span.bytes.start <= pair[0].tokens.last().unwrap().span.bytes.end + 3);
+        }
+    }
+
+    #[test]
+    fn a_text_without_words_has_no_windows() {
+        assert!(of("  ， . ").is_empty());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn features_stay_in_their_buckets_and_cover_tokens_of_their_window(text in "[象牙犀角料手串a-z0-9 。!🐘]{0,120}") {
+            for window in of(&text) {
+                prop_assert_eq!(window.ids.len(), window.covers.len());
+                prop_assert!(window.tokens.len() <= spec().window_tokens);
+                for (id, cover) in window.ids.iter().zip(&window.covers) {
+                    prop_assert!(*id < spec().buckets);
+                    prop_assert!(cover.start < cover.end && cover.end <= window.tokens.len());
+                }
+            }
+        }
+    }
+}

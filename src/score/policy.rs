@@ -1,0 +1,149 @@
+//! `policy.toml`: fusion weights, prior, thresholds, lexicon and legal bases, parsed and checked. Unknown keys are errors.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::domain::{Category, LegalBasis, Level, Probability, TermKind};
+use crate::score::fuse::FusionWeights;
+
+/// A checked policy.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// As the file says.
+    pub version: String,
+    /// Share of listings that offer a prohibited product, a category, where the server is deployed.
+    pub deployment_prior: Probability,
+    /// The prior at which models and fusion were fitted.
+    pub training_prior: Probability,
+    /// Weights a category.
+    pub fusion: BTreeMap<Category, FusionWeights>,
+    /// Where the bands begin.
+    pub levels: Thresholds,
+    /// Fused probability from which a listing is suggested for review.
+    pub review: Probability,
+    /// Fused probability from which a listing is suggested to be blocked.
+    pub block: Probability,
+    /// Modalities whose probabilities differ by more than this disagree.
+    pub disagreement_margin: f64,
+    /// Probability of one modality from which it is named as a reason.
+    pub evidence: Probability,
+    /// Terms.
+    pub terms: Vec<TermGroup>,
+    /// Rules.
+    pub legal_basis: Vec<LegalBasis>,
+}
+
+/// Lower ends of the bands above MINIMAL, at the deployment prior.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Thresholds {
+    /// Of LOW.
+    pub low: Probability,
+    /// Of MEDIUM.
+    pub medium: Probability,
+    /// Of HIGH.
+    pub high: Probability,
+    /// Of CRITICAL.
+    pub critical: Probability,
+}
+
+impl Thresholds {
+    /// The band `risk` falls into; a threshold belongs to the band above it.
+    pub fn level(&self, risk: Probability) -> Level {
+        let bands = [(self.critical, Level::Critical), (self.high, Level::High), (self.medium, Level::Medium), (self.low, Level::Low)];
+        bands.into_iter().find(|(from, _)| risk >= *from).map_or(Level::Minimal, |(_, level)| level)
+    }
+}
+
+/// Terms of one kind and category.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TermGroup {
+    /// What they say.
+    pub kind: TermKind,
+    /// Of which category.
+    pub category: Category,
+    /// Their spellings.
+    pub terms: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawPolicy {
+    version: String,
+    deployment_prior: f64,
+    training_prior: f64,
+    disagreement_margin: f64,
+    evidence: f64,
+    fusion: BTreeMap<Category, FusionWeights>,
+    levels: RawLevels,
+    suggestions: RawSuggestions,
+    #[serde(default)]
+    lexicon: Vec<TermGroup>,
+    #[serde(default)]
+    legal_basis: Vec<LegalBasis>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawLevels {
+    low: f64,
+    medium: f64,
+    high: f64,
+    critical: f64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawSuggestions {
+    review: f64,
+    block: f64,
+}
+
+impl Policy {
+    /// Parses and checks the text of a policy file.
+    ///
+    /// # Errors
+    /// What is wrong, naming the key, the value and what is allowed.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let raw: RawPolicy = toml::from_str(text).map_err(|cause| cause.to_string())?;
+        let probability = |key: &str, value: f64| {
+            let inside = value > 0.0 && value < 1.0;
+            Probability::new(value).filter(|_| inside).ok_or_else(|| format!("{key}: {value} must be above 0 and below 1"))
+        };
+        for category in Category::ALL {
+            let weights = raw.fusion.get(&category).ok_or_else(|| format!("fusion.{} is missing", category.name()))?;
+            weights.check().map_err(|problem| format!("fusion.{}: {problem}", category.name()))?;
+        }
+        let levels = Thresholds {
+            low: probability("levels.low", raw.levels.low)?,
+            medium: probability("levels.medium", raw.levels.medium)?,
+            high: probability("levels.high", raw.levels.high)?,
+            critical: probability("levels.critical", raw.levels.critical)?,
+        };
+        if !(levels.low < levels.medium && levels.medium < levels.high && levels.high < levels.critical) {
+            return Err("levels: must rise from low to critical".into());
+        }
+        let review = probability("suggestions.review", raw.suggestions.review)?;
+        let block = probability("suggestions.block", raw.suggestions.block)?;
+        if review >= block {
+            return Err(format!("suggestions.review: {} must be below suggestions.block, {}", review.value(), block.value()));
+        }
+        if !(0.0..=1.0).contains(&raw.disagreement_margin) {
+            return Err(format!("disagreement_margin: {} must be in 0 to 1", raw.disagreement_margin));
+        }
+        Ok(Self {
+            version: raw.version,
+            deployment_prior: probability("deployment_prior", raw.deployment_prior)?,
+            training_prior: probability("training_prior", raw.training_prior)?,
+            fusion: raw.fusion,
+            levels,
+            review,
+            block,
+            disagreement_margin: raw.disagreement_margin,
+            evidence: probability("evidence", raw.evidence)?,
+            terms: raw.lexicon,
+            legal_basis: raw.legal_basis,
+        })
+    }
+}

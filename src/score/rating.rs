@@ -1,0 +1,266 @@
+//! Calibrated evidence becomes a rating: fusion, levels, suggestion, caps and floors, reasons, legal bases.
+
+use std::collections::BTreeMap;
+
+use crate::domain::{
+    Category, CategoryRating, FoundTerm, LegalBasis, Level, Logit, PerCategory, Probability, Reason, ReasonCode, Suggestion, TermKind,
+    TextField,
+};
+use crate::score::fuse::shift_prior;
+use crate::score::policy::Policy;
+
+/// Everything known of a listing before it is rated.
+#[derive(Debug, Default)]
+pub struct Evidence {
+    /// Categories to rate.
+    pub categories: Vec<Category>,
+    /// Images that were scored: id and calibrated logits.
+    pub images: Vec<(String, PerCategory<Logit>)>,
+    /// Texts that were scored: field and calibrated logits of the strongest passages.
+    pub texts: Vec<(TextField, PerCategory<Logit>)>,
+    /// Lexicon terms.
+    pub terms: Vec<(TextField, FoundTerm)>,
+    /// Images that could not be looked at: id and status name.
+    pub unreadable_images: Vec<(String, &'static str)>,
+    /// Models that did not answer.
+    pub missing_models: Vec<String>,
+}
+
+/// What the policy makes of the evidence.
+#[derive(Debug)]
+pub struct Verdict {
+    /// Highest fused probability.
+    pub risk: Probability,
+    /// Its band.
+    pub level: Level,
+    /// What to do.
+    pub suggestion: Suggestion,
+    /// One entry a rated category.
+    pub categories: Vec<CategoryRating>,
+    /// The strongest first.
+    pub reasons: Vec<Reason>,
+    /// Rules of the suspected categories; empty for PASS.
+    pub legal_basis: Vec<LegalBasis>,
+}
+
+/// Rates `evidence` by `policy`. Deterministic; never fails.
+pub fn rate(policy: &Policy, evidence: &Evidence) -> Verdict {
+    let mut suggestion = Suggestion::Pass;
+    let mut categories = Vec::new();
+    let mut reasons: Vec<(f64, Reason)> = Vec::new();
+    let mut suspected = Vec::new();
+    for &category in &evidence.categories {
+        let rated = rate_category(policy, evidence, category, &mut reasons);
+        if rated.suggestion > Suggestion::Pass {
+            suspected.push(category);
+        }
+        suggestion = suggestion.max(rated.suggestion);
+        categories.push(rated.rating);
+    }
+    for (image_id, status) in &evidence.unreadable_images {
+        suggestion = suggestion.max(Suggestion::Review);
+        let arguments = [("image_id", image_id.clone()), ("status", (*status).to_owned())];
+        reasons.push((0.0, reason(ReasonCode::ImageUnreadable, None, arguments)));
+    }
+    for model in &evidence.missing_models {
+        suggestion = suggestion.max(Suggestion::Review);
+        reasons.push((0.0, reason(ReasonCode::ModelMissing, None, [("model", model.clone())])));
+    }
+    let highest = categories.iter().max_by(|a, b| a.probability.value().total_cmp(&b.probability.value()));
+    let risk = highest.map_or(Logit(f64::NEG_INFINITY).probability(), |rating| rating.probability);
+    let level = categories.iter().map(|rating| rating.level).max().unwrap_or(Level::Minimal);
+    reasons.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let applies = |basis: &&LegalBasis| {
+        suggestion > Suggestion::Pass && (basis.categories.is_empty() || suspected.iter().any(|c| basis.categories.contains(c)))
+    };
+    // A listing that is reviewed only because something could not be read touches no rule yet.
+    let legal_basis = if suspected.is_empty() { Vec::new() } else { policy.legal_basis.iter().filter(applies).cloned().collect() };
+    Verdict { risk, level, suggestion, categories, reasons: reasons.into_iter().map(|(_, reason)| reason).collect(), legal_basis }
+}
+
+struct Rated {
+    rating: CategoryRating,
+    suggestion: Suggestion,
+}
+
+fn rate_category(policy: &Policy, evidence: &Evidence, category: Category, reasons: &mut Vec<(f64, Reason)>) -> Rated {
+    let image = strongest(evidence.images.iter().map(|(id, logits)| (id, logits)), category);
+    let text = strongest(evidence.texts.iter().map(|(field, logits)| (field, logits)), category);
+    let (image_logit, text_logit) = (image.map(|(_, logit)| logit), text.map(|(_, logit)| logit));
+    let (image_probability, text_probability) = (image_logit.map(Logit::probability), text_logit.map(Logit::probability));
+
+    let probability = match policy.fusion.get(&category) {
+        Some(weights) if image.is_some() || text.is_some() => {
+            shift_prior(weights.fuse(image_logit, text_logit), policy.training_prior, policy.deployment_prior).probability()
+        }
+        // Nothing was seen of this category, so nothing moves it from the prior.
+        _ => policy.deployment_prior,
+    };
+    let mut level = policy.levels.level(probability);
+    let mut suggestion = if probability >= policy.block {
+        Suggestion::Block
+    } else if probability >= policy.review {
+        Suggestion::Review
+    } else {
+        Suggestion::Pass
+    };
+
+    let mut add = |weight: f64, code, arguments: Vec<(&'static str, String)>| {
+        reasons.push((weight, reason(code, Some(category), arguments)));
+    };
+    if let (Some((id, _)), Some(p)) = (image, image_probability)
+        && p >= policy.evidence
+    {
+        add(p.value() + 1.0, ReasonCode::ImageEvidence, vec![("image_id", id.clone()), ("probability", number(p))]);
+    }
+    if let (Some((field, _)), Some(p)) = (text, text_probability)
+        && p >= policy.evidence
+    {
+        add(p.value() + 1.0, ReasonCode::TextEvidence, vec![("field", field.name().to_owned()), ("probability", number(p))]);
+    }
+    if let (Some(a), Some(b)) = (image_probability, text_probability)
+        && (a.value() - b.value()).abs() > policy.disagreement_margin
+        && suggestion > Suggestion::Pass
+    {
+        add(0.4, ReasonCode::ModalitiesDisagree, vec![("image_probability", number(a)), ("text_probability", number(b))]);
+    }
+
+    let mut named = Vec::new();
+    for (field, term) in evidence.terms.iter().filter(|(_, term)| term.category == category) {
+        if named.contains(&(&term.term, term.kind)) {
+            continue;
+        }
+        named.push((&term.term, term.kind));
+        let arguments = || vec![("term", term.term.clone()), ("field", field.name().to_owned())];
+        match term.kind {
+            TermKind::Claim => add(0.9, ReasonCode::ClaimTerm, arguments()),
+            TermKind::CodeWord => {
+                // Alone worth a look and no more: code words are mostly ordinary words.
+                suggestion = suggestion.max(Suggestion::Review);
+                level = level.max(Level::Low);
+                add(0.8, ReasonCode::CodeWord, arguments());
+            }
+            TermKind::LookAlike => {
+                // Sellers name look-alikes to pass, so the word softens the strongest measure and clears nothing.
+                suggestion = suggestion.min(Suggestion::Review);
+                add(0.5, ReasonCode::LookAlike, arguments());
+            }
+        }
+        if term.obfuscated {
+            add(0.7, ReasonCode::ObfuscatedText, arguments());
+        }
+    }
+    let best_image_id = image.map(|(id, _)| id.clone());
+    let rating = CategoryRating { category, probability, image_probability, text_probability, level, best_image_id };
+    Rated { rating, suggestion }
+}
+
+/// The best of several counts, so nothing dilutes it.
+fn strongest<'a, K>(scored: impl Iterator<Item = (&'a K, &'a PerCategory<Logit>)>, category: Category) -> Option<(&'a K, Logit)> {
+    let logits = scored.filter_map(|(key, logits)| logits.get(category).map(|&logit| (key, logit)));
+    // The first of equals, so that the answer does not depend on luck.
+    logits.fold(None, |best: Option<(&K, Logit)>, next| match best {
+        Some(best) if best.1.0 >= next.1.0 => Some(best),
+        _ => Some(next),
+    })
+}
+
+fn reason(code: ReasonCode, category: Option<Category>, arguments: impl IntoIterator<Item = (&'static str, String)>) -> Reason {
+    Reason { code, category, arguments: arguments.into_iter().collect::<BTreeMap<_, _>>() }
+}
+
+fn number(probability: Probability) -> String {
+    format!("{:.4}", probability.value())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::Span;
+
+    fn policy() -> Policy {
+        Policy::parse(include_str!("../../models/policy.toml")).unwrap()
+    }
+
+    fn scores(logit: f64) -> PerCategory<Logit> {
+        let mut scores = PerCategory::default();
+        scores.set(Category::Ivory, Logit(logit));
+        scores
+    }
+
+    fn evidence(images: &[f64], text: Option<f64>, terms: &[(&str, TermKind)]) -> Evidence {
+        let term = |&(term, kind): &(&str, TermKind)| {
+            let span = Span { bytes: 0..1, chars: 0..1 };
+            (TextField::Title, FoundTerm { span, term: term.to_owned(), kind, category: Category::Ivory, obfuscated: false })
+        };
+        Evidence {
+            categories: vec![Category::Ivory],
+            images: images.iter().enumerate().map(|(i, &logit)| (i.to_string(), scores(logit))).collect(),
+            texts: text.map(|logit| (TextField::Title, scores(logit))).into_iter().collect(),
+            terms: terms.iter().map(term).collect(),
+            ..Evidence::default()
+        }
+    }
+
+    #[test]
+    fn an_image_alone_and_a_text_alone_can_be_suspected() {
+        assert!(rate(&policy(), &evidence(&[8.0], None, &[])).suggestion >= Suggestion::Review);
+        assert!(rate(&policy(), &evidence(&[], Some(8.0), &[])).suggestion >= Suggestion::Review);
+    }
+
+    #[test]
+    fn a_look_alike_word_softens_block_and_clears_nothing() {
+        let strong = evidence(&[8.0], Some(8.0), &[]);
+        assert_eq!(rate(&policy(), &strong).suggestion, Suggestion::Block);
+        let named = evidence(&[8.0], Some(8.0), &[("猛犸", TermKind::LookAlike)]);
+        let verdict = rate(&policy(), &named);
+        assert_eq!(verdict.suggestion, Suggestion::Review);
+        assert!(verdict.level >= Level::High, "the level still says what was seen");
+    }
+
+    #[test]
+    fn a_code_word_alone_is_a_review_and_no_more() {
+        let verdict = rate(&policy(), &evidence(&[-6.0], Some(-6.0), &[("白料", TermKind::CodeWord)]));
+        assert_eq!(verdict.suggestion, Suggestion::Review);
+        assert_eq!(verdict.reasons[0].code, ReasonCode::CodeWord);
+    }
+
+    #[test]
+    fn an_unreadable_image_is_at_least_a_review_without_a_legal_basis() {
+        let mut unreadable = evidence(&[-6.0], Some(-6.0), &[]);
+        unreadable.unreadable_images.push(("1".into(), "corrupt"));
+        let verdict = rate(&policy(), &unreadable);
+        assert_eq!(verdict.suggestion, Suggestion::Review);
+        assert!(verdict.legal_basis.is_empty());
+    }
+
+    #[test]
+    fn legal_bases_are_those_of_the_suspected_category() {
+        let verdict = rate(&policy(), &evidence(&[8.0], Some(8.0), &[]));
+        let ids: Vec<&str> = verdict.legal_basis.iter().map(|basis| basis.id.as_str()).collect();
+        assert!(ids.contains(&"ivory-2017") && ids.contains(&"wapl-2022-33") && !ids.contains(&"rhino-three-bans"), "{ids:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn the_best_image_counts_and_the_rest_cannot_dilute_it(best in -8.0..8.0_f64, rest in prop::collection::vec(-8.0..8.0_f64, 0..8)) {
+            let rest: Vec<f64> = rest.into_iter().map(|logit| logit.min(best)).collect();
+            let alone = rate(&policy(), &evidence(&[best], None, &[]));
+            let among: Vec<f64> = rest.iter().copied().chain([best]).collect();
+            let among = rate(&policy(), &evidence(&among, None, &[]));
+            prop_assert!((alone.risk.value() - among.risk.value()).abs() < 1e-12);
+        }
+
+        #[test]
+        fn more_evidence_never_lowers_a_suggestion(image in -9.0..9.0_f64, text in -9.0..9.0_f64, more in 0.0..4.0_f64) {
+            let before = rate(&policy(), &evidence(&[image], Some(text), &[]));
+            for after in [evidence(&[image + more], Some(text), &[]), evidence(&[image], Some(text + more), &[])] {
+                let after = rate(&policy(), &after);
+                prop_assert!(after.risk.value() >= before.risk.value() - 1e-12);
+                prop_assert!(after.suggestion >= before.suggestion && after.level >= before.level);
+            }
+        }
+    }
+}
