@@ -1,0 +1,362 @@
+//! Configuration: defaults, file, environment and flags, laid over each other and checked. An invalid [`Config`] cannot
+//! exist. The only file that reads the environment.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+use toml::{Table, Value};
+
+use crate::error::{Error, Result};
+
+/// The complete, commented default configuration.
+pub const DEFAULT: &str = include_str!("config.default.toml");
+const PREFIX: &str = "WILDWARDEN_";
+/// Where `scripts/setup.sh` unpacks ONNX Runtime, from the project's folder.
+const UNPACKED: &str = ".runtime";
+
+/// Checked settings.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Listener of the public services.
+    pub listen: SocketAddr,
+    /// Time running requests have to finish after SIGTERM.
+    pub drain: Duration,
+    /// Requests one connection may have open.
+    pub max_concurrent_streams: u32,
+    /// Limits of requests.
+    pub limits: Limits,
+    /// Model repository.
+    pub models: PathBuf,
+    /// Policy file.
+    pub policy: PathBuf,
+    /// ONNX Runtime library.
+    pub onnxruntime: PathBuf,
+    /// Worker threads, at least 1.
+    pub workers: usize,
+    /// Jobs that may wait.
+    pub queue_capacity: usize,
+    /// Keys that may call; empty: everybody.
+    pub keys: Vec<ApiKey>,
+    /// Print log lines as JSON.
+    pub log_json: bool,
+    /// Filter of log lines.
+    pub log_level: String,
+}
+
+/// Limits of requests, all inclusive. Published by `GetServerInfo`.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Images a listing.
+    pub max_images: usize,
+    /// Bytes an image.
+    pub max_image_bytes: usize,
+    /// Pixels an image.
+    pub max_image_pixels: u64,
+    /// Bytes of title and description together.
+    pub max_text_bytes: usize,
+    /// Listings a batch.
+    pub max_batch_items: usize,
+    /// Bytes a message.
+    pub max_message_bytes: usize,
+    /// Bytes an id.
+    pub max_id_bytes: usize,
+}
+
+/// What a key allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Rate listings.
+    Classify,
+    /// Read limits and versions.
+    Info,
+}
+
+/// A key that may call.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApiKey {
+    /// Name for logs.
+    pub name: String,
+    /// SHA-256 of the key, lower-case hex.
+    pub sha256: String,
+    /// What it allows.
+    pub roles: Vec<Role>,
+}
+
+impl std::fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ApiKey").field("name", &self.name).field("sha256", &"***").field("roles", &self.roles).finish()
+    }
+}
+
+/// A setting given on the command line: section, key, value.
+pub type Flag = (&'static str, &'static str, String);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Raw {
+    server: RawServer,
+    limits: RawLimits,
+    models: RawModels,
+    runtime: RawRuntime,
+    scheduler: RawScheduler,
+    auth: RawAuth,
+    log: RawLog,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawServer {
+    listen: String,
+    drain_seconds: u64,
+    max_concurrent_streams: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawLimits {
+    max_images: u64,
+    max_image_bytes: u64,
+    max_image_pixels: u64,
+    max_text_bytes: u64,
+    max_batch_items: u64,
+    max_message_bytes: u64,
+    max_id_bytes: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawModels {
+    directory: PathBuf,
+    policy: PathBuf,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawRuntime {
+    onnxruntime: PathBuf,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawScheduler {
+    workers: u64,
+    queue_capacity: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawAuth {
+    keys: Vec<ApiKey>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawLog {
+    format: String,
+    level: String,
+}
+
+impl Config {
+    /// The configuration of this process: `file` (or `WILDWARDEN_CONFIG`), the process's environment, `flags`.
+    ///
+    /// # Errors
+    /// [`Error::Setup`] naming where the setting came from, its key, value and what is allowed.
+    pub fn load(file: Option<&Path>, flags: &[Flag]) -> Result<Self> {
+        let environment: HashMap<String, String> =
+            std::env::vars().filter(|(name, _)| name.starts_with(PREFIX) || name == "ORT_DYLIB_PATH").collect();
+        Self::from_parts(file, environment, flags)
+    }
+
+    /// As [`Self::load`], with an environment given by the caller.
+    ///
+    /// # Errors
+    /// See [`Self::load`].
+    pub fn from_parts(file: Option<&Path>, mut environment: HashMap<String, String>, flags: &[Flag]) -> Result<Self> {
+        let mut merged: Table = DEFAULT.parse().map_err(|cause| Error::Bug(format!("default configuration: {cause}")))?;
+        let from_environment = environment.remove("WILDWARDEN_CONFIG").map(PathBuf::from);
+        if let Some(path) = file.map(Path::to_owned).or(from_environment) {
+            let text = std::fs::read_to_string(&path).map_err(|cause| Error::file(&path, cause))?;
+            let table: Table = text.parse().map_err(|cause| Error::file(&path, cause))?;
+            for (section, keys) in table {
+                let Value::Table(keys) = keys else {
+                    return Err(Error::file(&path, format!("{section} must be a section, [{section}]")));
+                };
+                for (key, value) in keys {
+                    set(&mut merged, (&section, &key), value).map_err(|problem| Error::file(&path, problem))?;
+                }
+            }
+        }
+        let library_variable = environment.remove("ORT_DYLIB_PATH").filter(|path| !path.is_empty());
+        for (name, text) in environment {
+            let (section, key) = split_variable(&merged, &name)
+                .ok_or_else(|| Error::Setup(format!("environment: {name} is not a setting; see the default configuration")))?;
+            set_text(&mut merged, (&section, &key), &text).map_err(|problem| Error::Setup(format!("{name}: {problem}")))?;
+        }
+        for (section, key, text) in flags {
+            set_text(&mut merged, (section, key), text).map_err(|problem| Error::Setup(format!("--{}: {problem}", key.replace('_', "-"))))?;
+        }
+        let raw: Raw = merged.try_into().map_err(|cause| Error::Setup(format!("configuration: {cause}")))?;
+        Self::check(raw, library_variable)
+    }
+
+    fn check(raw: Raw, library_variable: Option<String>) -> Result<Self> {
+        let listen = raw.server.listen.parse().map_err(|_| {
+            Error::Setup(format!("server.listen: {:?} is not an address and port like 127.0.0.1:50051", raw.server.listen))
+        })?;
+        let limits = Limits {
+            max_images: size("limits.max_images", raw.limits.max_images, 1..=64)?,
+            max_image_bytes: size("limits.max_image_bytes", raw.limits.max_image_bytes, 1024..=1 << 30)?,
+            max_image_pixels: number("limits.max_image_pixels", raw.limits.max_image_pixels, 4096..=500_000_000)?,
+            max_text_bytes: size("limits.max_text_bytes", raw.limits.max_text_bytes, 64..=1 << 24)?,
+            max_batch_items: size("limits.max_batch_items", raw.limits.max_batch_items, 1..=1024)?,
+            max_message_bytes: size("limits.max_message_bytes", raw.limits.max_message_bytes, 4096..=1 << 30)?,
+            max_id_bytes: size("limits.max_id_bytes", raw.limits.max_id_bytes, 16..=4096)?,
+        };
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let workers = match size("scheduler.workers", raw.scheduler.workers, 0..=256)? {
+            0 => cores,
+            workers => workers,
+        };
+        for key in &raw.auth.keys {
+            if key.sha256.len() != 64 || !key.sha256.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+                return Err(Error::Setup(format!("auth.keys.{}: sha256 must be 64 lower-case hex digits", key.name)));
+            }
+        }
+        let log_json = match raw.log.format.as_str() {
+            "text" => false,
+            "json" => true,
+            other => return Err(Error::Setup(format!("log.format: {other:?} must be \"text\" or \"json\""))),
+        };
+        let onnxruntime = match (raw.runtime.onnxruntime, library_variable) {
+            (path, _) if !path.as_os_str().is_empty() => path,
+            (_, Some(path)) => path.into(),
+            (_, None) => unpacked_library(),
+        };
+        let streams = number("server.max_concurrent_streams", raw.server.max_concurrent_streams, 1..=10_000)?;
+        Ok(Self {
+            listen,
+            drain: Duration::from_secs(number("server.drain_seconds", raw.server.drain_seconds, 0..=600)?),
+            max_concurrent_streams: u32::try_from(streams).unwrap_or(u32::MAX),
+            limits,
+            models: raw.models.directory,
+            policy: raw.models.policy,
+            onnxruntime,
+            workers,
+            queue_capacity: size("scheduler.queue_capacity", raw.scheduler.queue_capacity, 1..=1_000_000)?,
+            keys: raw.auth.keys,
+            log_json,
+            log_level: raw.log.level,
+        })
+    }
+}
+
+/// The library's place after `scripts/setup.sh`, by the platform's naming.
+fn unpacked_library() -> PathBuf {
+    let name = if cfg!(target_os = "macos") { "libonnxruntime.dylib" } else { "libonnxruntime.so" };
+    Path::new(UNPACKED).join(name)
+}
+
+fn number(key: &str, value: u64, allowed: RangeInclusive<u64>) -> Result<u64> {
+    if allowed.contains(&value) {
+        return Ok(value);
+    }
+    Err(Error::Setup(format!("{key}: {value} must be in {} to {}", allowed.start(), allowed.end())))
+}
+
+fn size(key: &str, value: u64, allowed: RangeInclusive<u64>) -> Result<usize> {
+    number(key, value, allowed).map(|value| usize::try_from(value).unwrap_or(usize::MAX))
+}
+
+/// `WILDWARDEN_SECTION_KEY`, told by the sections that exist.
+fn split_variable(known: &Table, name: &str) -> Option<(String, String)> {
+    let name = name.strip_prefix(PREFIX)?.to_lowercase();
+    let (section, key) = name.split_once('_')?;
+    known.get(section)?.get(key)?;
+    Some((section.to_owned(), key.to_owned()))
+}
+
+fn set(merged: &mut Table, (section, key): (&str, &str), value: Value) -> std::result::Result<(), String> {
+    let slot = merged.get_mut(section).and_then(|section| section.get_mut(key));
+    let slot = slot.ok_or_else(|| format!("{section}.{key} is not a setting; see the default configuration"))?;
+    if !slot.same_type(&value) {
+        return Err(format!("{section}.{key}: {value} is of type {}, expected {}", value.type_str(), slot.type_str()));
+    }
+    *slot = value;
+    Ok(())
+}
+
+/// A setting from text, read as the default's type.
+fn set_text(merged: &mut Table, place: (&str, &str), text: &str) -> std::result::Result<(), String> {
+    let kind = merged.get(place.0).and_then(|section| section.get(place.1)).map(Value::type_str);
+    let value = match kind {
+        Some("integer") => {
+            let number = text.parse().map_err(|_| format!("{}.{}: {text:?} is not a whole number", place.0, place.1))?;
+            Value::Integer(number)
+        }
+        Some("array") => {
+            let table: Table =
+                format!("value = {text}").parse().map_err(|cause| format!("{}.{}: {cause}", place.0, place.1))?;
+            table.get("value").cloned().unwrap_or(Value::Array(Vec::new()))
+        }
+        _ => Value::String(text.to_owned()),
+    };
+    set(merged, place, value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(file: &str, environment: &[(&str, &str)], flags: &[Flag]) -> Result<Config> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("wildwarden.toml");
+        std::fs::write(&path, file).unwrap();
+        let environment = environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        Config::from_parts(Some(&path), environment, flags)
+    }
+
+    #[test]
+    fn the_complete_example_is_the_default() {
+        let config = load("", &[], &[]).unwrap();
+        assert_eq!(config.listen.port(), 50051);
+        assert_eq!(config.limits.max_images, 9);
+    }
+
+    #[test]
+    fn flags_beat_the_environment_which_beats_the_file() {
+        let file = "[server]\nlisten = \"127.0.0.1:1\"\ndrain_seconds = 1\n[limits]\nmax_images = 3\n";
+        let environment = [("WILDWARDEN_SERVER_LISTEN", "127.0.0.1:2"), ("WILDWARDEN_SERVER_DRAIN_SECONDS", "2")];
+        let config = load(file, &environment, &[("server", "listen", "127.0.0.1:3".into())]).unwrap();
+        assert_eq!((config.listen.port(), config.drain.as_secs(), config.limits.max_images), (3, 2, 3));
+    }
+
+    #[test]
+    fn the_library_comes_from_config_then_variable_then_setup() {
+        let variable = [("ORT_DYLIB_PATH", "b.so")];
+        assert_eq!(load("[runtime]\nonnxruntime = \"a.so\"", &variable, &[]).unwrap().onnxruntime, Path::new("a.so"));
+        assert_eq!(load("", &variable, &[]).unwrap().onnxruntime, Path::new("b.so"));
+        assert!(load("", &[], &[]).unwrap().onnxruntime.starts_with(UNPACKED));
+    }
+
+    #[test]
+    fn faults_name_place_key_value_and_range() {
+        for (file, environment, named) in [
+            ("[limits]\nmax_images = 65", vec![], vec!["limits.max_images", "65", "1 to 64"]),
+            ("[limits]\nmax_imges = 6", vec![], vec!["wildwarden.toml", "max_imges"]),
+            ("[limits]\nmax_images = \"six\"", vec![], vec!["max_images", "six", "integer"]),
+            ("", vec![("WILDWARDEN_LIMITS_MAX_IMAGES", "six")], vec!["WILDWARDEN_LIMITS_MAX_IMAGES", "six"]),
+            ("", vec![("WILDWARDEN_LIMIT_MAX_IMAGES", "6")], vec!["WILDWARDEN_LIMIT_MAX_IMAGES"]),
+            ("[server]\nlisten = \"here\"", vec![], vec!["server.listen", "here"]),
+            ("[auth]\nkeys = [{ name = \"a\", sha256 = \"x\", roles = [] }]", vec![], vec!["auth.keys.a", "64"]),
+        ] {
+            let message = load(file, &environment, &[]).unwrap_err().to_string();
+            assert!(named.iter().all(|part| message.contains(part)), "{message:?} lacks one of {named:?}");
+        }
+    }
+}
