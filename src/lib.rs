@@ -1,1 +1,28 @@
-//! x
+//! Wildwarden rates marketplace listings for illegal wildlife trade.
+//!
+//! A request goes through the modules in this order, and [`pipeline`] alone knows it:
+//!
+//! | module | does |
+//! | --- | --- |
+//! | [`transport`] | gRPC: checks what comes in, says what goes out |
+//! | [`schedule`] | one bounded queue in front of the worker threads |
+//! | [`preprocess`] | image bytes to tensors, strings to hashed features |
+//! | [`model`] | model folders and the ONNX sessions that run them |
+//! | [`score`] | calibration, fusion, rating, explanation; pure |
+//!
+//! [`domain`], [`input_spec`] and [`error`] are leaves that every stage may use; [`server`] puts the parts together;
+//! [`cli`] holds the commands. `tests/architecture.rs` keeps the arrows.
+
+pub mod cli;
+pub mod config;
+pub mod domain;
+pub mod error;
+pub mod input_spec;
+pub mod model;
+pub mod pipeline;
+pub mod preprocess;
+pub mod schedule;
+pub mod score;
+pub mod server;
+pub mod telemetry;
+pub mod transport;

@@ -1,2 +1,7 @@
-//! x
-fn main(){}
+//! The `wildwarden` program; see `wildwarden --help`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    wildwarden::cli::main()
+}

@@ -138,7 +138,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`Error::Model`] when there is no such model or it fails.
-    pub(super) fn run_head_alone(&mut self, name: &str, embedding: &Array2<f32>) -> Result<Array2<f32>> {
+    pub fn run_head_alone(&mut self, name: &str, embedding: &Array2<f32>) -> Result<Array2<f32>> {
         let head = self.heads.iter_mut().find(|head| head.folder.manifest.name == name);
         let head = head.ok_or_else(|| Error::model(name, "is not loaded"))?;
         head.logits(&[Input::F32(embedding.view().into_dyn())])

@@ -1,0 +1,46 @@
+//! `wildwarden check`
+
+use std::process::ExitCode;
+
+use clap::Args;
+use comfy_table::{Table, presets};
+
+use super::Settings;
+use crate::config::DEFAULT;
+use crate::pipeline::{Pipeline, read_policy};
+
+/// Check configuration, policy and models; start nothing.
+///
+/// Reads every model folder, compares hashes, loads the graphs, compares them with their manifests and runs the golden
+/// samples. Exit code 0: a server started with the same settings will serve. 2: one sentence says what is wrong.
+#[derive(Debug, Args)]
+pub(super) struct Check {
+    /// Print the complete default configuration, commented, and exit.
+    #[arg(long)]
+    print_default: bool,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+impl Check {
+    #[expect(clippy::print_stdout, reason = "the command's output")]
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        if self.print_default {
+            print!("{DEFAULT}");
+            return Ok(ExitCode::SUCCESS);
+        }
+        let mut config = self.settings.load([("scheduler", "workers", "1".to_owned())])?;
+        config.workers = 1;
+        let (_, policy) = read_policy(&config.policy)?;
+        let pipeline = Pipeline::load(&config)?;
+        let mut table = Table::new();
+        table.load_preset(presets::UTF8_HORIZONTAL_ONLY);
+        table.set_header(["what", "version", "sha256"]);
+        table.add_row(["policy", &policy.version, &policy.sha256]);
+        for model in pipeline.models() {
+            table.add_row([&model.name, &model.version, &model.sha256]);
+        }
+        println!("{table}\nONNX Runtime {}; everything is in order", pipeline.runtime_version());
+        Ok(ExitCode::SUCCESS)
+    }
+}

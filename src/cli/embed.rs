@@ -1,0 +1,107 @@
+//! `wildwarden embed`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use anyhow::Context;
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use ndarray::{Array2, Array4};
+
+use super::Settings;
+use crate::model::registry::{ModelFolder, ModelSet};
+use crate::model::session::Runtime;
+use crate::pipeline::worker::StageWorker;
+use crate::preprocess::image::DecodeLimits;
+use crate::preprocess::text::Lexicon;
+
+/// Embed images for training, with the server's own preprocessing.
+///
+/// Reads paths, one a line, from LIST; writes OUT/embeddings.npy, f32 [images, D], in the order of LIST. An image that does
+/// not decode gets a row of NaN and a line on standard error. With --tensors also OUT/tensors.npy, f32 [images, 3, H, W]:
+/// what the encoder was fed, for quantisation.
+#[derive(Debug, Args)]
+pub(super) struct Embed {
+    /// File with one image path a line.
+    list: PathBuf,
+    /// Folder to write to; made if missing.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Folder of the encoder. Default: the one in the model repository.
+    #[arg(long, value_name = "DIR")]
+    encoder: Option<PathBuf>,
+    /// Write the input tensors too.
+    #[arg(long)]
+    tensors: bool,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+type Row = Option<(Vec<f32>, Array4<f32>)>;
+
+impl Embed {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let config = self.settings.load([])?;
+        let list = std::fs::read_to_string(&self.list).with_context(|| self.list.display().to_string())?;
+        let paths: Vec<&str> = list.lines().filter(|line| !line.is_empty()).collect();
+        let encoder = match &self.encoder {
+            Some(folder) => Some(Arc::new(ModelFolder::read(folder)?)),
+            None => ModelSet::read(&config.models)?.encoder,
+        };
+        let set = ModelSet { encoder, ..ModelSet::default() };
+        let runtime = Runtime::load(&config.onnxruntime)?;
+        let limits = DecodeLimits { max_pixels: config.limits.max_image_pixels };
+        let lexicon = Arc::new(Lexicon::new(Vec::new())?);
+        let style = ProgressStyle::with_template("{bar:40} {pos}/{len} images, {eta} left").context("progress bar")?;
+        let bar = ProgressBar::new(paths.len() as u64).with_style(style);
+
+        let next = AtomicUsize::new(0);
+        let embed_some = || -> anyhow::Result<Vec<(usize, Row)>> {
+            let mut worker = StageWorker::load(runtime, &set, None, Arc::clone(&lexicon), limits)?;
+            let mut rows = Vec::new();
+            loop {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                let Some(path) = paths.get(index) else { return Ok(rows) };
+                let content = std::fs::read(path).with_context(|| (*path).to_owned())?;
+                let row = worker.embed(&content);
+                if let Err(problem) = &row {
+                    bar.suspend(|| eprintln!("{path}: {problem}"));
+                }
+                rows.push((index, row.ok().map(|(embedding, tensor)| (embedding, if self.tensors { tensor } else { Array4::default((0, 0, 0, 0)) }))));
+                bar.inc(1);
+            }
+        };
+        let parts: Vec<anyhow::Result<Vec<(usize, Row)>>> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..config.workers).map(|_| scope.spawn(embed_some)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err(anyhow::anyhow!("a worker panicked")))).collect()
+        });
+        let mut rows: Vec<(usize, Row)> = parts.into_iter().collect::<anyhow::Result<Vec<_>>>()?.into_iter().flatten().collect();
+        rows.sort_by_key(|(index, _)| *index);
+        bar.finish_and_clear();
+        self.write(&rows)?;
+        let failed = rows.iter().filter(|(_, row)| row.is_none()).count();
+        eprintln!("{} images embedded, {failed} failed", rows.len() - failed);
+        Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    }
+
+    fn write(&self, rows: &[(usize, Row)]) -> anyhow::Result<()> {
+        std::fs::create_dir_all(&self.out).with_context(|| self.out.display().to_string())?;
+        let first = rows.iter().find_map(|(_, row)| row.as_ref()).context("no image could be embedded")?;
+        let (dimensions, planes) = (first.0.len(), first.1.raw_dim());
+        let mut embeddings = Array2::from_elem((rows.len(), dimensions), f32::NAN);
+        for ((_, row), mut target) in rows.iter().zip(embeddings.rows_mut()) {
+            if let Some((embedding, _)) = row {
+                target.assign(&ndarray::ArrayView1::from(embedding));
+            }
+        }
+        ndarray_npy::write_npy(self.out.join("embeddings.npy"), &embeddings)?;
+        if self.tensors {
+            let missing = Array4::from_elem(planes, f32::NAN);
+            let views: Vec<_> = rows.iter().map(|(_, row)| row.as_ref().map_or(missing.view(), |(_, tensor)| tensor.view())).collect();
+            ndarray_npy::write_npy(self.out.join("tensors.npy"), &ndarray::concatenate(ndarray::Axis(0), &views)?)?;
+        }
+        Ok(())
+    }
+}

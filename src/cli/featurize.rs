@@ -1,0 +1,69 @@
+//! `wildwarden featurize`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use ndarray::Array1;
+
+use crate::input_spec::TextInputSpec;
+use crate::preprocess::text::TextProcessor;
+
+/// Hash texts to features for training, with the server's own preprocessing.
+///
+/// Reads JSON lines with a field "text" from INPUT; writes, a row a window, in compressed sparse row form:
+/// OUT/ids.npy i64, OUT/values.npy f32, OUT/starts.npy i64 [windows + 1], OUT/texts.npy i64 [windows] (the line the window
+/// came from). A text without words has no window.
+#[derive(Debug, Args)]
+pub(super) struct Featurize {
+    /// JSON lines with a field "text".
+    input: PathBuf,
+    /// Folder to write to; made if missing.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Domain words, one a line, that segmentation keeps whole.
+    #[arg(long, value_name = "FILE")]
+    words: PathBuf,
+    /// Hash buckets.
+    #[arg(long, default_value_t = 1 << 17)]
+    buckets: u32,
+    /// Tokens a window.
+    #[arg(long, default_value_t = 48)]
+    window_tokens: usize,
+}
+
+#[derive(Debug, serde::Deserialize)]
+struct Line {
+    text: String,
+}
+
+impl Featurize {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let input = std::fs::read_to_string(&self.input).with_context(|| self.input.display().to_string())?;
+        let words = std::fs::read_to_string(&self.words).with_context(|| self.words.display().to_string())?;
+        let spec = TextInputSpec { buckets: self.buckets, window_tokens: self.window_tokens, words: String::new() };
+        let processor = TextProcessor::new(spec, &words)?;
+        let style = ProgressStyle::with_template("{bar:40} {pos}/{len} texts, {eta} left").context("progress bar")?;
+        let bar = ProgressBar::new(input.lines().count() as u64).with_style(style);
+        let (mut ids, mut values, mut starts, mut texts) = (Vec::new(), Vec::new(), vec![0_i64], Vec::new());
+        for (number, line) in input.lines().enumerate() {
+            let line: Line = serde_json::from_str(line).with_context(|| format!("{}, line {}", self.input.display(), number + 1))?;
+            for window in processor.featurize(&line.text) {
+                ids.extend(window.ids.iter().map(|&id| i64::from(id)));
+                values.extend(window.ids.iter().map(|_| window.value));
+                starts.push(i64::try_from(ids.len())?);
+                texts.push(i64::try_from(number)?);
+            }
+            bar.inc(1);
+        }
+        bar.finish_and_clear();
+        std::fs::create_dir_all(&self.out).with_context(|| self.out.display().to_string())?;
+        ndarray_npy::write_npy(self.out.join("ids.npy"), &Array1::from(ids))?;
+        ndarray_npy::write_npy(self.out.join("values.npy"), &Array1::from(values))?;
+        ndarray_npy::write_npy(self.out.join("starts.npy"), &Array1::from(starts))?;
+        ndarray_npy::write_npy(self.out.join("texts.npy"), &Array1::from(texts))?;
+        Ok(ExitCode::SUCCESS)
+    }
+}

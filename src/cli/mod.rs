@@ -1,0 +1,91 @@
+//! The commands. Each file is one; here is what they share.
+
+mod check;
+mod classify;
+mod embed;
+mod featurize;
+mod json;
+mod serve;
+mod table;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{Config, Flag};
+use crate::error::Result;
+use crate::telemetry;
+
+/// Rates marketplace listings for illegal wildlife trade: ivory, pangolin scales, rhino horn.
+///
+/// Start a server with `wildwarden serve`, ask it with `wildwarden classify`. Settings come from a TOML file (--config),
+/// the environment (WILDWARDEN_SECTION_KEY) and flags, in rising priority; `wildwarden check --print-default` shows all.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(serve::Serve),
+    Classify(classify::Classify),
+    Check(check::Check),
+    Embed(embed::Embed),
+    Featurize(featurize::Featurize),
+}
+
+/// Where settings come from; shared by all commands that load models.
+#[derive(Debug, Args)]
+struct Settings {
+    /// Configuration file (TOML). Also WILDWARDEN_CONFIG.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Model repository: <DIR>/<name>/<version>/model.toml.
+    #[arg(long, value_name = "DIR")]
+    models: Option<String>,
+    /// Policy file.
+    #[arg(long, value_name = "FILE")]
+    policy: Option<String>,
+    /// ONNX Runtime library. Default: ORT_DYLIB_PATH, else the one that scripts/setup.sh unpacked.
+    #[arg(long, value_name = "FILE")]
+    onnxruntime: Option<String>,
+    /// Worker threads; 0: one a core.
+    #[arg(long, value_name = "N")]
+    workers: Option<String>,
+}
+
+impl Settings {
+    fn load(&self, more: impl IntoIterator<Item = Flag>) -> Result<Config> {
+        let given = [
+            ("models", "directory", &self.models),
+            ("models", "policy", &self.policy),
+            ("runtime", "onnxruntime", &self.onnxruntime),
+            ("scheduler", "workers", &self.workers),
+        ];
+        let flags = given.into_iter().filter_map(|(section, key, value)| Some((section, key, value.clone()?)));
+        let config = Config::load(self.config.as_deref(), &flags.chain(more).collect::<Vec<_>>())?;
+        telemetry::start(config.log_json, &config.log_level)?;
+        Ok(config)
+    }
+}
+
+/// Runs the command line. Exit codes: 0 done; 1 some inputs failed; 2 wrong usage, setting, model or library.
+pub fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Serve(command) => command.run(),
+        Command::Classify(command) => command.run(),
+        Command::Check(command) => command.run(),
+        Command::Embed(command) => command.run(),
+        Command::Featurize(command) => command.run(),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("wildwarden: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! `wildwarden serve`
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::Settings;
+use crate::server::Server;
+
+/// Start the server.
+///
+/// Health (grpc.health.v1) says NOT_SERVING until the models are loaded and their golden samples reproduce. SIGTERM and
+/// Ctrl-C drain: no new requests, running ones finish within server.drain_seconds, exit code 0.
+#[derive(Debug, Args)]
+pub(super) struct Serve {
+    #[command(flatten)]
+    settings: Settings,
+    /// Address and port; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<String>,
+}
+
+impl Serve {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let listen = self.listen.map(|address| ("server", "listen", address));
+        let config = self.settings.load(listen)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the async runtime")?;
+        runtime.block_on(async {
+            let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
+            let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
+            let server = Server::bind(config).await?;
+            tracing::info!(address = %server.address(), "listening");
+            tokio::select! {
+                loaded = server.load() => loaded?,
+                _ = terminate.recv() => return Ok(ExitCode::SUCCESS),
+                _ = interrupt.recv() => return Ok(ExitCode::SUCCESS),
+            }
+            tracing::info!(address = %server.address(), "serving");
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            tracing::info!("draining");
+            if server.drain().await? {
+                tracing::info!("stopped: every request finished");
+            } else {
+                tracing::warn!("stopped: the drain limit passed with connections still open");
+            }
+            Ok(ExitCode::SUCCESS)
+        })
+    }
+}

@@ -1,0 +1,137 @@
+//! Builds the parts, serves, drains. The only file that may know all others.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::net::TcpListener;
+use tokio::sync::{OnceCell, oneshot};
+use tokio::task::JoinHandle;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::service::interceptor::InterceptedService;
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::pipeline::Pipeline;
+use crate::transport::guard::{Guard, name_message_limit};
+use crate::transport::proto;
+use crate::transport::proto::risk_service_server::RiskServiceServer;
+use crate::transport::service::{Service, Shared};
+
+const SERVICE: &str = "wildwarden.v1.RiskService";
+/// HTTP/2 windows: with the default of 64 KiB a photo takes a round trip for each 64 KiB.
+const STREAM_WINDOW: u32 = 1 << 20;
+const CONNECTION_WINDOW: u32 = 8 << 20;
+
+/// A server that listens. Models load behind it; until they are ready, health says NOT_SERVING and calls get UNAVAILABLE.
+#[derive(Debug)]
+pub struct Server {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    health: HealthReporter,
+    config: Arc<Config>,
+    stop: oneshot::Sender<()>,
+    serving: JoinHandle<std::result::Result<(), tonic::transport::Error>>,
+}
+
+impl Server {
+    /// Binds the listener and begins to serve health and reflection.
+    ///
+    /// # Errors
+    /// [`Error::Setup`] when the address cannot be bound.
+    pub async fn bind(config: Config) -> Result<Self> {
+        let config = Arc::new(config);
+        let refused = |cause| Error::Setup(format!("server.listen: {}: {cause}", config.listen));
+        let listener = TcpListener::bind(config.listen).await.map_err(refused)?;
+        let address = listener.local_addr().map_err(refused)?;
+        let shared = Arc::new(Shared {
+            pipeline: OnceCell::new(),
+            draining: AtomicBool::new(false),
+            limits: config.limits,
+        });
+
+        let (health, health_service) = tonic_health::server::health_reporter();
+        // The reporter is born SERVING; nothing is ready yet, and the port is already open.
+        health.set_service_status("", ServingStatus::NotServing).await;
+        health.set_service_status(SERVICE, ServingStatus::NotServing).await;
+
+        let risk = RiskServiceServer::new(Service(Arc::clone(&shared))).max_decoding_message_size(config.limits.max_message_bytes);
+        let risk = InterceptedService::new(risk, Guard::new(&config.keys));
+        let reflection = || {
+            tonic_reflection::server::Builder::configure()
+                .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
+                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        };
+        let broken = |cause: tonic_reflection::server::Error| Error::Bug(format!("reflection: {cause}"));
+        let limit = config.limits.max_message_bytes;
+        let named_limit = tower::util::MapResponseLayer::new(move |mut response: http::Response<tonic::body::Body>| {
+            name_message_limit(response.headers_mut(), limit);
+            response
+        });
+        let router = tonic::transport::Server::builder()
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_concurrent_streams(config.max_concurrent_streams)
+            .layer(named_limit)
+            .add_service(health_service)
+            .add_service(reflection().build_v1().map_err(broken)?)
+            .add_service(reflection().build_v1alpha().map_err(broken)?)
+            .add_service(risk);
+        let (stop, stopped) = oneshot::channel();
+        let incoming = TcpListenerStream::new(listener);
+        let serving = tokio::spawn(router.serve_with_incoming_shutdown(incoming, async move {
+            // A dropped sender means the server itself was dropped: stop as well.
+            let _ = stopped.await;
+        }));
+        Ok(Self { address, shared, health, config, stop, serving })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Loads policy and models, then says SERVING.
+    ///
+    /// # Errors
+    /// See [`Pipeline::load`].
+    pub async fn load(&self) -> Result<()> {
+        let config = Arc::clone(&self.config);
+        let loading = tokio::task::spawn_blocking(move || Pipeline::load(&config)).await;
+        let pipeline = loading.map_err(|cause| Error::Bug(format!("loading: {cause}")))??;
+        for model in pipeline.models() {
+            tracing::info!(name = model.name, version = model.version, sha256 = model.sha256, "model ready");
+        }
+        self.shared.pipeline.set(pipeline).map_err(|_| Error::Bug("models were loaded twice".into()))?;
+        self.health.set_service_status("", ServingStatus::Serving).await;
+        self.health.set_service_status(SERVICE, ServingStatus::Serving).await;
+        Ok(())
+    }
+
+    /// Drains: says NOT_SERVING, stops accepting, lets running requests finish within `server.drain_seconds`. `true` when
+    /// all finished.
+    ///
+    /// # Errors
+    /// [`Error::Bug`] when the transport fails.
+    pub async fn drain(self) -> Result<bool> {
+        // Health first: balancers stop sending before connections are told to go. New calls on open connections are
+        // refused by the flag; then the listener closes and every connection gets GOAWAY.
+        self.health.set_service_status("", ServingStatus::NotServing).await;
+        self.health.set_service_status(SERVICE, ServingStatus::NotServing).await;
+        self.shared.draining.store(true, Ordering::Release);
+        // The receiver is gone when serving has already ended.
+        let _ = self.stop.send(());
+        let abort = self.serving.abort_handle();
+        match tokio::time::timeout(self.config.drain, self.serving).await {
+            Ok(Ok(served)) => served.map(|()| true).map_err(|cause| Error::Bug(format!("serving: {cause}"))),
+            Ok(Err(cause)) => Err(Error::Bug(format!("serving: {cause}"))),
+            Err(_) => {
+                // The transport waits for every connection without bound; idle ones may be held open by their clients.
+                abort.abort();
+                Ok(false)
+            }
+        }
+    }
+}

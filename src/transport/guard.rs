@@ -1,0 +1,129 @@
+//! What happens before a handler: credentials, the caller's deadline, and the status of oversized messages.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderMap;
+use tokio::time::Instant;
+use tonic::service::Interceptor;
+use tonic::{Request, Status};
+
+use crate::config::{ApiKey, Role};
+use crate::error::Error;
+use crate::model::manifest::hex_sha256;
+use crate::schedule::Deadline;
+use crate::transport::status::status;
+
+/// Roles of the caller; `None`: no keys are configured, everything is allowed.
+#[derive(Debug, Clone)]
+struct Caller(Option<Vec<Role>>);
+
+/// Checks credentials and notes the deadline of every call of a service.
+#[derive(Debug, Clone)]
+pub struct Guard {
+    keys: Arc<[ApiKey]>,
+}
+
+impl Guard {
+    /// A guard that lets callers with one of `keys` pass; everybody when there are none.
+    pub fn new(keys: &[ApiKey]) -> Self {
+        Self { keys: keys.into() }
+    }
+
+    fn caller(&self, request: &Request<()>) -> Result<Caller, Error> {
+        if self.keys.is_empty() {
+            return Ok(Caller(None));
+        }
+        let header = request.metadata().get("authorization").and_then(|value| value.to_str().ok());
+        let Some(key) = header.and_then(|value| value.strip_prefix("Bearer ")) else {
+            return Err(Error::Unauthenticated("send `authorization: Bearer <key>`".into()));
+        };
+        // Hashes are compared, not keys: how long it takes tells nothing of the key.
+        let hash = hex_sha256(key.trim().as_bytes());
+        let known = self.keys.iter().find(|known| known.sha256 == hash);
+        known.map(|known| Caller(Some(known.roles.clone()))).ok_or_else(|| Error::Unauthenticated("the key is not known".into()))
+    }
+}
+
+impl Interceptor for Guard {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        let caller = self.caller(&request).map_err(|error| status(&error, ""))?;
+        // The transport starts its own timer, which answers CANCELLED, right after this call; it asks the handler first
+        // when both fire, so a deadline counted from here is answered DEADLINE_EXCEEDED.
+        let timeout = request.metadata().get("grpc-timeout").and_then(|value| parse_timeout(value.to_str().ok()?));
+        let deadline = Deadline(timeout.and_then(|timeout| Instant::now().checked_add(timeout)));
+        request.extensions_mut().insert(caller);
+        request.extensions_mut().insert(deadline);
+        Ok(request)
+    }
+}
+
+/// The deadline the guard noted.
+pub fn deadline_of<T>(request: &Request<T>) -> Deadline {
+    request.extensions().get::<Deadline>().copied().unwrap_or_default()
+}
+
+/// Checks that the caller has `role`.
+///
+/// # Errors
+/// [`Error::PermissionDenied`] otherwise.
+pub fn require<T>(request: &Request<T>, role: Role) -> Result<(), Error> {
+    match request.extensions().get::<Caller>() {
+        Some(Caller(Some(roles))) if !roles.contains(&role) => {
+            Err(Error::PermissionDenied(format!("the key does not have the role {role:?}").to_lowercase()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// `grpc-timeout`: at most 8 digits and a unit, as in "250m" (gRPC over HTTP/2).
+fn parse_timeout(value: &str) -> Option<Duration> {
+    let (digits, unit) = value.split_at_checked(value.len().checked_sub(1)?)?;
+    let amount: u64 = (digits.len() <= 8).then(|| digits.parse().ok())??;
+    Some(match unit {
+        "H" => Duration::from_secs(amount * 3600),
+        "M" => Duration::from_secs(amount * 60),
+        "S" => Duration::from_secs(amount),
+        "m" => Duration::from_millis(amount),
+        "u" => Duration::from_micros(amount),
+        "n" => Duration::from_nanos(amount),
+        _ => return None,
+    })
+}
+
+/// The decoder answers OUT_OF_RANGE to a message over the limit, which nothing else here does. The contract says
+/// INVALID_ARGUMENT, naming the limit.
+pub fn name_message_limit(headers: &mut HeaderMap, max_message_bytes: usize) {
+    let out_of_range = i32::from(tonic::Code::OutOfRange).to_string();
+    if headers.get("grpc-status").is_some_and(|code| code.as_bytes() == out_of_range.as_bytes()) {
+        let problem = message_limit(max_message_bytes);
+        // add_header percent-encodes; a fresh map keeps its own content type out of the answer.
+        let mut fresh = HeaderMap::new();
+        if Status::invalid_argument(problem).add_header(&mut fresh).is_ok() {
+            for name in ["grpc-status", "grpc-message"] {
+                if let Some(value) = fresh.remove(name) {
+                    headers.insert(name, value);
+                }
+            }
+        }
+    }
+}
+
+/// What a message over the limit is told.
+pub fn message_limit(max_message_bytes: usize) -> String {
+    format!("message: larger than the limit of {max_message_bytes} bytes (limits.max_message_bytes)")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timeouts_are_read_in_every_unit_and_nonsense_is_none() {
+        assert_eq!(parse_timeout("250m"), Some(Duration::from_millis(250)));
+        assert_eq!(parse_timeout("2H"), Some(Duration::from_secs(7200)));
+        for nonsense in ["", "m", "12", "123456789m", "-1S", "5x", "五S"] {
+            assert_eq!(parse_timeout(nonsense), None, "{nonsense}");
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! gRPC at the edge: checks what comes in, says what goes out. Never decodes an image or runs a model.
+
+pub mod convert;
+pub mod guard;
+pub mod service;
+pub mod status;
+
+/// Messages and services generated from `proto/`.
+#[allow(missing_docs, clippy::all, clippy::pedantic, clippy::indexing_slicing, reason = "generated code, documented in the proto")]
+pub mod proto {
+    tonic::include_proto!("wildwarden.v1");
+    /// The encoded descriptors of the contract, for reflection and JSON.
+    pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+}

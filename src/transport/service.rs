@@ -1,0 +1,191 @@
+//! The RPCs: convert, rate, convert.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::{OnceCell, mpsc};
+use tokio::task::JoinSet;
+use tokio_stream::StreamExt;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::config::{Limits, Role};
+use crate::domain::Category;
+use crate::error::{Error, Result};
+use crate::pipeline::Pipeline;
+use crate::schedule::Deadline;
+use crate::transport::proto::classify_result::Outcome;
+use crate::transport::proto::risk_service_server::RiskService;
+use crate::transport::proto::{
+    ClassifyBatchRequest, ClassifyBatchResponse, ClassifyRequest, ClassifyResponse, ClassifyResult, GetServerInfoRequest,
+    GetServerInfoResponse,
+};
+use crate::transport::status::{item_error, status};
+use crate::transport::{convert, guard};
+
+/// Listings of one batch or stream that are rated at the same time: enough to keep the workers busy, few enough that one
+/// caller's bulk does not fill the queue.
+const CONCURRENT_ITEMS: usize = 16;
+
+/// What all calls share.
+#[derive(Debug)]
+pub struct Shared {
+    /// Set once models are loaded.
+    pub pipeline: OnceCell<Pipeline>,
+    /// Set when the server stops taking work.
+    pub draining: AtomicBool,
+    /// Limits in force.
+    pub limits: Limits,
+}
+
+impl Shared {
+    fn pipeline(&self) -> Result<&Pipeline> {
+        if self.draining.load(Ordering::Acquire) {
+            return Err(Error::NotReady("the server is shutting down".into()));
+        }
+        self.pipeline.get().ok_or_else(|| Error::NotReady("the models are still loading".into()))
+    }
+
+    /// Rates one request whose id is set.
+    async fn rate(&self, request: ClassifyRequest, deadline: Deadline) -> Result<ClassifyResponse> {
+        let pipeline = self.pipeline()?;
+        let listing = convert::listing(request, &self.limits)?;
+        pipeline.rate(listing, deadline).await.map(convert::response)
+    }
+
+    async fn rate_item(&self, mut request: ClassifyRequest, deadline: Deadline) -> ClassifyResult {
+        request.request_id = convert::request_id(&request.request_id);
+        let request_id = request.request_id.clone();
+        let outcome = match self.rate(request, deadline).await {
+            Ok(response) => Outcome::Response(response),
+            Err(error) => Outcome::Error(item_error(&error, &request_id)),
+        };
+        ClassifyResult { request_id, outcome: Some(outcome) }
+    }
+}
+
+/// The service behind the contract.
+#[derive(Debug, Clone)]
+pub struct Service(pub Arc<Shared>);
+
+#[tonic::async_trait]
+impl RiskService for Service {
+    async fn classify(&self, request: Request<ClassifyRequest>) -> Result<Response<ClassifyResponse>, Status> {
+        let deadline = guard::deadline_of(&request);
+        guard::require(&request, Role::Classify).map_err(|error| status(&error, ""))?;
+        let mut message = request.into_inner();
+        message.request_id = convert::request_id(&message.request_id);
+        let request_id = message.request_id.clone();
+        self.0.rate(message, deadline).await.map(Response::new).map_err(|error| status(&error, &request_id))
+    }
+
+    async fn classify_batch(&self, request: Request<ClassifyBatchRequest>) -> Result<Response<ClassifyBatchResponse>, Status> {
+        let deadline = guard::deadline_of(&request);
+        guard::require(&request, Role::Classify).map_err(|error| status(&error, ""))?;
+        let items = request.into_inner().items;
+        let most = self.0.limits.max_batch_items;
+        if items.is_empty() || items.len() > most {
+            let error = match items.len() {
+                0 => Error::invalid("items", "a batch has at least one listing"),
+                found => convert::over("items", found, "listings", most, "max_batch_items"),
+            };
+            return Err(status(&error, ""));
+        }
+        self.0.pipeline().map_err(|error| status(&error, ""))?;
+        let mut results: Vec<Option<ClassifyResult>> = items.iter().map(|_| None).collect();
+        let mut waiting = items.into_iter().enumerate();
+        // Dropping the set, when the caller leaves, aborts what is left.
+        let mut running = JoinSet::new();
+        loop {
+            while running.len() < CONCURRENT_ITEMS
+                && let Some((index, item)) = waiting.next()
+            {
+                let shared = Arc::clone(&self.0);
+                running.spawn(async move { (index, shared.rate_item(item, deadline).await) });
+            }
+            match running.join_next().await {
+                Some(Ok((index, result))) => {
+                    if let Some(slot) = results.get_mut(index) {
+                        *slot = Some(result);
+                    }
+                }
+                Some(Err(cause)) => return Err(status(&Error::Bug(format!("rating an item: {cause}")), "")),
+                None => break,
+            }
+        }
+        Ok(Response::new(ClassifyBatchResponse { results: results.into_iter().flatten().collect() }))
+    }
+
+    type ClassifyStreamStream = ReceiverStream<Result<ClassifyResult, Status>>;
+
+    async fn classify_stream(
+        &self,
+        request: Request<Streaming<ClassifyRequest>>,
+    ) -> Result<Response<Self::ClassifyStreamStream>, Status> {
+        let deadline = guard::deadline_of(&request);
+        guard::require(&request, Role::Classify).map_err(|error| status(&error, ""))?;
+        self.0.pipeline().map_err(|error| status(&error, ""))?;
+        let (answers, stream) = mpsc::channel(CONCURRENT_ITEMS);
+        let shared = Arc::clone(&self.0);
+        // Ends when the caller closes its side and the last answer is sent, or when the caller has gone.
+        tokio::spawn(async move { answer_stream(&shared, request.into_inner(), deadline, answers).await });
+        Ok(Response::new(ReceiverStream::new(stream)))
+    }
+
+    async fn get_server_info(&self, request: Request<GetServerInfoRequest>) -> Result<Response<GetServerInfoResponse>, Status> {
+        guard::require(&request, Role::Info).map_err(|error| status(&error, ""))?;
+        let pipeline = self.0.pipeline().map_err(|error| status(&error, ""))?;
+        Ok(Response::new(GetServerInfoResponse {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            limits: Some(convert::limits(&self.0.limits)),
+            categories: Category::ALL.into_iter().map(|category| convert::category(category).into()).collect(),
+            models: pipeline.models().iter().map(convert::model_version).collect(),
+            policy: Some(convert::policy_version(pipeline.policy_version())),
+            onnxruntime_version: pipeline.runtime_version().to_owned(),
+        }))
+    }
+}
+
+/// Reads listings only as fast as they are rated and answers are taken, so a slow reader slows the sender and nothing
+/// piles up.
+async fn answer_stream(
+    shared: &Arc<Shared>,
+    mut requests: Streaming<ClassifyRequest>,
+    deadline: Deadline,
+    answers: mpsc::Sender<Result<ClassifyResult, Status>>,
+) {
+    let mut running = JoinSet::new();
+    let mut open = true;
+    while open || !running.is_empty() {
+        tokio::select! {
+            () = answers.closed() => return,
+            request = requests.next(), if open && running.len() < CONCURRENT_ITEMS => match request {
+                Some(Ok(request)) => {
+                    let shared = Arc::clone(shared);
+                    running.spawn(async move { shared.rate_item(request, deadline).await });
+                }
+                Some(Err(broken)) => {
+                    let problem = message_limit_status(broken, shared.limits.max_message_bytes);
+                    // The caller may have gone; then there is nobody to tell.
+                    let _ = answers.send(Err(problem)).await;
+                    return;
+                }
+                None => open = false,
+            },
+            Some(finished) = running.join_next() => {
+                let answer = finished.map_err(|cause| status(&Error::Bug(format!("rating an item: {cause}")), ""));
+                if answers.send(answer).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// As [`guard::name_message_limit`], for a message inside a stream.
+fn message_limit_status(broken: Status, max_message_bytes: usize) -> Status {
+    if broken.code() == tonic::Code::OutOfRange {
+        return Status::invalid_argument(guard::message_limit(max_message_bytes));
+    }
+    broken
+}
