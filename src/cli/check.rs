@@ -34,7 +34,7 @@ impl Check {
         let (_, policy) = read_policy(&config.policy)?;
         let pipeline = Pipeline::load(&config)?;
         let mut table = Table::new();
-        table.load_preset(presets::UTF8_HORIZONTAL_ONLY);
+        table.load_style(presets::UTF8_HORIZONTAL_ONLY);
         table.set_header(["what", "version", "sha256"]);
         table.add_row(["policy", &policy.version, &policy.sha256]);
         for model in pipeline.models() {

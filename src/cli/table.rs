@@ -7,7 +7,7 @@ use crate::transport::proto::{Category, ClassifyResponse, Level, ReasonCode, Sug
 /// One row a listing.
 pub(super) fn ratings(rated: &[(String, Result<ClassifyResponse, String>)]) -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY);
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
     table.set_header(["listing", "risk", "level", "suggestion", "suspected of", "why"]);
     for (name, outcome) in rated {
         match outcome {

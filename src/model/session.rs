@@ -6,8 +6,8 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use ndarray::{ArrayD, ArrayViewD};
 use ort::environment::Environment;
 use ort::session::builder::GraphOptimizationLevel;
-use ort::session::{Outlet, OutputSelector, RunOptions, SessionInputValue};
-use ort::value::{TensorElementType, TensorRef, ValueType};
+use ort::session::{OutputSelector, RunOptions, SessionInputValue};
+use ort::value::{Outlet, TensorElementType, TensorRef, ValueType};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -152,9 +152,9 @@ impl Session {
 
 fn describe(outlet: &Outlet) -> Option<TensorSpec> {
     let ValueType::Tensor { ty, shape, .. } = outlet.dtype() else { return None };
-    let dtype = if *ty == TensorElementType::Float32 {
+    let dtype = if ty == &TensorElementType::Float32 {
         Dtype::Float32
-    } else if *ty == TensorElementType::Int64 {
+    } else if ty == &TensorElementType::Int64 {
         Dtype::Int64
     } else {
         return None;

@@ -6,7 +6,7 @@ pub mod service;
 pub mod status;
 
 /// Messages and services generated from `proto/`.
-#[allow(missing_docs, clippy::all, clippy::pedantic, clippy::indexing_slicing, reason = "generated code, documented in the proto")]
+#[allow(missing_docs, unused_qualifications, clippy::all, clippy::pedantic, clippy::indexing_slicing, reason = "generated code, documented in the proto")]
 pub mod proto {
     tonic::include_proto!("wildwarden.v1");
     /// The encoded descriptors of the contract, for reflection and JSON.

@@ -3,7 +3,7 @@
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use image::RgbImage;
-use ndarray::{Array3, s};
+use ndarray::{Array3, Axis};
 
 use crate::error::{Error, Result};
 use crate::input_spec::{ImageInputSpec, Resize};
@@ -26,9 +26,8 @@ pub fn to_tensor(frame: &RgbImage, spec: &ImageInputSpec) -> Result<Array3<f32>>
     let mut tensor = Array3::zeros((3, height, width));
     for (channel, (mean, std)) in spec.mean.iter().zip(spec.std).enumerate() {
         let scale = 1.0 / std;
-        tensor
-            .slice_mut(s![channel, .., ..])
-            .zip_mut_with(&pixels.slice(s![.., .., channel]), |value, &byte| *value = (f32::from(byte) - mean) * scale);
+        let bytes = pixels.index_axis(Axis(2), channel);
+        tensor.index_axis_mut(Axis(0), channel).zip_mut_with(&bytes, |value, &byte| *value = (f32::from(byte) - mean) * scale);
     }
     Ok(tensor)
 }

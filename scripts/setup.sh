@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# Fetches ONNX Runtime (from PyPI, pinned by sha256) into .runtime/ and builds the program. Safe to run again.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+version=1.31.1
+say() { printf '==> %s\n' "$*"; }
+missing() { printf 'wildwarden setup: %s\n' "$*" >&2; exit 2; }
+
+command -v cargo >/dev/null || missing "cargo is missing: install a Rust toolchain, 1.92 or newer (https://rustup.rs)"
+command -v python3 >/dev/null || missing "python3 is missing: it fetches and unpacks ONNX Runtime"
+python3 -m pip --version >/dev/null 2>&1 || missing "python3 has no pip: install it (Debian: apt-get install python3-pip)"
+
+case "$(uname -s)-$(uname -m)" in
+  Linux-x86_64)              platform=manylinux_2_28_x86_64;  library=libonnxruntime.so.$version
+                             sha256=1f3dea47f2f0e5117c2404cea7d21fd253ae7836a3bf167a501cdfbb2600d536 ;;
+  Linux-aarch64|Linux-arm64) platform=manylinux_2_28_aarch64; library=libonnxruntime.so.$version
+                             sha256=0b9a492176886992e0e875f06bc0367e333f5fff11711a2d642e18b02f3009cc ;;
+  Darwin-arm64)              platform=macosx_14_0_arm64;      library=libonnxruntime.$version.dylib
+                             sha256=96dd2564b10ea7153ad9c207e7cd8e5917cb3ba521e0e0a62ac03486fdc8d56c ;;
+  *) missing "there is no pinned ONNX Runtime for $(uname -s) $(uname -m); name a library with ORT_DYLIB_PATH and run cargo build --release --locked" ;;
+esac
+case "$library" in *.dylib) name=libonnxruntime.dylib ;; *) name=libonnxruntime.so ;; esac
+
+if [ "$(cat .runtime/version 2>/dev/null)" = "$sha256" ] && [ -f ".runtime/$name" ]; then
+  say "ONNX Runtime $version is in .runtime/"
+else
+  say "fetching ONNX Runtime $version for $platform"
+  rm -rf .runtime/download && mkdir -p .runtime/download
+  # The wheel only carries the library: any Python 3 can fetch and unpack it. pip refuses a file with another sha256.
+  printf 'onnxruntime==%s --hash=sha256:%s\n' "$version" "$sha256" > .runtime/download/requirements.txt
+  python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --require-hashes \
+    --implementation cp --python-version 3.12 --abi cp312 --platform "$platform" \
+    --dest .runtime/download --requirement .runtime/download/requirements.txt \
+    || missing "ONNX Runtime could not be fetched: check the connection to the package index"
+  python3 -m zipfile -e .runtime/download/onnxruntime-*.whl .runtime/download/wheel
+  mv ".runtime/download/wheel/onnxruntime/capi/$library" ".runtime/$name"
+  cp .runtime/download/wheel/onnxruntime/LICENSE .runtime/LICENSE 2>/dev/null || true
+  rm -rf .runtime/download
+  # Written last, so that an interrupted run is done again.
+  printf '%s' "$sha256" > .runtime/version
+fi
+
+if [ "${1:-}" != "--runtime-only" ]; then
+  say "building (the first time takes a few minutes)"
+  cargo build --release --locked
+fi

