@@ -178,7 +178,8 @@ impl Config {
     /// # Errors
     /// See [`Self::load`].
     pub fn from_parts(file: Option<&Path>, mut environment: HashMap<String, String>, flags: &[Flag]) -> Result<Self> {
-        let mut merged: Table = DEFAULT.parse().map_err(|cause| Error::Bug(format!("default configuration: {cause}")))?;
+        let mut merged: Table =
+            DEFAULT.parse().map_err(|cause| Error::Bug(format!("default configuration: {cause}")))?;
         let from_environment = environment.remove("WILDWARDEN_CONFIG").map(PathBuf::from);
         if let Some(path) = file.map(Path::to_owned).or(from_environment) {
             let text = std::fs::read_to_string(&path).map_err(|cause| Error::file(&path, cause))?;
@@ -194,20 +195,24 @@ impl Config {
         }
         let library_variable = environment.remove("ORT_DYLIB_PATH").filter(|path| !path.is_empty());
         for (name, text) in environment {
-            let (section, key) = split_variable(&merged, &name)
-                .ok_or_else(|| Error::Setup(format!("environment: {name} is not a setting; see the default configuration")))?;
-            set_text(&mut merged, (&section, &key), &text).map_err(|problem| Error::Setup(format!("{name}: {problem}")))?;
+            let (section, key) = split_variable(&merged, &name).ok_or_else(|| {
+                Error::Setup(format!("environment: {name} is not a setting; see the default configuration"))
+            })?;
+            set_text(&mut merged, (&section, &key), &text)
+                .map_err(|problem| Error::Setup(format!("{name}: {problem}")))?;
         }
         for (section, key, text) in flags {
-            set_text(&mut merged, (section, key), text).map_err(|problem| Error::Setup(format!("--{}: {problem}", key.replace('_', "-"))))?;
+            set_text(&mut merged, (section, key), text)
+                .map_err(|problem| Error::Setup(format!("--{}: {problem}", key.replace('_', "-"))))?;
         }
         let raw: Raw = merged.try_into().map_err(|cause| Error::Setup(format!("configuration: {cause}")))?;
         Self::check(raw, library_variable)
     }
 
     fn check(raw: Raw, library_variable: Option<String>) -> Result<Self> {
-        let listen = raw.server.listen.parse().map_err(|_| {
-            Error::Setup(format!("server.listen: {:?} is not an address and port like 127.0.0.1:50051", raw.server.listen))
+        let listen = raw.server.listen.parse().map_err(|cause| {
+            let found = &raw.server.listen;
+            Error::Setup(format!("server.listen: {found:?} is not an address and port like 127.0.0.1:50051: {cause}"))
         })?;
         let limits = Limits {
             max_images: size("limits.max_images", raw.limits.max_images, 1..=64)?,
@@ -296,7 +301,9 @@ fn set_text(merged: &mut Table, place: (&str, &str), text: &str) -> std::result:
     let kind = merged.get(place.0).and_then(|section| section.get(place.1)).map(Value::type_str);
     let value = match kind {
         Some("integer") => {
-            let number = text.parse().map_err(|_| format!("{}.{}: {text:?} is not a whole number", place.0, place.1))?;
+            let number = text
+                .parse()
+                .map_err(|cause| format!("{}.{}: {text:?} is not a whole number: {cause}", place.0, place.1))?;
             Value::Integer(number)
         }
         Some("array") => {

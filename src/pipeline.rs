@@ -33,7 +33,7 @@ pub struct Pipeline {
     policy: Policy,
     policy_version: PolicyVersion,
     models: Vec<ModelVersion>,
-    runtime_version: String,
+    runtime_build: String,
 }
 
 impl Pipeline {
@@ -59,13 +59,15 @@ impl Pipeline {
         if let Some(first) = workers.first_mut() {
             first.check_golden(&set)?;
         }
-        let boxed = |mut worker: StageWorker| -> Worker<Job, Outcome> { Box::new(move |job, deadline| worker.run(job, deadline)) };
+        let boxed = |mut worker: StageWorker| -> Worker<Job, Outcome> {
+            Box::new(move |job, deadline| worker.run(job, deadline))
+        };
         Ok(Self {
             scheduler: Scheduler::start(workers.into_iter().map(boxed).collect(), config.queue_capacity)?,
             policy,
             policy_version,
             models: set.versions(),
-            runtime_version: runtime.version(),
+            runtime_build: runtime.build(),
         })
     }
 
@@ -79,9 +81,9 @@ impl Pipeline {
         &self.policy_version
     }
 
-    /// Version of the loaded ONNX Runtime.
-    pub fn runtime_version(&self) -> &str {
-        &self.runtime_version
+    /// Commit that the loaded ONNX Runtime was built from.
+    pub fn runtime_build(&self) -> &str {
+        &self.runtime_build
     }
 
     /// Rates one listing.
@@ -98,14 +100,15 @@ impl Pipeline {
             return Err(Error::DeadlineExceeded);
         }
         let texts = texts_of(&listing);
-        let images = listing.images.iter().map(|image| Job::Image {
-            content: image.content.clone(),
-            with_maps: listing.options.explain_images,
-        });
-        let jobs = images.chain(texts.iter().map(|(_, text)| Job::Text {
-            text: (*text).to_owned(),
-            with_tokens: listing.options.explain_text,
-        }));
+        let images = listing
+            .images
+            .iter()
+            .map(|image| Job::Image { content: image.content.clone(), with_maps: listing.options.explain_images });
+        let jobs = images.chain(
+            texts
+                .iter()
+                .map(|(_, text)| Job::Text { text: (*text).to_owned(), with_tokens: listing.options.explain_text }),
+        );
         let tickets = self.scheduler.submit(jobs.collect(), deadline)?;
 
         let mut gathered = Gathered::default();
@@ -146,7 +149,7 @@ impl Pipeline {
         }
         let mut text_ratings = Vec::new();
         for (&field, mut outcome) in fields.iter().zip(texts) {
-            for fault in outcome.fault.take() {
+            if let Some(fault) = outcome.fault.take() {
                 missing_models.insert(fault_name(&fault));
                 faults.push(fault);
             }

@@ -15,7 +15,7 @@ use tonic_health::server::HealthReporter;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::pipeline::Pipeline;
-use crate::transport::guard::{Guard, name_message_limit};
+use crate::transport::guard::{Guard, blame_caller_in_headers};
 use crate::transport::proto;
 use crate::transport::proto::risk_service_server::RiskServiceServer;
 use crate::transport::service::{Service, Shared};
@@ -46,18 +46,16 @@ impl Server {
         let refused = |cause| Error::Setup(format!("server.listen: {}: {cause}", config.listen));
         let listener = TcpListener::bind(config.listen).await.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
-        let shared = Arc::new(Shared {
-            pipeline: OnceCell::new(),
-            draining: AtomicBool::new(false),
-            limits: config.limits,
-        });
+        let shared =
+            Arc::new(Shared { pipeline: OnceCell::new(), draining: AtomicBool::new(false), limits: config.limits });
 
         let (health, health_service) = tonic_health::server::health_reporter();
         // The reporter is born SERVING; nothing is ready yet, and the port is already open.
         health.set_service_status("", ServingStatus::NotServing).await;
         health.set_service_status(SERVICE, ServingStatus::NotServing).await;
 
-        let risk = RiskServiceServer::new(Service(Arc::clone(&shared))).max_decoding_message_size(config.limits.max_message_bytes);
+        let risk = RiskServiceServer::new(Service(Arc::clone(&shared)))
+            .max_decoding_message_size(config.limits.max_message_bytes);
         let risk = InterceptedService::new(risk, Guard::new(&config.keys));
         let reflection = || {
             tonic_reflection::server::Builder::configure()
@@ -66,15 +64,15 @@ impl Server {
         };
         let broken = |cause: tonic_reflection::server::Error| Error::Bug(format!("reflection: {cause}"));
         let limit = config.limits.max_message_bytes;
-        let named_limit = tower::util::MapResponseLayer::new(move |mut response: http::Response<tonic::body::Body>| {
-            name_message_limit(response.headers_mut(), limit);
+        let blame = tower::util::MapResponseLayer::new(move |mut response: http::Response<tonic::body::Body>| {
+            blame_caller_in_headers(response.headers_mut(), limit);
             response
         });
         let router = tonic::transport::Server::builder()
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_concurrent_streams(config.max_concurrent_streams)
-            .layer(named_limit)
+            .layer(blame)
             .add_service(health_service)
             .add_service(reflection().build_v1().map_err(broken)?)
             .add_service(reflection().build_v1alpha().map_err(broken)?)
@@ -104,7 +102,7 @@ impl Server {
         for model in pipeline.models() {
             tracing::info!(name = model.name, version = model.version, sha256 = model.sha256, "model ready");
         }
-        self.shared.pipeline.set(pipeline).map_err(|_| Error::Bug("models were loaded twice".into()))?;
+        self.shared.pipeline.set(pipeline).map_err(|cause| Error::Bug(format!("setting the models: {cause}")))?;
         self.health.set_service_status("", ServingStatus::Serving).await;
         self.health.set_service_status(SERVICE, ServingStatus::Serving).await;
         Ok(())

@@ -40,7 +40,7 @@ impl Check {
         for model in pipeline.models() {
             table.add_row([&model.name, &model.version, &model.sha256]);
         }
-        println!("{table}\nONNX Runtime {}; everything is in order", pipeline.runtime_version());
+        println!("{table}\nONNX Runtime, commit {}; everything is in order", pipeline.runtime_build());
         Ok(ExitCode::SUCCESS)
     }
 }

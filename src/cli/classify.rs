@@ -87,11 +87,14 @@ impl Rater {
             Self::Server(client, key) => {
                 let mut request = tonic::Request::new(request);
                 if let Some(key) = key {
-                    let value: MetadataValue<_> = format!("Bearer {key}").parse().map_err(|_| "the key has odd characters".to_owned())?;
+                    let value: MetadataValue<_> =
+                        format!("Bearer {key}").parse().map_err(|cause| format!("--key: {cause}"))?;
                     request.metadata_mut().insert("authorization", value);
                 }
                 let answer = client.classify(request).await;
-                answer.map(tonic::Response::into_inner).map_err(|status| format!("{:?}: {}", status.code(), status.message()))
+                answer
+                    .map(tonic::Response::into_inner)
+                    .map_err(|status| format!("{:?}: {}", status.code(), status.message()))
             }
             Self::Here(pipeline, limits) => {
                 request.request_id = convert::request_id(&request.request_id);
@@ -107,7 +110,8 @@ impl Classify {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let config = self.settings.load([])?;
         let listings = self.listings()?;
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the async runtime")?;
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the async runtime")?;
         runtime.block_on(self.rate_all(&config, listings))
     }
 
@@ -116,11 +120,15 @@ impl Classify {
             Rater::Here(Box::new(Pipeline::load(config)?), config.limits)
         } else {
             let client = RiskServiceClient::connect(self.server.clone()).await;
-            let client = client.with_context(|| format!("no server at {}; start one with `wildwarden serve`, or use --embedded", self.server))?;
-            let client = client.max_encoding_message_size(usize::MAX).max_decoding_message_size(config.limits.max_message_bytes);
+            let client = client.with_context(|| {
+                format!("no server at {}; start one with `wildwarden serve`, or use --embedded", self.server)
+            })?;
+            let client =
+                client.max_encoding_message_size(usize::MAX).max_decoding_message_size(config.limits.max_message_bytes);
             Rater::Server(Box::new(client), self.key.clone())
         };
-        let style = ProgressStyle::with_template("{bar:40} {pos}/{len} listings, {eta} left").context("progress bar")?;
+        let style =
+            ProgressStyle::with_template("{bar:40} {pos}/{len} listings, {eta} left").context("progress bar")?;
         // Hidden by itself when standard error is not a terminal.
         let bar = ProgressBar::new(listings.len() as u64).with_style(style);
         let mut rated = Vec::new();
@@ -141,14 +149,23 @@ impl Classify {
             print(&table::ratings(&rated).to_string());
             let failed = rated.iter().filter(|(_, outcome)| outcome.is_err()).count();
             let calm = rated.iter().filter(|(_, outcome)| outcome.as_ref().is_ok_and(table::is_calm)).count();
-            eprintln!("{} listings: {} worth a look, {calm} calm, {failed} failed", rated.len(), rated.len() - calm - failed);
+            eprintln!(
+                "{} listings: {} worth a look, {calm} calm, {failed} failed",
+                rated.len(),
+                rated.len() - calm - failed
+            );
         }
         let failed = rated.iter().any(|(_, outcome)| outcome.is_err());
         Ok(if failed { ExitCode::from(1) } else { ExitCode::SUCCESS })
     }
 
     fn listings(&self) -> anyhow::Result<Vec<Line>> {
-        let of_images = |images| Line { listing_id: String::new(), title: self.title.clone(), description: self.description.clone(), images };
+        let of_images = |images| Line {
+            listing_id: String::new(),
+            title: self.title.clone(),
+            description: self.description.clone(),
+            images,
+        };
         if self.images.is_empty() {
             if !self.title.is_empty() || !self.description.is_empty() {
                 return Ok(vec![of_images(Vec::new())]);
@@ -164,13 +181,18 @@ impl Classify {
         }
         let mut files = Vec::new();
         for pattern in &self.images {
-            let matches: Vec<PathBuf> = glob::glob(pattern).with_context(|| format!("the pattern {pattern:?}"))?.collect::<Result<_, _>>()?;
+            let matches: Vec<PathBuf> =
+                glob::glob(pattern).with_context(|| format!("the pattern {pattern:?}"))?.collect::<Result<_, _>>()?;
             if matches.is_empty() {
                 bail!("no file matches {pattern:?}");
             }
             files.extend(matches);
         }
-        Ok(if self.together { vec![of_images(files)] } else { files.into_iter().map(|file| of_images(vec![file])).collect() })
+        Ok(if self.together {
+            vec![of_images(files)]
+        } else {
+            files.into_iter().map(|file| of_images(vec![file])).collect()
+        })
     }
 
     fn request(&self, line: Line) -> anyhow::Result<ClassifyRequest> {
@@ -179,7 +201,8 @@ impl Classify {
             Ok(Image { image_id: file_name(path), content: content.into() })
         };
         let images = line.images.iter().map(read).collect::<anyhow::Result<_>>()?;
-        let options = Some(Options { categories: Vec::new(), explain_text: self.explain, explain_images: self.explain });
+        let options =
+            Some(Options { categories: Vec::new(), explain_text: self.explain, explain_images: self.explain });
         let Line { listing_id, title, description, .. } = line;
         Ok(ClassifyRequest { request_id: String::new(), listing_id, title, description, images, options })
     }

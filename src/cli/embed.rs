@@ -69,15 +69,24 @@ impl Embed {
                 if let Err(problem) = &row {
                     bar.suspend(|| eprintln!("{path}: {problem}"));
                 }
-                rows.push((index, row.ok().map(|(embedding, tensor)| (embedding, if self.tensors { tensor } else { Array4::default((0, 0, 0, 0)) }))));
+                rows.push((
+                    index,
+                    row.ok().map(|(embedding, tensor)| {
+                        (embedding, if self.tensors { tensor } else { Array4::default((0, 0, 0, 0)) })
+                    }),
+                ));
                 bar.inc(1);
             }
         };
         let parts: Vec<anyhow::Result<Vec<(usize, Row)>>> = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..config.workers).map(|_| scope.spawn(embed_some)).collect();
-            threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err(anyhow::anyhow!("a worker panicked")))).collect()
+            threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap_or_else(|_| Err(anyhow::anyhow!("a worker panicked"))))
+                .collect()
         });
-        let mut rows: Vec<(usize, Row)> = parts.into_iter().collect::<anyhow::Result<Vec<_>>>()?.into_iter().flatten().collect();
+        let mut rows: Vec<(usize, Row)> =
+            parts.into_iter().collect::<anyhow::Result<Vec<_>>>()?.into_iter().flatten().collect();
         rows.sort_by_key(|(index, _)| *index);
         bar.finish_and_clear();
         self.write(&rows)?;
@@ -99,7 +108,8 @@ impl Embed {
         ndarray_npy::write_npy(self.out.join("embeddings.npy"), &embeddings)?;
         if self.tensors {
             let missing = Array4::from_elem(planes, f32::NAN);
-            let views: Vec<_> = rows.iter().map(|(_, row)| row.as_ref().map_or(missing.view(), |(_, tensor)| tensor.view())).collect();
+            let views: Vec<_> =
+                rows.iter().map(|(_, row)| row.as_ref().map_or(missing.view(), |(_, tensor)| tensor.view())).collect();
             ndarray_npy::write_npy(self.out.join("tensors.npy"), &ndarray::concatenate(ndarray::Axis(0), &views)?)?;
         }
         Ok(())

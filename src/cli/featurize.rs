@@ -49,7 +49,8 @@ impl Featurize {
         let bar = ProgressBar::new(input.lines().count() as u64).with_style(style);
         let (mut ids, mut values, mut starts, mut texts) = (Vec::new(), Vec::new(), vec![0_i64], Vec::new());
         for (number, line) in input.lines().enumerate() {
-            let line: Line = serde_json::from_str(line).with_context(|| format!("{}, line {}", self.input.display(), number + 1))?;
+            let line: Line =
+                serde_json::from_str(line).with_context(|| format!("{}, line {}", self.input.display(), number + 1))?;
             for window in processor.featurize(&line.text) {
                 ids.extend(window.ids.iter().map(|&id| i64::from(id)));
                 values.extend(window.ids.iter().map(|_| window.value));

@@ -10,9 +10,11 @@ use crate::transport::proto;
 pub(super) fn line(message: &impl Message, name: &str) -> anyhow::Result<String> {
     let pool = DescriptorPool::decode(proto::DESCRIPTORS).context("reading the descriptors")?;
     let descriptor = pool.get_message_by_name(&format!("wildwarden.v1.{name}")).context("finding the message")?;
-    let dynamic = DynamicMessage::decode(descriptor, message.encode_to_vec().as_slice()).context("reading the message")?;
+    let dynamic =
+        DynamicMessage::decode(descriptor, message.encode_to_vec().as_slice()).context("reading the message")?;
     let mut json = Vec::new();
-    let options = SerializeOptions::new().use_proto_field_name(true).skip_default_fields(false).stringify_64_bit_integers(false);
+    let options =
+        SerializeOptions::new().use_proto_field_name(true).skip_default_fields(false).stringify_64_bit_integers(false);
     dynamic.serialize_with_options(&mut serde_json::Serializer::new(&mut json), &options).context("writing JSON")?;
     String::from_utf8(json).context("writing JSON")
 }

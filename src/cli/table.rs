@@ -1,19 +1,26 @@
 //! Ratings as a table for people.
 
-use comfy_table::{Cell, Table, presets};
+use comfy_table::{Cell, ContentArrangement, Table, presets};
 
 use crate::transport::proto::{Category, ClassifyResponse, Level, ReasonCode, Suggestion};
+
+/// Columns of a usual terminal, since the output may go anywhere.
+const WIDTH: u16 = 120;
 
 /// One row a listing.
 pub(super) fn ratings(rated: &[(String, Result<ClassifyResponse, String>)]) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table
+        .load_style(presets::UTF8_HORIZONTAL_ONLY)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(WIDTH);
     table.set_header(["listing", "risk", "level", "suggestion", "suspected of", "why"]);
     for (name, outcome) in rated {
         match outcome {
             Ok(response) => {
                 let suspected = response.categories.iter().max_by(|a, b| a.probability.total_cmp(&b.probability));
-                let category = suspected.map(|rating| short(rating.category().as_str_name(), "CATEGORY_")).unwrap_or_default();
+                let category =
+                    suspected.map(|rating| short(rating.category().as_str_name(), "CATEGORY_")).unwrap_or_default();
                 let passes = response.suggestion() == Suggestion::Pass;
                 table.add_row([
                     Cell::new(name),
@@ -25,7 +32,14 @@ pub(super) fn ratings(rated: &[(String, Result<ClassifyResponse, String>)]) -> T
                 ]);
             }
             Err(problem) => {
-                table.add_row([Cell::new(name), Cell::new("-"), Cell::new("-"), Cell::new("ERROR"), Cell::new(""), Cell::new(problem)]);
+                table.add_row([
+                    Cell::new(name),
+                    Cell::new("-"),
+                    Cell::new("-"),
+                    Cell::new("ERROR"),
+                    Cell::new(""),
+                    Cell::new(problem),
+                ]);
             }
         }
     }
@@ -40,9 +54,12 @@ fn why(response: &ClassifyResponse) -> String {
     let one = |reason: &crate::transport::proto::Reason| {
         let category = match reason.category() {
             Category::Unspecified => String::new(),
-            category => format!("{} ", short(category.as_str_name(), "CATEGORY_")),
+            category @ (Category::Ivory | Category::PangolinScale | Category::RhinoHorn) => {
+                format!("{} ", short(category.as_str_name(), "CATEGORY_"))
+            }
         };
-        let mut arguments: Vec<String> = reason.arguments.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let mut arguments: Vec<String> =
+            reason.arguments.iter().map(|(name, value)| format!("{name}={value}")).collect();
         arguments.sort();
         format!("{category}{} ({})", short(reason.code().as_str_name(), "REASON_CODE_"), arguments.join(", "))
     };

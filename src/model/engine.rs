@@ -96,9 +96,9 @@ impl Engine {
             }
         }
         for (classifier, tensor) in self.classifiers.iter_mut().zip(tensors) {
-            let outcome = classifier.logits(&[Input::F32(tensor.view().into_dyn())]).and_then(|logits| {
-                classifier.keep_best(&logits, &mut scores).map(|_best_frames| ())
-            });
+            let outcome = classifier
+                .logits(&[Input::F32(tensor.view().into_dyn())])
+                .and_then(|logits| classifier.keep_best(&logits, &mut scores).map(|_best_frames| ()));
             if let Err(fault) = outcome {
                 scores.faults.push(fault);
             }
@@ -240,7 +240,9 @@ fn run_head(
 
 fn shaped<D: ndarray::Dimension>(model: &str, array: ArrayD<f32>) -> Result<ndarray::Array<f32, D>> {
     let shape = array.shape().to_vec();
-    array.into_dimensionality().map_err(|_| Error::model(model, format!("gave an output of shape {shape:?}")))
+    array
+        .into_dimensionality()
+        .map_err(|cause| Error::model(model, format!("gave an output of shape {shape:?}: {cause}")))
 }
 
 fn list(specs: &[TensorSpec]) -> String {

@@ -49,11 +49,11 @@ impl Runtime {
         Ok(Self { environment: ENVIRONMENT.get_or_init(|| environment) })
     }
 
-    /// The library's own description of its build.
-    pub fn version(self) -> String {
+    /// The commit the library says it was built from: it does not tell its version otherwise.
+    pub fn build(self) -> String {
         let info = ort::info();
-        let branch = info.split("git-branch=").nth(1).and_then(|rest| rest.split(',').next());
-        branch.map_or(info, |branch| branch.trim_start_matches("rel-")).to_owned()
+        let commit = info.split("git-commit-id=").nth(1).and_then(|rest| rest.split(',').next());
+        commit.unwrap_or(info).to_owned()
     }
 }
 

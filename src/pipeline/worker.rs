@@ -363,5 +363,6 @@ fn pack(windows: &[Window]) -> (Array2<i64>, Array2<f32>) {
 
 fn largest_difference(a: &[f32], b: &[f32]) -> Option<f32> {
     let differences = a.iter().zip(b).map(|(a, b)| (a - b).abs());
-    (a.len() == b.len()).then(|| differences.fold(0.0, |most, next| if next > most || next.is_nan() { next } else { most }))
+    (a.len() == b.len())
+        .then(|| differences.fold(0.0, |most, next| if next > most || next.is_nan() { next } else { most }))
 }

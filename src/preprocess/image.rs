@@ -29,6 +29,10 @@ pub struct ImageFault {
 pub fn decode(content: &[u8], limits: DecodeLimits) -> Result<Decoded, ImageFault> {
     // Decoders may panic on hostile bytes. They own no state that outlives the call, so unwinding is safe.
     catch_unwind(AssertUnwindSafe(|| decode::decode(content, limits))).unwrap_or_else(|_| {
-        Err(ImageFault { status: ImageStatus::Corrupt, message: "the decoder gave up on these bytes".into(), format: "" })
+        Err(ImageFault {
+            status: ImageStatus::Corrupt,
+            message: "the decoder gave up on these bytes".into(),
+            format: "",
+        })
     })
 }

@@ -46,11 +46,7 @@ impl TextProcessor {
     /// Normalises, cuts, hashes and looks up `text`. Cost is linear in its length.
     pub fn prepare(&self, text: &str, lexicon: &Lexicon) -> PreparedText {
         let normalized = Normalized::new(text);
-        PreparedText {
-            language: language(text),
-            windows: self.windows(&normalized),
-            terms: lexicon.find(&normalized),
-        }
+        PreparedText { language: language(text), windows: self.windows(&normalized), terms: lexicon.find(&normalized) }
     }
 
     /// The windows of `text` alone: what training needs.

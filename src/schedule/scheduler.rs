@@ -36,7 +36,8 @@ impl<R> Ticket<R> {
     /// # Errors
     /// [`Error::DeadlineExceeded`] when the worker gave the job up, [`Error::Bug`] when it panicked.
     pub async fn wait(self, deadline: Deadline) -> Result<Finished<R>> {
-        let gone = |_| if deadline.has_passed() { Error::DeadlineExceeded } else { Error::Bug("a worker panicked".into()) };
+        let gone =
+            |_| if deadline.has_passed() { Error::DeadlineExceeded } else { Error::Bug("a worker panicked".into()) };
         match deadline.0 {
             Some(at) => match tokio::time::timeout_at(at, self.0).await {
                 Ok(answer) => answer.map_err(gone),
@@ -66,7 +67,8 @@ impl<J: Send + 'static, R: Send + 'static> Scheduler<J, R> {
         let mut threads = Vec::new();
         for (index, worker) in workers.into_iter().enumerate() {
             let (queue, mean) = (Arc::clone(&queue), Arc::clone(&mean_job_us));
-            let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || run(worker, &queue, &mean));
+            let thread =
+                std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || run(worker, &queue, &mean));
             threads.push(thread.map_err(|cause| Error::Bug(format!("starting a worker thread: {cause}")))?);
         }
         Ok(Self { queue, threads, mean_job_us })
@@ -88,7 +90,11 @@ impl<J: Send + 'static, R: Send + 'static> Scheduler<J, R> {
         self.queue.push_all(entries).map_err(|queued| Error::Overloaded {
             queued,
             capacity: self.queue.capacity(),
-            retry_after: retry_after(queued, self.threads.len(), Duration::from_micros(self.mean_job_us.load(Ordering::Relaxed))),
+            retry_after: retry_after(
+                queued,
+                self.threads.len(),
+                Duration::from_micros(self.mean_job_us.load(Ordering::Relaxed)),
+            ),
         })?;
         Ok(tickets)
     }

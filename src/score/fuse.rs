@@ -24,6 +24,10 @@ pub struct FusionWeights {
     pub missing_image: f64,
     /// Added when no text took part.
     pub missing_text: f64,
+    /// The image's logit counts as no less than this: how far a harmless image may speak against a suspicious text.
+    pub image_floor: f64,
+    /// The text's logit counts as no less than this. Sellers choose their words, so harmless words must not clear an image.
+    pub text_floor: f64,
 }
 
 impl FusionWeights {
@@ -35,6 +39,11 @@ impl FusionWeights {
         let all = [self.intercept, self.image, self.text, self.interaction, self.missing_image, self.missing_text];
         if all.iter().any(|weight| !weight.is_finite()) {
             return Err("every weight must be finite".into());
+        }
+        for (key, floor) in [("image_floor", self.image_floor), ("text_floor", self.text_floor)] {
+            if !(-LOGIT_BOUND..=0.0).contains(&floor) {
+                return Err(format!("{key}: {floor} must be in -{LOGIT_BOUND} to 0"));
+            }
         }
         let least = self.interaction.abs() * LOGIT_BOUND;
         if self.image < least || self.text < least {
@@ -48,9 +57,10 @@ impl FusionWeights {
 
     /// The fused logit at the prior the weights were fitted at. `None`: that modality did not take part.
     pub fn fuse(&self, image: Option<Logit>, text: Option<Logit>) -> Logit {
-        let bound = |logit: Logit| logit.0.clamp(-LOGIT_BOUND, LOGIT_BOUND);
-        let (a, b) = (image.map_or(0.0, bound), text.map_or(0.0, bound));
-        let missing = if image.is_none() { self.missing_image } else { 0.0 } + if text.is_none() { self.missing_text } else { 0.0 };
+        let bound = |logit: Option<Logit>, floor: f64| logit.map_or(0.0, |logit| logit.0.clamp(floor, LOGIT_BOUND));
+        let (a, b) = (bound(image, self.image_floor), bound(text, self.text_floor));
+        let missing = if image.is_none() { self.missing_image } else { 0.0 }
+            + if text.is_none() { self.missing_text } else { 0.0 };
         Logit(self.intercept + self.image * a + self.text * b + self.interaction * a * b + missing)
     }
 }
@@ -67,9 +77,19 @@ mod tests {
     use super::*;
 
     fn weights() -> impl Strategy<Value = FusionWeights> {
-        (-5.0..5.0, 0.2..3.0, 0.2..3.0, -0.3..0.3, -3.0..3.0, -3.0..3.0).prop_map(
-            |(intercept, image, text, interaction, missing_image, missing_text)| FusionWeights {
-                intercept, image, text, interaction, missing_image, missing_text,
+        let numbers = (-5.0..5.0, 0.2..3.0, 0.2..3.0, -0.3..0.3, -3.0..3.0, -3.0..3.0, -8.0..0.0, -8.0..0.0);
+        numbers.prop_map(
+            |(intercept, image, text, interaction, missing_image, missing_text, image_floor, text_floor)| {
+                FusionWeights {
+                    intercept,
+                    image,
+                    text,
+                    interaction,
+                    missing_image,
+                    missing_text,
+                    image_floor,
+                    text_floor,
+                }
             },
         )
     }
@@ -101,7 +121,16 @@ mod tests {
 
     #[test]
     fn weights_that_could_turn_evidence_around_are_refused() {
-        let w = FusionWeights { intercept: 0.0, image: 0.5, text: 1.0, interaction: -0.1, missing_image: 0.0, missing_text: 0.0 };
+        let w = FusionWeights {
+            intercept: 0.0,
+            image: 0.5,
+            text: 1.0,
+            interaction: -0.1,
+            missing_image: 0.0,
+            missing_text: 0.0,
+            image_floor: -3.0,
+            text_floor: -1.5,
+        };
         assert!(w.check().unwrap_err().contains("interaction"));
     }
 }

@@ -50,7 +50,12 @@ pub struct Thresholds {
 impl Thresholds {
     /// The band `risk` falls into; a threshold belongs to the band above it.
     pub fn level(&self, risk: Probability) -> Level {
-        let bands = [(self.critical, Level::Critical), (self.high, Level::High), (self.medium, Level::Medium), (self.low, Level::Low)];
+        let bands = [
+            (self.critical, Level::Critical),
+            (self.high, Level::High),
+            (self.medium, Level::Medium),
+            (self.low, Level::Low),
+        ];
         bands.into_iter().find(|(from, _)| risk >= *from).map_or(Level::Minimal, |(_, level)| level)
     }
 }
@@ -109,7 +114,9 @@ impl Policy {
         let raw: RawPolicy = toml::from_str(text).map_err(|cause| cause.to_string())?;
         let probability = |key: &str, value: f64| {
             let inside = value > 0.0 && value < 1.0;
-            Probability::new(value).filter(|_| inside).ok_or_else(|| format!("{key}: {value} must be above 0 and below 1"))
+            Probability::new(value)
+                .filter(|_| inside)
+                .ok_or_else(|| format!("{key}: {value} must be above 0 and below 1"))
         };
         for category in Category::ALL {
             let weights = raw.fusion.get(&category).ok_or_else(|| format!("fusion.{} is missing", category.name()))?;
@@ -127,7 +134,11 @@ impl Policy {
         let review = probability("suggestions.review", raw.suggestions.review)?;
         let block = probability("suggestions.block", raw.suggestions.block)?;
         if review >= block {
-            return Err(format!("suggestions.review: {} must be below suggestions.block, {}", review.value(), block.value()));
+            return Err(format!(
+                "suggestions.review: {} must be below suggestions.block, {}",
+                review.value(),
+                block.value()
+            ));
         }
         if !(0.0..=1.0).contains(&raw.disagreement_margin) {
             return Err(format!("disagreement_margin: {} must be in 0 to 1", raw.disagreement_margin));

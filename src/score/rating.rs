@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::domain::{
-    Category, CategoryRating, FoundTerm, LegalBasis, Level, Logit, PerCategory, Probability, Reason, ReasonCode, Suggestion, TermKind,
-    TextField,
+    Category, CategoryRating, FoundTerm, LegalBasis, Level, Logit, PerCategory, Probability, Reason, ReasonCode,
+    Suggestion, TermKind, TextField,
 };
 use crate::score::fuse::shift_prior;
 use crate::score::policy::Policy;
@@ -71,11 +71,20 @@ pub fn rate(policy: &Policy, evidence: &Evidence) -> Verdict {
     let level = categories.iter().map(|rating| rating.level).max().unwrap_or(Level::Minimal);
     reasons.sort_by(|a, b| b.0.total_cmp(&a.0));
     let applies = |basis: &&LegalBasis| {
-        suggestion > Suggestion::Pass && (basis.categories.is_empty() || suspected.iter().any(|c| basis.categories.contains(c)))
+        suggestion > Suggestion::Pass
+            && (basis.categories.is_empty() || suspected.iter().any(|c| basis.categories.contains(c)))
     };
     // A listing that is reviewed only because something could not be read touches no rule yet.
-    let legal_basis = if suspected.is_empty() { Vec::new() } else { policy.legal_basis.iter().filter(applies).cloned().collect() };
-    Verdict { risk, level, suggestion, categories, reasons: reasons.into_iter().map(|(_, reason)| reason).collect(), legal_basis }
+    let legal_basis =
+        if suspected.is_empty() { Vec::new() } else { policy.legal_basis.iter().filter(applies).cloned().collect() };
+    Verdict {
+        risk,
+        level,
+        suggestion,
+        categories,
+        reasons: reasons.into_iter().map(|(_, reason)| reason).collect(),
+        legal_basis,
+    }
 }
 
 struct Rated {
@@ -87,11 +96,13 @@ fn rate_category(policy: &Policy, evidence: &Evidence, category: Category, reaso
     let image = strongest(evidence.images.iter().map(|(id, logits)| (id, logits)), category);
     let text = strongest(evidence.texts.iter().map(|(field, logits)| (field, logits)), category);
     let (image_logit, text_logit) = (image.map(|(_, logit)| logit), text.map(|(_, logit)| logit));
-    let (image_probability, text_probability) = (image_logit.map(Logit::probability), text_logit.map(Logit::probability));
+    let (image_probability, text_probability) =
+        (image_logit.map(Logit::probability), text_logit.map(Logit::probability));
 
     let probability = match policy.fusion.get(&category) {
         Some(weights) if image.is_some() || text.is_some() => {
-            shift_prior(weights.fuse(image_logit, text_logit), policy.training_prior, policy.deployment_prior).probability()
+            shift_prior(weights.fuse(image_logit, text_logit), policy.training_prior, policy.deployment_prior)
+                .probability()
         }
         // Nothing was seen of this category, so nothing moves it from the prior.
         _ => policy.deployment_prior,
@@ -116,13 +127,21 @@ fn rate_category(policy: &Policy, evidence: &Evidence, category: Category, reaso
     if let (Some((field, _)), Some(p)) = (text, text_probability)
         && p >= policy.evidence
     {
-        add(p.value() + 1.0, ReasonCode::TextEvidence, vec![("field", field.name().to_owned()), ("probability", number(p))]);
+        add(
+            p.value() + 1.0,
+            ReasonCode::TextEvidence,
+            vec![("field", field.name().to_owned()), ("probability", number(p))],
+        );
     }
     if let (Some(a), Some(b)) = (image_probability, text_probability)
         && (a.value() - b.value()).abs() > policy.disagreement_margin
         && suggestion > Suggestion::Pass
     {
-        add(0.4, ReasonCode::ModalitiesDisagree, vec![("image_probability", number(a)), ("text_probability", number(b))]);
+        add(
+            0.4,
+            ReasonCode::ModalitiesDisagree,
+            vec![("image_probability", number(a)), ("text_probability", number(b))],
+        );
     }
 
     let mut named = Vec::new();
@@ -156,7 +175,10 @@ fn rate_category(policy: &Policy, evidence: &Evidence, category: Category, reaso
 }
 
 /// The best of several counts, so nothing dilutes it.
-fn strongest<'a, K>(scored: impl Iterator<Item = (&'a K, &'a PerCategory<Logit>)>, category: Category) -> Option<(&'a K, Logit)> {
+fn strongest<'a, K>(
+    scored: impl Iterator<Item = (&'a K, &'a PerCategory<Logit>)>,
+    category: Category,
+) -> Option<(&'a K, Logit)> {
     let logits = scored.filter_map(|(key, logits)| logits.get(category).map(|&logit| (key, logit)));
     // The first of equals, so that the answer does not depend on luck.
     logits.fold(None, |best: Option<(&K, Logit)>, next| match best {
@@ -165,7 +187,11 @@ fn strongest<'a, K>(scored: impl Iterator<Item = (&'a K, &'a PerCategory<Logit>)
     })
 }
 
-fn reason(code: ReasonCode, category: Option<Category>, arguments: impl IntoIterator<Item = (&'static str, String)>) -> Reason {
+fn reason(
+    code: ReasonCode,
+    category: Option<Category>,
+    arguments: impl IntoIterator<Item = (&'static str, String)>,
+) -> Reason {
     Reason { code, category, arguments: arguments.into_iter().collect::<BTreeMap<_, _>>() }
 }
 
@@ -193,7 +219,10 @@ mod tests {
     fn evidence(images: &[f64], text: Option<f64>, terms: &[(&str, TermKind)]) -> Evidence {
         let term = |&(term, kind): &(&str, TermKind)| {
             let span = Span { bytes: 0..1, chars: 0..1 };
-            (TextField::Title, FoundTerm { span, term: term.to_owned(), kind, category: Category::Ivory, obfuscated: false })
+            (
+                TextField::Title,
+                FoundTerm { span, term: term.to_owned(), kind, category: Category::Ivory, obfuscated: false },
+            )
         };
         Evidence {
             categories: vec![Category::Ivory],
@@ -240,7 +269,10 @@ mod tests {
     fn legal_bases_are_those_of_the_suspected_category() {
         let verdict = rate(&policy(), &evidence(&[8.0], Some(8.0), &[]));
         let ids: Vec<&str> = verdict.legal_basis.iter().map(|basis| basis.id.as_str()).collect();
-        assert!(ids.contains(&"ivory-2017") && ids.contains(&"wapl-2022-33") && !ids.contains(&"rhino-three-bans"), "{ids:?}");
+        assert!(
+            ids.contains(&"ivory-2017") && ids.contains(&"wapl-2022-33") && !ids.contains(&"rhino-three-bans"),
+            "{ids:?}"
+        );
     }
 
     proptest! {

@@ -2,9 +2,9 @@
 
 use crate::config::Limits;
 use crate::domain::{
-    Category, CategoryRating, FoundTerm, ImageCategoryScore, ImageRating, ImageStatus, Language, LegalBasis, Level, Listing,
-    ListingImage, ModelVersion, Options, PolicyVersion, Rating, Reason, ReasonCode, Span, Suggestion, TermKind,
-    TextCategoryScore, TextField, TextRating, Timings, TokenContribution,
+    Category, CategoryRating, FoundTerm, ImageCategoryScore, ImageRating, ImageStatus, Language, LegalBasis, Level,
+    Listing, ListingImage, ModelVersion, Options, PolicyVersion, Rating, Reason, ReasonCode, Span, Suggestion,
+    TermKind, TextCategoryScore, TextField, TextRating, Timings, TokenContribution,
 };
 use crate::error::{Error, Result};
 use crate::transport::proto;
@@ -335,9 +335,13 @@ mod tests {
     #[test]
     fn images_without_ids_are_named_by_index_and_ids_are_unique() {
         let image = |id: &str| proto::Image { image_id: id.into(), content: b"x".as_slice().into() };
-        let accepted = listing(proto::ClassifyRequest { images: vec![image(""), image("b")], ..titled() }, &limits()).unwrap();
+        let accepted =
+            listing(proto::ClassifyRequest { images: vec![image(""), image("b")], ..titled() }, &limits()).unwrap();
         assert_eq!(accepted.images.iter().map(|i| i.image_id.as_str()).collect::<Vec<_>>(), ["0", "b"]);
-        assert_eq!(refusal(proto::ClassifyRequest { images: vec![image(""), image("0")], ..titled() }).0, "images[1].image_id");
+        assert_eq!(
+            refusal(proto::ClassifyRequest { images: vec![image(""), image("0")], ..titled() }).0,
+            "images[1].image_id"
+        );
     }
 
     proptest! {

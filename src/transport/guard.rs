@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::HeaderMap;
 use tokio::time::Instant;
 use tonic::service::Interceptor;
-use tonic::{Request, Status};
+use tonic::{Code, Request, Status};
 
 use crate::config::{ApiKey, Role};
 use crate::error::Error;
@@ -41,7 +41,9 @@ impl Guard {
         // Hashes are compared, not keys: how long it takes tells nothing of the key.
         let hash = hex_sha256(key.trim().as_bytes());
         let known = self.keys.iter().find(|known| known.sha256 == hash);
-        known.map(|known| Caller(Some(known.roles.clone()))).ok_or_else(|| Error::Unauthenticated("the key is not known".into()))
+        known
+            .map(|known| Caller(Some(known.roles.clone())))
+            .ok_or_else(|| Error::Unauthenticated("the key is not known".into()))
     }
 }
 
@@ -91,26 +93,38 @@ fn parse_timeout(value: &str) -> Option<Duration> {
     })
 }
 
-/// The decoder answers OUT_OF_RANGE to a message over the limit, which nothing else here does. The contract says
-/// INVALID_ARGUMENT, naming the limit.
-pub fn name_message_limit(headers: &mut HeaderMap, max_message_bytes: usize) {
-    let out_of_range = i32::from(tonic::Code::OutOfRange).to_string();
-    if headers.get("grpc-status").is_some_and(|code| code.as_bytes() == out_of_range.as_bytes()) {
-        let problem = message_limit(max_message_bytes);
-        // add_header percent-encodes; a fresh map keeps its own content type out of the answer.
-        let mut fresh = HeaderMap::new();
-        if Status::invalid_argument(problem).add_header(&mut fresh).is_ok() {
-            for name in ["grpc-status", "grpc-message"] {
-                if let Some(value) = fresh.remove(name) {
-                    headers.insert(name, value);
-                }
+/// Gives faults that the transport finds by itself the status the contract promises: it answers OUT_OF_RANGE to a message
+/// over the limit and INTERNAL to one that does not decode, bad UTF-8 for example. Both are the caller's to mend.
+pub fn blame_caller(broken: Status, max_message_bytes: usize) -> Status {
+    if broken.code() == Code::OutOfRange {
+        Status::invalid_argument(message_limit(max_message_bytes))
+    } else if broken.code() == Code::Internal && broken.message().starts_with("failed to decode") {
+        Status::invalid_argument(broken.message())
+    } else {
+        broken
+    }
+}
+
+/// As [`blame_caller`], for a response that is nothing but a status.
+pub fn blame_caller_in_headers(headers: &mut HeaderMap, max_message_bytes: usize) {
+    let Some(broken) = Status::from_header_map(headers) else { return };
+    let code = broken.code();
+    let mended = blame_caller(broken, max_message_bytes);
+    if mended.code() == code {
+        return;
+    }
+    // Written to a map of its own first, which escapes the message.
+    let mut fresh = HeaderMap::new();
+    if mended.add_header(&mut fresh).is_ok() {
+        for name in ["grpc-status", "grpc-message"] {
+            if let Some(value) = fresh.remove(name) {
+                headers.insert(name, value);
             }
         }
     }
 }
 
-/// What a message over the limit is told.
-pub fn message_limit(max_message_bytes: usize) -> String {
+fn message_limit(max_message_bytes: usize) -> String {
     format!("message: larger than the limit of {max_message_bytes} bytes (limits.max_message_bytes)")
 }
 

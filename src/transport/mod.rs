@@ -6,7 +6,14 @@ pub mod service;
 pub mod status;
 
 /// Messages and services generated from `proto/`.
-#[allow(missing_docs, unused_qualifications, clippy::all, clippy::pedantic, clippy::indexing_slicing, reason = "generated code, documented in the proto")]
+#[allow(
+    missing_docs,
+    unused_qualifications,
+    clippy::all,
+    clippy::allow_attributes_without_reason,
+    clippy::missing_errors_doc,
+    reason = "generated code, documented in the proto"
+)]
 pub mod proto {
     tonic::include_proto!("wildwarden.v1");
     /// The encoded descriptors of the contract, for reflection and JSON.

@@ -17,8 +17,8 @@ use crate::schedule::Deadline;
 use crate::transport::proto::classify_result::Outcome;
 use crate::transport::proto::risk_service_server::RiskService;
 use crate::transport::proto::{
-    ClassifyBatchRequest, ClassifyBatchResponse, ClassifyRequest, ClassifyResponse, ClassifyResult, GetServerInfoRequest,
-    GetServerInfoResponse,
+    ClassifyBatchRequest, ClassifyBatchResponse, ClassifyRequest, ClassifyResponse, ClassifyResult,
+    GetServerInfoRequest, GetServerInfoResponse,
 };
 use crate::transport::status::{item_error, status};
 use crate::transport::{convert, guard};
@@ -79,7 +79,10 @@ impl RiskService for Service {
         self.0.rate(message, deadline).await.map(Response::new).map_err(|error| status(&error, &request_id))
     }
 
-    async fn classify_batch(&self, request: Request<ClassifyBatchRequest>) -> Result<Response<ClassifyBatchResponse>, Status> {
+    async fn classify_batch(
+        &self,
+        request: Request<ClassifyBatchRequest>,
+    ) -> Result<Response<ClassifyBatchResponse>, Status> {
         let deadline = guard::deadline_of(&request);
         guard::require(&request, Role::Classify).map_err(|error| status(&error, ""))?;
         let items = request.into_inner().items;
@@ -132,7 +135,10 @@ impl RiskService for Service {
         Ok(Response::new(ReceiverStream::new(stream)))
     }
 
-    async fn get_server_info(&self, request: Request<GetServerInfoRequest>) -> Result<Response<GetServerInfoResponse>, Status> {
+    async fn get_server_info(
+        &self,
+        request: Request<GetServerInfoRequest>,
+    ) -> Result<Response<GetServerInfoResponse>, Status> {
         guard::require(&request, Role::Info).map_err(|error| status(&error, ""))?;
         let pipeline = self.0.pipeline().map_err(|error| status(&error, ""))?;
         Ok(Response::new(GetServerInfoResponse {
@@ -141,7 +147,7 @@ impl RiskService for Service {
             categories: Category::ALL.into_iter().map(|category| convert::category(category).into()).collect(),
             models: pipeline.models().iter().map(convert::model_version).collect(),
             policy: Some(convert::policy_version(pipeline.policy_version())),
-            onnxruntime_version: pipeline.runtime_version().to_owned(),
+            onnxruntime_build: pipeline.runtime_build().to_owned(),
         }))
     }
 }
@@ -165,7 +171,7 @@ async fn answer_stream(
                     running.spawn(async move { shared.rate_item(request, deadline).await });
                 }
                 Some(Err(broken)) => {
-                    let problem = message_limit_status(broken, shared.limits.max_message_bytes);
+                    let problem = guard::blame_caller(broken, shared.limits.max_message_bytes);
                     // The caller may have gone; then there is nobody to tell.
                     let _ = answers.send(Err(problem)).await;
                     return;
@@ -180,12 +186,4 @@ async fn answer_stream(
             }
         }
     }
-}
-
-/// As [`guard::name_message_limit`], for a message inside a stream.
-fn message_limit_status(broken: Status, max_message_bytes: usize) -> Status {
-    if broken.code() == tonic::Code::OutOfRange {
-        return Status::invalid_argument(guard::message_limit(max_message_bytes));
-    }
-    broken
 }

@@ -26,7 +26,9 @@ pub fn code(error: &Error) -> Code {
 /// What the caller may read. Internal causes go to the log with the request id, not to the wire.
 fn message(error: &Error) -> String {
     match error {
-        Error::Setup(_) | Error::Bug(_) => "internal fault; the server's log has the cause under this request id".into(),
+        Error::Setup(_) | Error::Bug(_) => {
+            "internal fault; the server's log has the cause under this request id".into()
+        }
         Error::Model { model, .. } => format!("model {model} did not answer; the server's log has the cause"),
         Error::Invalid { .. }
         | Error::Overloaded { .. }

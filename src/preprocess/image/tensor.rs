@@ -27,7 +27,9 @@ pub fn to_tensor(frame: &RgbImage, spec: &ImageInputSpec) -> Result<Array3<f32>>
     for (channel, (mean, std)) in spec.mean.iter().zip(spec.std).enumerate() {
         let scale = 1.0 / std;
         let bytes = pixels.index_axis(Axis(2), channel);
-        tensor.index_axis_mut(Axis(0), channel).zip_mut_with(&bytes, |value, &byte| *value = (f32::from(byte) - mean) * scale);
+        tensor
+            .index_axis_mut(Axis(0), channel)
+            .zip_mut_with(&bytes, |value, &byte| *value = (f32::from(byte) - mean) * scale);
     }
     Ok(tensor)
 }
@@ -54,8 +56,14 @@ mod tests {
 
     #[test]
     fn center_crop_ignores_the_margins_and_stretch_does_not() {
-        let frame = RgbImage::from_fn(90, 30, |x, _| if (30..60).contains(&x) { image::Rgb([200; 3]) } else { image::Rgb([0; 3]) });
-        let mut spec = ImageInputSpec { width: 3, height: 3, resize: Resize::CenterCrop, mean: [0.0; 3], std: [1.0; 3] };
+        let frame =
+            RgbImage::from_fn(
+                90,
+                30,
+                |x, _| if (30..60).contains(&x) { image::Rgb([200; 3]) } else { image::Rgb([0; 3]) },
+            );
+        let mut spec =
+            ImageInputSpec { width: 3, height: 3, resize: Resize::CenterCrop, mean: [0.0; 3], std: [1.0; 3] };
         assert!(to_tensor(&frame, &spec).unwrap().iter().all(|&value| (value - 200.0).abs() < 0.5));
         spec.resize = Resize::Stretch;
         assert!(to_tensor(&frame, &spec).unwrap().iter().any(|&value| value < 1.0));

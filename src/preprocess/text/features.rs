@@ -72,12 +72,12 @@ fn window(pieces: &[Piece], buckets: u32) -> Window {
             character_ngrams(&format!("<{}>", piece.text), 3..=5, |gram| add(b'l', gram, index..index + 1));
         }
     }
+    let mut offset = 0;
     for run in pieces.chunk_by(|a, b| a.run == b.run) {
         if run.first().is_some_and(|piece| piece.script == Script::Han) {
-            // Position of the run inside the window, from addresses of the same slice.
-            let offset = pieces.iter().position(|piece| std::ptr::eq(piece, &run[0])).unwrap_or_default();
             han_ngrams(run, offset, &mut add);
         }
+        offset += run.len();
     }
     #[expect(clippy::cast_precision_loss, reason = "a window has far fewer than 2^24 features")]
     let value = if ids.is_empty() { 0.0 } else { 1.0 / (ids.len() as f32).sqrt() };

@@ -90,11 +90,8 @@ mod tests {
     use super::*;
 
     fn lexicon(terms: &[&str]) -> Lexicon {
-        let entry = |term: &&str| LexiconEntry {
-            term: (*term).to_owned(),
-            kind: TermKind::Claim,
-            category: Category::Ivory,
-        };
+        let entry =
+            |term: &&str| LexiconEntry { term: (*term).to_owned(), kind: TermKind::Claim, category: Category::Ivory };
         Lexicon::new(terms.iter().map(entry).collect()).unwrap()
     }
 

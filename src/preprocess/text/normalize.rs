@@ -132,8 +132,40 @@ pub(super) fn is_sentence_end(c: char) -> bool {
 /// Symbols that sellers put inside words. Not sentence punctuation, brackets or anything that carries meaning.
 fn is_filler(c: char) -> bool {
     (c.is_whitespace() && c != '\n')
-        || matches!(c, '.' | '·' | '・' | '•' | '*' | '_' | '-' | '~' | '^' | '|' | '/' | '\\' | '+' | '=' | '#' | '@'
-            | '`' | '\'' | '"' | '★' | '☆' | '●' | '○' | '◆' | '◇' | '■' | '□' | '▲' | '△' | '♡' | '♥' | '❤')
+        || matches!(
+            c,
+            '.' | '·'
+                | '・'
+                | '•'
+                | '*'
+                | '_'
+                | '-'
+                | '~'
+                | '^'
+                | '|'
+                | '/'
+                | '\\'
+                | '+'
+                | '='
+                | '#'
+                | '@'
+                | '`'
+                | '\''
+                | '"'
+                | '★'
+                | '☆'
+                | '●'
+                | '○'
+                | '◆'
+                | '◇'
+                | '■'
+                | '□'
+                | '▲'
+                | '△'
+                | '♡'
+                | '♥'
+                | '❤'
+        )
 }
 
 #[cfg(test)]

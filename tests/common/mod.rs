@@ -1,0 +1,102 @@
+//! A real server on port 0 with real models, and requests to send it.
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "test helper")]
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use tonic::transport::Channel;
+use wildwarden::config::{Config, Flag};
+use wildwarden::server::Server;
+use wildwarden::transport::proto::risk_service_client::RiskServiceClient;
+use wildwarden::transport::proto::{CategoryRating, ClassifyRequest, ClassifyResponse, Image};
+
+pub(crate) type Client = RiskServiceClient<Channel>;
+
+/// Settings of the shipped configuration on port 0, with `flags` on top.
+pub(crate) fn config(flags: &[Flag]) -> Config {
+    let mut all: Vec<Flag> = vec![("server", "listen", "127.0.0.1:0".into()), ("log", "level", "error".into())];
+    all.extend_from_slice(flags);
+    let library = std::env::vars().filter(|(name, _)| name == "ORT_DYLIB_PATH").collect::<HashMap<_, _>>();
+    Config::from_parts(None, library, &all).unwrap()
+}
+
+/// A server with its models loaded.
+pub(crate) async fn start(flags: &[Flag]) -> Server {
+    let server = Server::bind(config(flags)).await.unwrap();
+    server.load().await.unwrap();
+    server
+}
+
+pub(crate) async fn channel(server: &Server) -> Channel {
+    Channel::from_shared(format!("http://{}", server.address())).unwrap().connect().await.unwrap()
+}
+
+pub(crate) async fn client(server: &Server) -> Client {
+    RiskServiceClient::new(channel(server).await).max_encoding_message_size(usize::MAX)
+}
+
+pub(crate) fn fixture(name: &str) -> Vec<u8> {
+    let path = Path::new("tests/fixtures/images").join(name);
+    std::fs::read(&path).unwrap_or_else(|cause| panic!("{}: {cause}", path.display()))
+}
+
+pub(crate) fn image(name: &str) -> Image {
+    Image { image_id: name.to_owned(), content: fixture(name).into() }
+}
+
+pub(crate) fn listing(title: &str, images: &[&str]) -> ClassifyRequest {
+    ClassifyRequest {
+        title: title.into(),
+        images: images.iter().map(|name| image(name)).collect(),
+        ..Default::default()
+    }
+}
+
+/// The rating of ivory, which every request here asks for.
+pub(crate) fn ivory(response: &ClassifyResponse) -> &CategoryRating {
+    response.categories.iter().find(|rating| rating.category == 1).unwrap()
+}
+
+/// The shipped models with the ivory head replaced by a fixture.
+pub(crate) fn models_with_head(folder: &Path, fixture: &str) -> PathBuf {
+    let models = folder.join("models");
+    for name in ["image_encoder", "pangolin_scale", "rhino_horn", "text_classifier"] {
+        copy_folder(&Path::new("models").join(name).join("1"), &models.join(name).join("1"));
+    }
+    write_head(&models.join("ivory").join("1"), fixture);
+    models
+}
+
+/// A folder with a head made of a fixture.
+pub(crate) fn write_head(folder: &Path, fixture: &str) {
+    let onnx = std::fs::read(format!("tests/fixtures/models/{fixture}.onnx")).unwrap();
+    std::fs::create_dir_all(folder).unwrap();
+    std::fs::write(folder.join("model.onnx"), &onnx).unwrap();
+    let sha256 = wildwarden::model::manifest::hex_sha256(&onnx);
+    let dimensions = if fixture == "narrow_head" { 64 } else { 1280 };
+    let manifest = format!(
+        r#"name = "ivory"
+version = "1"
+kind = "head"
+file = "model.onnx"
+inputs = [{{ name = "embedding", dtype = "float32", shape = [-1, {dimensions}] }}]
+outputs = [{{ name = "logits", dtype = "float32", shape = [-1, 1] }}]
+labels = [{{ name = "ivory", category = "ivory" }}]
+[files]
+"model.onnx" = "{sha256}"
+[card]
+summary = "A head that misbehaves."
+licence = "Apache-2.0"
+"#
+    );
+    std::fs::write(folder.join("model.toml"), manifest).unwrap();
+}
+
+pub(crate) fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        std::fs::copy(&path, to.join(path.file_name().unwrap())).unwrap();
+    }
+}

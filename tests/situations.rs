@@ -1,0 +1,305 @@
+//! What the contract promises for bad input, overload, deadlines, faulty models and credentials.
+
+mod common;
+
+use std::time::Duration;
+
+use common::{Client, client, fixture, image, ivory, listing, models_with_head, start, write_head};
+use hyper_util::client::legacy::Client as HyperClient;
+use hyper_util::rt::TokioExecutor;
+use tonic::{Code, Request};
+use tonic_types::StatusExt;
+use wildwarden::model::manifest::hex_sha256;
+use wildwarden::server::Server;
+use wildwarden::transport::proto::classify_result::Outcome;
+use wildwarden::transport::proto::risk_service_client::RiskServiceClient;
+use wildwarden::transport::proto::{
+    ClassifyBatchRequest, ClassifyRequest, ClassifyResponse, GetServerInfoRequest, Image, ImageStatus, Options,
+    ReasonCode, Suggestion,
+};
+
+const OFFER: &str = "老象牙手串 包浆好 私聊";
+const DRESS: &str = "夏季新款连衣裙 女 显瘦";
+
+async fn refusal(client: &mut Client, request: ClassifyRequest) -> (Code, String, String) {
+    let status = client.classify(request).await.unwrap_err();
+    let details = status.get_details_bad_request();
+    let field = details.map(|details| details.field_violations[0].field.clone()).unwrap_or_default();
+    (status.code(), field, status.message().to_owned())
+}
+
+#[tokio::test]
+async fn invalid_requests_are_refused_naming_field_value_and_limit() {
+    let server =
+        start(&[("limits", "max_image_bytes", "100000".into()), ("limits", "max_message_bytes", "400000".into())])
+            .await;
+    let mut client = client(&server).await;
+    let many = ClassifyRequest { images: vec![image("tiny.png"); 10], ..Default::default() };
+    let big = Image { image_id: "big".into(), content: vec![0; 100_001].into() };
+    let unknown = Options { categories: vec![9], ..Default::default() };
+    for (request, field, named) in [
+        (ClassifyRequest::default(), "images", "nothing to look at"),
+        (listing(" \n\t", &[]), "images", "nothing to look at"),
+        (many, "images", "limits.max_images"),
+        (listing(&"字".repeat(30_000), &[]), "description", "limits.max_text_bytes"),
+        (ClassifyRequest { images: vec![big], ..Default::default() }, "images[0].content", "100001"),
+        (ClassifyRequest { listing_id: "x".repeat(200), ..listing(DRESS, &[]) }, "listing_id", "200"),
+        (ClassifyRequest { options: Some(unknown), ..listing(DRESS, &[]) }, "options.categories[0]", "9"),
+    ] {
+        let (code, at, message) = refusal(&mut client, request).await;
+        assert_eq!((code, at.as_str()), (Code::InvalidArgument, field), "{message}");
+        assert!(message.contains(named), "{message}");
+    }
+    let oversized = Image { image_id: String::new(), content: vec![0; 500_000].into() };
+    let (code, _, message) =
+        refusal(&mut client, ClassifyRequest { images: vec![oversized], ..Default::default() }).await;
+    assert_eq!(code, Code::InvalidArgument);
+    assert!(message.contains("limits.max_message_bytes") && message.contains("400000"), "{message}");
+    let none = client.classify_batch(ClassifyBatchRequest { items: vec![] }).await.unwrap_err();
+    assert_eq!(none.code(), Code::InvalidArgument);
+    let batch = ClassifyBatchRequest { items: vec![listing(DRESS, &[]); 65] };
+    let full = client.classify_batch(batch).await.unwrap_err();
+    assert!(full.code() == Code::InvalidArgument && full.message().contains("limits.max_batch_items"), "{full:?}");
+    // The server lives.
+    client.classify(listing(DRESS, &[])).await.unwrap();
+}
+
+/// The request with a title of any bytes, which the generated type cannot hold.
+#[derive(Clone, PartialEq, prost::Message)]
+struct RawRequest {
+    #[prost(bytes = "vec", tag = "3")]
+    title: Vec<u8>,
+}
+
+#[tokio::test]
+async fn bad_utf8_is_the_callers_fault() {
+    let server = start(&[]).await;
+    let mut grpc = tonic::client::Grpc::new(common::channel(&server).await);
+    grpc.ready().await.unwrap();
+    let codec: tonic_prost::ProstCodec<RawRequest, ClassifyResponse> = tonic_prost::ProstCodec::default();
+    let path = "/wildwarden.v1.RiskService/Classify".parse().unwrap();
+    let status = grpc.unary(Request::new(RawRequest { title: vec![0xFF, 0xFE] }), path, codec).await.unwrap_err();
+    assert_eq!(status.code(), Code::InvalidArgument);
+    assert!(status.message().contains("title"), "{status:?}");
+}
+
+#[tokio::test]
+async fn one_broken_image_of_several_has_its_status_and_the_listing_is_at_least_reviewed() {
+    let server = start(&[]).await;
+    let mut client = client(&server).await;
+    for (name, status) in [
+        ("hostile/truncated.jpg", ImageStatus::Truncated),
+        ("hostile/truncated.png", ImageStatus::Truncated),
+        ("hostile/bomb.png", ImageStatus::TooManyPixels),
+        ("hostile/huge.gif", ImageStatus::TooManyPixels),
+        ("hostile/huge.bmp", ImageStatus::TooManyPixels),
+        ("hostile/not_an_image.jpg", ImageStatus::UnsupportedFormat),
+        ("hostile/elf.png", ImageStatus::UnsupportedFormat),
+        ("hostile/drawing.svg", ImageStatus::UnsupportedFormat),
+        ("hostile/picture.tif", ImageStatus::UnsupportedFormat),
+        ("hostile/empty.png", ImageStatus::Empty),
+    ] {
+        let response = client.classify(listing(DRESS, &["mug.jpg", name])).await.unwrap().into_inner();
+        assert_eq!(response.images[0].status(), ImageStatus::Ok, "{name}");
+        assert_eq!(response.images[1].status(), status, "{name}: {}", response.images[1].message);
+        assert!(!response.images[1].message.is_empty() && response.images[1].scores.is_empty());
+        assert_eq!(response.suggestion(), Suggestion::Review, "{name}");
+        assert!(response.degraded && response.missing.contains(&format!("image:{name}")), "{:?}", response.missing);
+        assert!(response.reasons.iter().any(|reason| reason.code() == ReasonCode::ImageUnreadable));
+    }
+    for name in ["hostile/truncated.webp", "hostile/truncated.gif", "hostile/noise.jpg", "hostile/zero_dimensions.png"]
+    {
+        let response = client.classify(listing(DRESS, &["mug.jpg", name])).await.unwrap().into_inner();
+        assert_ne!(response.images[1].status(), ImageStatus::Ok, "{name}");
+        assert_eq!(response.suggestion(), Suggestion::Review, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn every_image_broken_is_invalid_without_text_and_a_review_with_text() {
+    let server = start(&[]).await;
+    let mut client = client(&server).await;
+    let broken = ["hostile/truncated.jpg", "hostile/elf.png"];
+    let (code, field, message) = refusal(&mut client, listing("", &broken)).await;
+    assert_eq!((code, field.as_str()), (Code::InvalidArgument, "images"));
+    assert!(message.contains("truncated") && message.contains("unsupported_format"), "{message}");
+    let response = client.classify(listing(DRESS, &broken)).await.unwrap().into_inner();
+    assert!(response.suggestion() >= Suggestion::Review && response.degraded);
+}
+
+#[tokio::test]
+async fn every_cut_and_many_flips_of_an_image_leave_the_server_alive() {
+    let server = start(&[]).await;
+    let mut client = client(&server).await;
+    for name in ["still.jpg", "still.webp", "animated.gif", "palette.png"] {
+        let whole = fixture(name);
+        for step in 1..9 {
+            let mut damaged = whole.clone();
+            for index in (step * 7..damaged.len()).step_by(97 + step * 31) {
+                damaged[index] ^= 0x5A;
+            }
+            let cut = whole[..whole.len() * step / 9].to_vec();
+            let images = [damaged, cut].map(|content| Image { image_id: String::new(), content: content.into() });
+            let request = ClassifyRequest { title: DRESS.into(), images: images.into(), ..Default::default() };
+            client.classify(request).await.unwrap();
+        }
+    }
+}
+
+fn slow(folder: &std::path::Path, queue: &str) -> Vec<wildwarden::config::Flag> {
+    let models = models_with_head(folder, "slow_head");
+    vec![
+        ("models", "directory", models.display().to_string()),
+        ("scheduler", "workers", "1".into()),
+        ("scheduler", "queue_capacity", queue.into()),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_server_refuses_at_once_with_a_delay_to_come_back_after() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = start(&slow(folder.path(), "2")).await;
+    let client = client(&server).await;
+    let mut running = tokio::task::JoinSet::new();
+    for _ in 0..12 {
+        let mut client = client.clone();
+        running.spawn(async move { client.classify(listing("", &["still.jpg"])).await });
+    }
+    let (mut rated, mut refused) = (0, 0);
+    while let Some(outcome) = running.join_next().await {
+        match outcome.unwrap() {
+            Ok(_) => rated += 1,
+            Err(status) => {
+                assert_eq!(status.code(), Code::ResourceExhausted);
+                let delay = status.get_details_retry_info().unwrap().retry_delay.unwrap();
+                assert!(delay >= Duration::from_millis(10));
+                let header: u128 = status.metadata().get("retry-after-ms").unwrap().to_str().unwrap().parse().unwrap();
+                assert_eq!(header, delay.as_millis());
+                assert!(status.message().contains("scheduler.queue_capacity"));
+                refused += 1;
+            }
+        }
+    }
+    assert!(rated >= 2 && refused >= 1, "rated {rated}, refused {refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_passed_deadline_is_deadline_exceeded_also_in_the_queue() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = start(&slow(folder.path(), "64")).await;
+    // A client without timers of its own, so that the answer is the server's.
+    let hyper = HyperClient::builder(TokioExecutor::new()).http2_only(true).build_http();
+    let uri: http::Uri = format!("http://{}", server.address()).parse().unwrap();
+    let client = RiskServiceClient::with_origin(hyper, uri);
+    let mut running = tokio::task::JoinSet::new();
+    for _ in 0..6 {
+        let mut client = client.clone();
+        running.spawn(async move {
+            let mut request = Request::new(listing("", &["still.jpg"; 1]));
+            request.set_timeout(Duration::from_millis(40));
+            client.classify(request).await
+        });
+    }
+    let mut exceeded = 0;
+    while let Some(outcome) = running.join_next().await {
+        if let Err(status) = outcome.unwrap() {
+            assert_eq!(status.code(), Code::DeadlineExceeded, "{status:?}");
+            exceeded += 1;
+        }
+    }
+    assert!(exceeded >= 4, "{exceeded} of 6");
+}
+
+#[tokio::test]
+async fn a_head_that_gives_nan_degrades_the_rating_and_the_rest_still_answers() {
+    let folder = tempfile::tempdir().unwrap();
+    let models = models_with_head(folder.path(), "nan_head").display().to_string();
+    let server = start(&[("models", "directory", models)]).await;
+    let mut client = client(&server).await;
+    let response = client.classify(listing(OFFER, &["tusk.jpg"])).await.unwrap().into_inner();
+    assert!(response.degraded && response.missing.contains(&"model:ivory".to_owned()), "{:?}", response.missing);
+    assert!(ivory(&response).image_probability.is_none() && ivory(&response).text_probability.unwrap() > 0.9);
+    assert!(response.categories[1].image_probability.is_some(), "other heads still answer");
+    assert!(response.models.iter().all(|model| model.name != "ivory"));
+    let image_only = client.classify(listing("", &["mug.jpg"])).await.unwrap().into_inner();
+    assert!(image_only.suggestion() >= Suggestion::Review, "what was not looked at is not cleared");
+}
+
+#[tokio::test]
+async fn internal_only_when_no_model_can_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let models = folder.path().join("models");
+    common::copy_folder(std::path::Path::new("models/image_encoder/1"), &models.join("image_encoder/1"));
+    write_head(&models.join("ivory/1"), "nan_head");
+    let server = start(&[("models", "directory", models.display().to_string())]).await;
+    let mut client = client(&server).await;
+    let status = client.classify(listing("", &["mug.jpg"])).await.unwrap_err();
+    assert_eq!(status.code(), Code::Internal);
+    assert!(!status.message().contains("non-finite"), "the cause stays in the log: {}", status.message());
+}
+
+#[tokio::test]
+async fn a_head_of_another_embedding_size_is_refused_naming_both() {
+    let folder = tempfile::tempdir().unwrap();
+    let models = models_with_head(folder.path(), "narrow_head").display().to_string();
+    let server = Server::bind(common::config(&[("models", "directory", models)])).await.unwrap();
+    let message = server.load().await.unwrap_err().to_string();
+    assert!(message.contains("64") && message.contains("1280") && message.contains("ivory"), "{message}");
+}
+
+#[tokio::test]
+async fn a_changed_model_file_is_refused_naming_file_and_hashes() {
+    let folder = tempfile::tempdir().unwrap();
+    let models = models_with_head(folder.path(), "nan_head");
+    std::fs::write(models.join("ivory/1/model.onnx"), b"changed").unwrap();
+    let flags = [("models", "directory", models.display().to_string())];
+    let message = Server::bind(common::config(&flags)).await.unwrap().load().await.unwrap_err().to_string();
+    assert!(message.contains("ivory/1/model.onnx") && message.contains("sha256"), "{message}");
+}
+
+#[tokio::test]
+async fn credentials_are_asked_for_when_configured_and_roles_are_kept_apart() {
+    let keys = format!(
+        r#"[{{ name = "shop", sha256 = "{}", roles = ["classify"] }}, {{ name = "ops", sha256 = "{}", roles = ["info"] }}]"#,
+        hex_sha256(b"shop-key"),
+        hex_sha256(b"ops-key")
+    );
+    let server = start(&[("auth", "keys", keys)]).await;
+    let mut client = client(&server).await;
+    let with = |key: Option<&str>, message| {
+        let mut request = Request::new(message);
+        if let Some(key) = key {
+            request.metadata_mut().insert("authorization", format!("Bearer {key}").parse().unwrap());
+        }
+        request
+    };
+    let nobody = client.classify(with(None, listing(DRESS, &[]))).await.unwrap_err();
+    assert_eq!(nobody.code(), Code::Unauthenticated);
+    let stranger = client.classify(with(Some("guess"), listing(DRESS, &[]))).await.unwrap_err();
+    assert_eq!(stranger.code(), Code::Unauthenticated);
+    let wrong_role = client.classify(with(Some("ops-key"), listing(DRESS, &[]))).await.unwrap_err();
+    assert_eq!(wrong_role.code(), Code::PermissionDenied);
+    client.classify(with(Some("shop-key"), listing(DRESS, &[]))).await.unwrap();
+    let mut request = Request::new(GetServerInfoRequest {});
+    request.metadata_mut().insert("authorization", "Bearer ops-key".parse().unwrap());
+    client.get_server_info(request).await.unwrap();
+    let info = client.get_server_info(GetServerInfoRequest {}).await.unwrap_err();
+    assert_eq!(info.code(), Code::Unauthenticated);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_overloaded_batch_item_carries_its_own_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = start(&slow(folder.path(), "1")).await;
+    let items = vec![listing("", &["still.jpg"]); 8];
+    let results =
+        client(&server).await.classify_batch(ClassifyBatchRequest { items }).await.unwrap().into_inner().results;
+    assert_eq!(results.len(), 8);
+    let refused = results.iter().filter_map(|result| match result.outcome.as_ref().unwrap() {
+        Outcome::Error(error) => Some(error),
+        Outcome::Response(_) => None,
+    });
+    for error in refused {
+        assert!(error.code == i32::from(Code::ResourceExhausted) && error.retry_after_ms > 0, "{error:?}");
+    }
+}
