@@ -10,7 +10,7 @@ python=.runtime/python
 if ! "$python/bin/python" -c 'import grpc_tools' 2>/dev/null; then
   say "setting up the Python client's environment"
   python3 -m venv "$python" || { echo "wildwarden test: python3 cannot make environments: install venv (Debian: apt-get install python3-venv)" >&2; exit 2; }
-  "$python/bin/pip" install --quiet --disable-pip-version-check 'grpcio-tools==1.84.0'
+  "$python/bin/pip" install --quiet --disable-pip-version-check 'grpcio-tools==1.85.1'
 fi
 
 say "format"

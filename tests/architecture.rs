@@ -1,4 +1,11 @@
 //! Data flows one way: no module may name one that comes after it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, its helpers too"
+)]
 
 use std::path::{Path, PathBuf};
 
@@ -58,6 +65,11 @@ fn no_module_names_one_that_comes_after_it() {
     }
 }
 
+/// `ort::` as a path of its own, not the end of `transport::`.
+fn names_ort(code: &str) -> bool {
+    code.match_indices("ort::").any(|(at, _)| !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_'))
+}
+
 #[test]
 fn only_one_file_names_ort_and_only_config_reads_the_environment() {
     let mut files = Vec::new();
@@ -65,7 +77,7 @@ fn only_one_file_names_ort_and_only_config_reads_the_environment() {
     for file in files {
         let text = std::fs::read_to_string(&file).unwrap();
         let code: String = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
-        assert!(file.ends_with("model/session.rs") || !code.contains("ort::"), "{} names ort", file.display());
+        assert!(file.ends_with("model/session.rs") || !names_ort(&code), "{} names ort", file.display());
         assert!(file.ends_with("config.rs") || !code.contains("env::var"), "{} reads the environment", file.display());
     }
 }

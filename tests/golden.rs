@@ -1,4 +1,11 @@
 //! Preprocessing against an independent implementation: Pillow's tensors of the fixtures, made by `make_fixtures.py`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, its helpers too"
+)]
 
 use base64::Engine;
 use wildwarden::input_spec::{ImageInputSpec, Resize};

@@ -1,4 +1,11 @@
 //! The program itself: exit codes, SIGTERM, commands, and a client generated in another language.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, its helpers too"
+)]
 
 mod common;
 

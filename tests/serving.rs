@@ -1,4 +1,11 @@
 //! Every RPC, every image format, explanations, health and reflection: a real server, real models, real gRPC.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, its helpers too"
+)]
 
 mod common;
 
@@ -125,7 +132,7 @@ async fn explanations_add_up_and_point_into_the_callers_strings() {
         let map = explanation.heat_map.as_ref().unwrap();
         assert_eq!((map.rows, map.columns, map.values.len()), (7, 7, 49));
         let mean = f64::from(map.values.iter().sum::<f32>()) / 49.0;
-        let name = ["ivory", "pangolin_scale", "rhino_horn"][score.category as usize - 1];
+        let name = ["ivory", "pangolin_scale", "rhino_horn"][usize::try_from(score.category).unwrap() - 1];
         let manifest = std::fs::read_to_string(format!("models/{name}/1/model.toml")).unwrap();
         let manifest = wildwarden::model::manifest::Manifest::parse(std::path::Path::new("."), &manifest).unwrap();
         let calibration = manifest.labels[0].calibration;
@@ -203,7 +210,7 @@ async fn a_stream_answers_every_listing_by_its_id() {
         match answer.outcome.unwrap() {
             Outcome::Response(response) => {
                 let index: usize = answer.request_id[1..].parse().unwrap();
-                assert_eq!(response.suggestion() >= Suggestion::Review, index % 3 == 0, "{index}");
+                assert_eq!(response.suggestion() >= Suggestion::Review, index.is_multiple_of(3), "{index}");
             }
             Outcome::Error(error) => assert_eq!((answer.request_id.as_str(), error.code), ("empty", 3)),
         }
