@@ -191,17 +191,16 @@ fn embed_and_featurize_write_what_training_reads() {
 }
 
 /// The client is generated from the proto by `grpcio-tools`, as a platform's engineer would. `scripts/test.sh` sets up the
-/// Python environment and names it in WILDWARDEN_TEST_PYTHON.
+/// Python environment.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_generated_python_client_rates_a_listing() {
-    let python = std::env::vars().find(|(name, _)| name == "WILDWARDEN_TEST_PYTHON").map(|(_, path)| path);
-    let python = python.unwrap_or_else(|| ".runtime/python/bin/python".into());
+    let python = ".runtime/python/bin/python";
     assert!(
-        Path::new(&python).exists(),
+        Path::new(python).exists(),
         "no Python with grpcio-tools at {python}: run scripts/test.sh, which sets it up"
     );
     let server = Process::start(&[]);
-    let output = run(Command::new(&python).args(["tests/python_client.py", &server.address]));
+    let output = run(Command::new(python).args(["tests/python_client.py", &server.address]));
     assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
     assert!(text(&output.stdout).contains("SUGGESTION_"), "{}", text(&output.stdout));
 }
