@@ -184,9 +184,10 @@ class Corpus:
             if label == "benign" and re.search("mammoth", row["text"], re.I):
                 label = "mammoth"
             self.add(row["text"], row["lang"], label, "examples", "real")
+        # Catalogue entries read like dealers' posts and are not offers: they are tested on and never trained on.
         museum = [json.loads(line) for line in (self.data / "museum_ivory_en.jsonl").open(encoding="utf-8")]
-        for row in self.rng.sample(museum, 1200):
-            self.add(row["text"], "en", "conservation", "museum", "museum")
+        for row in self.rng.sample(museum, 400):
+            self.add(row["text"], "en", "conservation", "museum", "museum", "test")
 
 
 def main(data: Path, out: Path) -> None:

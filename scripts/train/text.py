@@ -91,7 +91,8 @@ def measure(rows: list[dict], logits: dict[str, np.ndarray], platt: dict) -> lis
     add("ivory: F1 at 0.5, English", lambda rows: f1_score(y[rows], probability["ivory"][rows] > 0.5, zero_division=0), english, "real offers against real benign texts")
     for name, chosen in {
         "benign Chinese titles above 0.9": test & (source == "negatives_zh"), "benign English titles above 0.9": test & (source == "negatives_en"),
-        "benign uses of the same words above 0.9": test & (label == "benign") & ~real, "conservation, news, court and museum texts above 0.9": test & real & (label == "conservation"),
+        "benign uses of the same words above 0.9": test & (label == "benign") & ~real, "conservation, news and court texts above 0.9": test & (source == "examples") & (label == "conservation"),
+        "museum catalogue entries of ivory above 0.9": test & (source == "museum"),
     }.items():
         add(name, lambda rows: float((highest[rows] > 0.9).mean()), chosen, "share whose highest calibrated probability is above 0.9")
     return metrics
@@ -104,7 +105,7 @@ def main(corpus: Path, work: Path, models: Path) -> None:
     label = np.array([row["label"] for row in rows])
     real_offer = np.array([row["source"] == "examples" and row["label"] in CATEGORIES for row in rows])
     train, calibration = split[texts] == "train", split == "calibration"
-    weight = np.where(real_offer, 5.0, 1.0)  # real offers are few and worth more than generated ones
+    weight = np.where(real_offer, 10.0, 1.0)  # real offers are few and worth more than generated ones
     weights, biases, logits, platt = [], [], {}, {}
     for name in LABELS:
         y = (label == name).astype(int)
@@ -134,6 +135,8 @@ def main(corpus: Path, work: Path, models: Path) -> None:
             "Real Chinese offers are UNMEASURED: there are next to none in public, so Chinese offers are generated.",
             "A code word in a sentence unlike any pattern is missed; the policy's lexicon is the net below.",
             "English offers of pangolin scales and rhino horn are nearly all generated.",
+            "Museum catalogue entries of ivory objects are mostly taken for offers: they read like dealers' posts.",
+            "One in five benign uses of the same words (象牙芒果, 犀牛 toys and the like), generated, scores above 0.9.",
         ],
         "data": [{"source": source, "licence": licence, "count": count} for (source, licence), count in sources.most_common()],
         "metrics": metrics,
