@@ -1,0 +1,248 @@
+//! What comes out: a listing's rating, part by part.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::domain::{
+    Category, ImageStatus, Language, Level, ModelVersion, Probability, Span, Suggestion, TermKind, TextField,
+};
+
+/// A finished rating.
+#[derive(Debug, Clone)]
+pub struct Rating {
+    /// Id of the call.
+    pub request_id: String,
+    /// The caller's id of the listing.
+    pub listing_id: String,
+    /// Highest fused probability.
+    pub risk: Probability,
+    /// Its band.
+    pub level: Level,
+    /// What the policy proposes.
+    pub suggestion: Suggestion,
+    /// One entry a rated category.
+    pub categories: Vec<CategoryRating>,
+    /// One entry an image, in the order of the request.
+    pub images: Vec<ImageRating>,
+    /// One entry a non-blank text.
+    pub texts: Vec<TextRating>,
+    /// Why, the strongest first.
+    pub reasons: Vec<Reason>,
+    /// Ids of the policy's legal bases that apply.
+    pub legal_basis: Vec<LegalBasis>,
+    /// A part of the listing or a model did not take part.
+    pub degraded: bool,
+    /// What did not take part.
+    pub missing: Vec<String>,
+    /// The models that took part.
+    pub models: Vec<ModelVersion>,
+    /// Version of the policy.
+    pub policy: PolicyVersion,
+    /// Where the time went.
+    pub timings: Timings,
+}
+
+/// Version and content hash of a policy file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyVersion {
+    /// As the file says.
+    pub version: String,
+    /// SHA-256 of the file, lower-case hex.
+    pub sha256: String,
+}
+
+/// The rating of one category.
+#[derive(Debug, Clone)]
+pub struct CategoryRating {
+    /// The category.
+    pub category: Category,
+    /// Fused, at the deployment prior.
+    pub probability: Probability,
+    /// Best image alone.
+    pub image_probability: Option<Probability>,
+    /// Strongest passage of text alone.
+    pub text_probability: Option<Probability>,
+    /// Band of `probability` after caps and floors.
+    pub level: Level,
+    /// Image with the highest probability.
+    pub best_image_id: Option<String>,
+}
+
+/// What was seen in one image.
+#[derive(Debug, Clone)]
+pub struct ImageRating {
+    /// The caller's id, or the index.
+    pub image_id: String,
+    /// What became of it.
+    pub status: ImageStatus,
+    /// Why the status is not OK.
+    pub message: String,
+    /// Format name; empty when not recognised.
+    pub format: &'static str,
+    /// Pixels after orientation.
+    pub width: u32,
+    /// Pixels after orientation.
+    pub height: u32,
+    /// SHA-256 of the bytes, lower-case hex.
+    pub sha256: String,
+    /// Calibrated probability a category.
+    pub scores: Vec<ImageCategoryScore>,
+    /// Frames looked at.
+    pub frames: usize,
+}
+
+/// Score of an image for a category.
+#[derive(Debug, Clone)]
+pub struct ImageCategoryScore {
+    /// The category.
+    pub category: Category,
+    /// Calibrated.
+    pub probability: Probability,
+    /// Where the evidence is.
+    pub explanation: Option<ImageExplanation>,
+}
+
+/// Where in an image the evidence is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ImageExplanation {
+    /// Rows of the map.
+    pub rows: usize,
+    /// Columns of the map.
+    pub columns: usize,
+    /// Logits, row by row.
+    pub values: Vec<f32>,
+    /// left, top, right, bottom as fractions of width and height.
+    pub bounding_box: Option<[f32; 4]>,
+}
+
+/// What was read in one text.
+#[derive(Debug, Clone)]
+pub struct TextRating {
+    /// Title or description.
+    pub field: TextField,
+    /// Main language.
+    pub language: Language,
+    /// One entry a rated category.
+    pub scores: Vec<TextCategoryScore>,
+    /// Lexicon terms found.
+    pub terms: Vec<FoundTerm>,
+}
+
+/// Score of a text for a category.
+#[derive(Debug, Clone)]
+pub struct TextCategoryScore {
+    /// The category.
+    pub category: Category,
+    /// Calibrated, of the strongest passage.
+    pub probability: Probability,
+    /// Tokens of that passage, when asked for.
+    pub tokens: Vec<TokenContribution>,
+    /// Constant term of the classifier, in logits.
+    pub bias: f64,
+}
+
+/// One token's part in a score.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TokenContribution {
+    /// Where, in the caller's string.
+    pub span: Span,
+    /// As matched.
+    pub token: String,
+    /// Logits.
+    pub contribution: f64,
+}
+
+/// A lexicon term in a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundTerm {
+    /// Where, in the caller's string.
+    pub span: Span,
+    /// The lexicon's spelling.
+    pub term: String,
+    /// What it says.
+    pub kind: TermKind,
+    /// Of which category.
+    pub category: Category,
+    /// The text hides it.
+    pub obfuscated: bool,
+}
+
+/// Why a rating is what it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReasonCode {
+    /// The best image speaks for the category.
+    ImageEvidence,
+    /// The strongest passage speaks for the category.
+    TextEvidence,
+    /// The text names the product.
+    ClaimTerm,
+    /// The text has trade slang.
+    CodeWord,
+    /// The text names a look-alike.
+    LookAlike,
+    /// Image and text disagree.
+    ModalitiesDisagree,
+    /// An image could not be looked at.
+    ImageUnreadable,
+    /// A model did not answer.
+    ModelMissing,
+    /// The text hides a word.
+    ObfuscatedText,
+}
+
+/// One reason with its arguments.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reason {
+    /// What it says.
+    pub code: ReasonCode,
+    /// Of which category; `None`: of the listing.
+    pub category: Option<Category>,
+    /// Values by name.
+    pub arguments: BTreeMap<&'static str, String>,
+}
+
+/// A rule a suspicion touches, as the policy file gives it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LegalBasis {
+    /// Stable id.
+    pub id: String,
+    /// The instrument with its version.
+    pub instrument: String,
+    /// Article or clause.
+    #[serde(default)]
+    pub article: String,
+    /// ISO date; empty when unknown.
+    #[serde(default)]
+    pub in_force_since: String,
+    /// One line.
+    pub summary: String,
+    /// Categories it applies to; empty: all.
+    #[serde(default)]
+    pub categories: Vec<Category>,
+    /// The wording has not been checked against the official publication.
+    #[serde(default)]
+    pub unverified: bool,
+}
+
+/// Microseconds a stage; see the proto for what each covers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Timings {
+    /// Longest wait for a worker.
+    pub queue_wait_us: u64,
+    /// Decoding, summed.
+    pub decode_us: u64,
+    /// Resizing and normalising, summed.
+    pub resize_us: u64,
+    /// Image models, summed.
+    pub image_inference_us: u64,
+    /// Text features.
+    pub text_features_us: u64,
+    /// Text model.
+    pub text_inference_us: u64,
+    /// Calibration to explanation.
+    pub score_us: u64,
+    /// Whole.
+    pub total_us: u64,
+}
