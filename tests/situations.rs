@@ -310,3 +310,22 @@ async fn an_overloaded_batch_item_carries_its_own_error() {
         assert!(error.code == i32::from(Code::ResourceExhausted) && error.retry_after_ms > 0, "{error:?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn work_of_a_caller_that_left_is_dropped_from_the_queue() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = start(&slow(folder.path(), "64")).await;
+    let client = client(&server).await;
+    let mut leaving = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let mut client = client.clone();
+        leaving.spawn(async move { client.classify(listing("", &["still.jpg"])).await });
+    }
+    // All were sent on one connection, so when the first is answered the others wait in the queue.
+    leaving.join_next().await.unwrap().unwrap().unwrap();
+    leaving.shutdown().await;
+    let response = client.clone().classify(listing("", &["still.jpg"])).await.unwrap().into_inner();
+    let timings = response.timings.unwrap();
+    // It waits for the job that was already running, not for the six behind it.
+    assert!(timings.queue_wait_us < 3 * timings.image_inference_us, "{timings:?}");
+}
