@@ -213,6 +213,17 @@ def heads() -> None:
     head("narrow_head", narrow, [constant("one", [1], np.int64)], 64)
 
 
+def classifier() -> None:
+    """Takes the image itself: the mean of its normalised values, as a logit."""
+    value = helper.make_tensor_value_info
+    inputs, outputs = [value("image", TensorProto.FLOAT, ["N", 3, 16, 16])], [value("logits", TensorProto.FLOAT, ["N", 1])]
+    nodes = [helper.make_node("Flatten", ["image"], ["flat"], axis=1), helper.make_node("ReduceMean", ["flat"], ["logits"], axes=[1], keepdims=1)]
+    graph = helper.make_graph(nodes, "classifier", inputs, outputs)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.checker.check_model(model)
+    (MODELS / "classifier.onnx").write_bytes(model.SerializeToString())
+
+
 def main() -> None:
     for folder in (IMAGES, HOSTILE, GOLDEN, MODELS):
         folder.mkdir(parents=True, exist_ok=True)
@@ -220,6 +231,7 @@ def main() -> None:
     golden(names)
     hostile()
     heads()
+    classifier()
     print(sum(1 for path in OUT.rglob("*") if path.is_file()), "fixtures")
 
 

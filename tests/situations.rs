@@ -329,3 +329,37 @@ async fn work_of_a_caller_that_left_is_dropped_from_the_queue() {
     // It waits for the job that was already running, not for the six behind it.
     assert!(timings.queue_wait_us < 3 * timings.image_inference_us, "{timings:?}");
 }
+
+#[tokio::test]
+async fn an_image_classifier_scores_with_an_encoder_beside_it_and_without_one() {
+    let mut answers = Vec::new();
+    for encoder in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let models = folder.path().join("models");
+        common::write_classifier(&models.join("brightness/1"));
+        if encoder {
+            common::copy_folder(std::path::Path::new("models/image_encoder/1"), &models.join("image_encoder/1"));
+        }
+        let server = start(&[("models", "directory", models.display().to_string())]).await;
+        let response = client(&server).await.classify(listing("", &["still.png"])).await.unwrap().into_inner();
+        assert_eq!(response.images[0].status(), ImageStatus::Ok, "encoder: {encoder}: {}", response.images[0].message);
+        answers.push(ivory(&response).image_probability.unwrap());
+    }
+    assert!((answers[0] - answers[1]).abs() < 1e-9 && answers[0] != 0.5, "{answers:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_that_runs_when_the_server_drains_is_finished() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = start(&slow(folder.path(), "64")).await;
+    let client = client(&server).await;
+    let mut batch = client.clone();
+    let items = vec![listing("", &["still.jpg"]); 40];
+    let running = tokio::spawn(async move { batch.classify_batch(ClassifyBatchRequest { items }).await });
+    // Answered from the middle of the queue: the batch has begun, and its last items have not been submitted yet.
+    client.clone().classify(listing("", &["still.jpg"])).await.unwrap();
+    assert!(server.drain().await.unwrap());
+    let results = running.await.unwrap().unwrap().into_inner().results;
+    let rated = results.iter().filter(|result| matches!(result.outcome, Some(Outcome::Response(_)))).count();
+    assert_eq!(rated, 40, "{:?}", results.last());
+}

@@ -43,17 +43,22 @@ def fold_of(group: str, folds: int) -> int:
 
 
 def embed(paths: list[str], out: Path, *, tensors: bool = False, encoder: Path | None = None) -> np.ndarray:
-    """Embeddings f32 [images, D] from the server's own code; kept in `out` and reused when the list is the same."""
+    """Embeddings f32 [images, D] from the server's own code; kept in `out` and reused for the same list, files and encoder."""
     out.mkdir(parents=True, exist_ok=True)
     listing = "\n".join(paths) + "\n"
-    key = hashlib.sha256(listing.encode() + str(encoder).encode()).hexdigest()
+    stats = [(stat.st_size, stat.st_mtime_ns) for stat in map(os.stat, paths)]
+    manifest = ((encoder or Path("models/image_encoder/1")) / "model.toml").read_bytes()  # holds the hash of the encoder's files
+    key = hashlib.sha256(repr((listing, stats, manifest, tensors)).encode()).hexdigest()
     done = out / "key"
     if not (done.exists() and done.read_text() == key):
         (out / "list.txt").write_text(listing)
         command = [WILDWARDEN, "embed", str(out / "list.txt"), "--out", str(out)]
         command += ["--tensors"] if tensors else []
         command += ["--encoder", str(encoder)] if encoder else []
-        subprocess.run(command, check=False)  # exit code 1: some images failed; their rows are NaN
+        done.unlink(missing_ok=True)
+        finished = subprocess.run(command, check=False)
+        if finished.returncode not in (0, 1):  # 1: some images failed; their rows are NaN
+            raise SystemExit(f"{' '.join(command)} ended with exit code {finished.returncode}")
         done.write_text(key)
     return np.load(out / "embeddings.npy")
 

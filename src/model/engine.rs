@@ -83,7 +83,10 @@ impl Engine {
     pub fn score_image(&mut self, tensors: &[Array4<f32>], with_maps: bool) -> ImageScores {
         let mut scores = ImageScores::default();
         let mut tensors = tensors.iter();
-        if let (Some(encoder), Some(tensor)) = (&mut self.encoder, tensors.next()) {
+        // The first tensor is the encoder's only when there is an encoder.
+        if let Some(encoder) = &mut self.encoder
+            && let Some(tensor) = tensors.next()
+        {
             match encode(encoder, tensor, with_maps) {
                 Ok((embedding, feature_map)) => {
                     for head in &mut self.heads {

@@ -40,28 +40,38 @@ pub struct Shared {
 
 impl Shared {
     fn pipeline(&self) -> Result<&Pipeline> {
-        if self.draining.load(Ordering::Acquire) {
-            return Err(Error::NotReady("the server is shutting down".into()));
-        }
         self.pipeline.get().ok_or_else(|| Error::NotReady("the models are still loading".into()))
     }
 
-    /// Rates one request whose id is set.
+    /// The pipeline, for work that comes in now. What was let in is finished: a drain refuses no part of a running batch.
+    fn admit(&self) -> Result<&Pipeline> {
+        if self.draining.load(Ordering::Acquire) {
+            return Err(Error::NotReady("the server is shutting down".into()));
+        }
+        self.pipeline()
+    }
+
+    /// Rates one admitted request whose id is set.
     async fn rate(&self, request: ClassifyRequest, deadline: Deadline) -> Result<ClassifyResponse> {
         let pipeline = self.pipeline()?;
         let listing = convert::listing(request, &self.limits)?;
         pipeline.rate(listing, deadline).await.map(convert::response)
     }
 
+    /// Rates one admitted listing of a batch or stream.
     async fn rate_item(&self, mut request: ClassifyRequest, deadline: Deadline) -> ClassifyResult {
         request.request_id = convert::request_id(&request.request_id);
         let request_id = request.request_id.clone();
-        let outcome = match self.rate(request, deadline).await {
-            Ok(response) => Outcome::Response(response),
-            Err(error) => Outcome::Error(item_error(&error, &request_id)),
-        };
-        ClassifyResult { request_id, outcome: Some(outcome) }
+        result(request_id, self.rate(request, deadline).await)
     }
+}
+
+fn result(request_id: String, outcome: Result<ClassifyResponse>) -> ClassifyResult {
+    let outcome = match outcome {
+        Ok(response) => Outcome::Response(response),
+        Err(error) => Outcome::Error(item_error(&error, &request_id)),
+    };
+    ClassifyResult { request_id, outcome: Some(outcome) }
 }
 
 /// The service behind the contract.
@@ -76,6 +86,7 @@ impl RiskService for Service {
         let mut message = request.into_inner();
         message.request_id = convert::request_id(&message.request_id);
         let request_id = message.request_id.clone();
+        self.0.admit().map_err(|error| status(&error, &request_id))?;
         self.0.rate(message, deadline).await.map(Response::new).map_err(|error| status(&error, &request_id))
     }
 
@@ -94,7 +105,7 @@ impl RiskService for Service {
             };
             return Err(status(&error, ""));
         }
-        self.0.pipeline().map_err(|error| status(&error, ""))?;
+        self.0.admit().map_err(|error| status(&error, ""))?;
         let mut results: Vec<Option<ClassifyResult>> = items.iter().map(|_| None).collect();
         let mut waiting = items.into_iter().enumerate();
         // Dropping the set, when the caller leaves, aborts what is left.
@@ -127,7 +138,7 @@ impl RiskService for Service {
     ) -> Result<Response<Self::ClassifyStreamStream>, Status> {
         let deadline = guard::deadline_of(&request);
         guard::require(&request, Role::Classify).map_err(|error| status(&error, ""))?;
-        self.0.pipeline().map_err(|error| status(&error, ""))?;
+        self.0.admit().map_err(|error| status(&error, ""))?;
         let (answers, stream) = mpsc::channel(CONCURRENT_ITEMS);
         let shared = Arc::clone(&self.0);
         // Ends when the caller closes its side and the last answer is sent, or when the caller has gone.
@@ -140,7 +151,7 @@ impl RiskService for Service {
         request: Request<GetServerInfoRequest>,
     ) -> Result<Response<GetServerInfoResponse>, Status> {
         guard::require(&request, Role::Info).map_err(|error| status(&error, ""))?;
-        let pipeline = self.0.pipeline().map_err(|error| status(&error, ""))?;
+        let pipeline = self.0.admit().map_err(|error| status(&error, ""))?;
         Ok(Response::new(GetServerInfoResponse {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             limits: Some(convert::limits(&self.0.limits)),
@@ -168,7 +179,14 @@ async fn answer_stream(
             request = requests.next(), if open && running.len() < CONCURRENT_ITEMS => match request {
                 Some(Ok(request)) => {
                     let shared = Arc::clone(shared);
-                    running.spawn(async move { shared.rate_item(request, deadline).await });
+                    // A stream may outlive the decision to drain: listings that come in after it are refused one by one.
+                    let admitted = shared.admit().map(|_pipeline| ());
+                    running.spawn(async move {
+                        match admitted {
+                            Ok(()) => shared.rate_item(request, deadline).await,
+                            Err(error) => result(convert::request_id(&request.request_id), Err(error)),
+                        }
+                    });
                 }
                 Some(Err(broken)) => {
                     let problem = guard::blame_caller(broken, shared.limits.max_message_bytes);

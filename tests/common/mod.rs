@@ -93,6 +93,31 @@ licence = "Apache-2.0"
     std::fs::write(folder.join("model.toml"), manifest).unwrap();
 }
 
+/// A folder with a classifier of ivory that takes the image itself; its logit is the mean of the normalised bytes.
+pub(crate) fn write_classifier(folder: &Path) {
+    let onnx = std::fs::read("tests/fixtures/models/classifier.onnx").unwrap();
+    std::fs::create_dir_all(folder).unwrap();
+    std::fs::write(folder.join("model.onnx"), &onnx).unwrap();
+    let sha256 = wildwarden::model::manifest::hex_sha256(&onnx);
+    let manifest = format!(
+        r#"name = "brightness"
+version = "1"
+kind = "image_classifier"
+file = "model.onnx"
+inputs = [{{ name = "image", dtype = "float32", shape = [-1, 3, 16, 16] }}]
+outputs = [{{ name = "logits", dtype = "float32", shape = [-1, 1] }}]
+image = {{ width = 16, height = 16, resize = "stretch", mean = [127.0, 127.0, 127.0], std = [32.0, 32.0, 32.0] }}
+labels = [{{ name = "ivory", category = "ivory" }}]
+[files]
+"model.onnx" = "{sha256}"
+[card]
+summary = "Says how bright an image is."
+licence = "Apache-2.0"
+"#
+    );
+    std::fs::write(folder.join("model.toml"), manifest).unwrap();
+}
+
 pub(crate) fn copy_folder(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
