@@ -29,9 +29,6 @@ pub enum Error {
     /// The caller's deadline passed before there was an answer.
     #[error("the deadline passed before the listing was rated")]
     DeadlineExceeded,
-    /// The caller went away; nobody reads this.
-    #[error("the caller cancelled the request")]
-    Cancelled,
     /// The server cannot answer now: it starts, drains, or has no model.
     #[error("not ready: {0}")]
     NotReady(String),

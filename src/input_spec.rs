@@ -1,9 +1,9 @@
 //! What a model wants to be fed. The manifest reads it, preprocessing obeys it, and both can therefore only agree.
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 /// How an image becomes a tensor `f32 [3, height, width]`, RGB planes, `(byte - mean) / std`.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImageInputSpec {
     /// Pixels.
@@ -19,7 +19,7 @@ pub struct ImageInputSpec {
 }
 
 /// How the aspect ratio is treated. The filter is always antialiased bilinear (Pillow's `BILINEAR`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Resize {
     /// The whole image, its aspect ratio given up.
@@ -29,15 +29,12 @@ pub enum Resize {
 }
 
 /// How a text becomes hashed features.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TextInputSpec {
     /// Number of hash buckets; feature ids are in [0, buckets).
     pub buckets: u32,
     /// Tokens a window; longer texts are cut into several windows, the strongest counts.
     pub window_tokens: usize,
-    /// File in the model's folder with one domain word a line, which segmentation keeps whole.
-    pub words: String,
 }
 
 /// Version of the feature recipe in `preprocess::text::features`. A model trained on another one is refused.

@@ -13,7 +13,8 @@ use tokio::time::Instant;
 use self::worker::{ImageOutcome, Job, Outcome, StageWorker, TextOutcome};
 use crate::config::Config;
 use crate::domain::{
-    ImageRating, ImageStatus, Listing, ModelVersion, PolicyVersion, Rating, TextField, TextRating, Timings,
+    Category, ImageCategoryScore, ImageRating, ImageStatus, Listing, ModelVersion, PolicyVersion, Rating,
+    TextCategoryScore, TextField, TextRating, Timings,
 };
 use crate::error::{Error, Result};
 use crate::model::manifest::hex_sha256;
@@ -129,14 +130,10 @@ impl Pipeline {
         let mut evidence = Evidence { categories: categories.clone(), ..Evidence::default() };
         let mut missing: Vec<String> = Vec::new();
         let mut faults: Vec<Error> = Vec::new();
-        let mut missing_models = BTreeSet::new();
 
         let mut image_ratings = Vec::new();
         for (given, mut outcome) in listing.images.iter().zip(images) {
-            for fault in outcome.faults.drain(..) {
-                missing_models.insert(fault_name(&fault));
-                faults.push(fault);
-            }
+            faults.append(&mut outcome.faults);
             if outcome.status == ImageStatus::Ok {
                 evidence.images.push((given.image_id.clone(), outcome.logits.clone()));
             } else {
@@ -149,10 +146,7 @@ impl Pipeline {
         }
         let mut text_ratings = Vec::new();
         for (&field, mut outcome) in fields.iter().zip(texts) {
-            if let Some(fault) = outcome.fault.take() {
-                missing_models.insert(fault_name(&fault));
-                faults.push(fault);
-            }
+            faults.extend(outcome.fault.take());
             if !outcome.logits.is_empty() {
                 evidence.texts.push((field, outcome.logits.clone()));
             }
@@ -174,6 +168,7 @@ impl Pipeline {
         for fault in &faults {
             tracing::error!(request_id = listing.request_id, %fault, "a model did not answer");
         }
+        let missing_models: BTreeSet<String> = faults.iter().map(fault_name).collect();
         let degraded = !missing.is_empty() || !missing_models.is_empty();
         if evidence.images.is_empty() {
             missing.push("image".into());
@@ -245,11 +240,11 @@ fn fault_name(fault: &Error) -> String {
     if let Error::Model { model, .. } = fault { model.clone() } else { "unknown".into() }
 }
 
-fn image_rating(image_id: String, mut outcome: ImageOutcome, categories: &[crate::domain::Category]) -> ImageRating {
+fn image_rating(image_id: String, mut outcome: ImageOutcome, categories: &[Category]) -> ImageRating {
     let scores = categories.iter().filter_map(|&category| {
         let probability = outcome.logits.get(category)?.probability();
         let explanation = outcome.explanations.take(category);
-        Some(crate::domain::ImageCategoryScore { category, probability, explanation })
+        Some(ImageCategoryScore { category, probability, explanation })
     });
     ImageRating {
         scores: scores.collect(),
@@ -264,11 +259,11 @@ fn image_rating(image_id: String, mut outcome: ImageOutcome, categories: &[crate
     }
 }
 
-fn text_rating(field: TextField, mut outcome: TextOutcome, categories: &[crate::domain::Category]) -> TextRating {
+fn text_rating(field: TextField, mut outcome: TextOutcome, categories: &[Category]) -> TextRating {
     let scores = categories.iter().filter_map(|&category| {
         let probability = outcome.logits.get(category)?.probability();
         let (tokens, bias) = outcome.tokens.take(category).unwrap_or_default();
-        Some(crate::domain::TextCategoryScore { category, probability, tokens, bias })
+        Some(TextCategoryScore { category, probability, tokens, bias })
     });
     TextRating { field, language: outcome.language, scores: scores.collect(), terms: outcome.terms }
 }
@@ -277,7 +272,7 @@ fn text_rating(field: TextField, mut outcome: TextOutcome, categories: &[crate::
 ///
 /// # Errors
 /// [`Error::Setup`] naming file, key and value.
-pub fn read_policy(path: &Path) -> Result<(Policy, PolicyVersion)> {
+fn read_policy(path: &Path) -> Result<(Policy, PolicyVersion)> {
     let text = std::fs::read_to_string(path).map_err(|cause| Error::file(path, cause))?;
     let policy = Policy::parse(&text).map_err(|problem| Error::file(path, problem))?;
     let version = PolicyVersion { version: policy.version.clone(), sha256: hex_sha256(text.as_bytes()) };

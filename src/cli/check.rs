@@ -7,7 +7,7 @@ use comfy_table::{Table, presets};
 
 use super::Settings;
 use crate::config::DEFAULT;
-use crate::pipeline::{Pipeline, read_policy};
+use crate::pipeline::Pipeline;
 
 /// Check configuration, policy and models; start nothing.
 ///
@@ -29,10 +29,9 @@ impl Check {
             print!("{DEFAULT}");
             return Ok(ExitCode::SUCCESS);
         }
-        let mut config = self.settings.load([("scheduler", "workers", "1".to_owned())])?;
-        config.workers = 1;
-        let (_, policy) = read_policy(&config.policy)?;
+        let config = self.settings.load([("scheduler", "workers", "1".to_owned())])?;
         let pipeline = Pipeline::load(&config)?;
+        let policy = pipeline.policy_version();
         let mut table = Table::new();
         table.load_style(presets::UTF8_HORIZONTAL_ONLY);
         table.set_header(["what", "version", "sha256"]);

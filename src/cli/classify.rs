@@ -6,7 +6,6 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use tonic::metadata::MetadataValue;
 use tonic::transport::Channel;
 
@@ -110,8 +109,7 @@ impl Classify {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let config = self.settings.load([])?;
         let listings = self.listings()?;
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the async runtime")?;
+        let runtime = super::async_runtime()?;
         runtime.block_on(self.rate_all(&config, listings))
     }
 
@@ -127,10 +125,7 @@ impl Classify {
                 client.max_encoding_message_size(usize::MAX).max_decoding_message_size(config.limits.max_message_bytes);
             Rater::Server(Box::new(client), self.key.clone())
         };
-        let style =
-            ProgressStyle::with_template("{bar:40} {pos}/{len} listings, {eta} left").context("progress bar")?;
-        // Hidden by itself when standard error is not a terminal.
-        let bar = ProgressBar::new(listings.len() as u64).with_style(style);
+        let bar = super::progress(listings.len(), "listings")?;
         let mut rated = Vec::new();
         for line in listings {
             let name = display_name(&line);

@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::Context;
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use ndarray::{Array2, Array4};
 
 use super::Settings;
@@ -54,8 +53,7 @@ impl Embed {
         let runtime = Runtime::load(&config.onnxruntime)?;
         let limits = DecodeLimits { max_pixels: config.limits.max_image_pixels };
         let lexicon = Arc::new(Lexicon::new(Vec::new())?);
-        let style = ProgressStyle::with_template("{bar:40} {pos}/{len} images, {eta} left").context("progress bar")?;
-        let bar = ProgressBar::new(paths.len() as u64).with_style(style);
+        let bar = super::progress(paths.len(), "images")?;
 
         let next = AtomicUsize::new(0);
         let embed_some = || -> anyhow::Result<Vec<(usize, Row)>> {

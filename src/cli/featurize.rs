@@ -5,7 +5,6 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use ndarray::Array1;
 
 use crate::input_spec::TextInputSpec;
@@ -43,10 +42,9 @@ impl Featurize {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let input = std::fs::read_to_string(&self.input).with_context(|| self.input.display().to_string())?;
         let words = std::fs::read_to_string(&self.words).with_context(|| self.words.display().to_string())?;
-        let spec = TextInputSpec { buckets: self.buckets, window_tokens: self.window_tokens, words: String::new() };
+        let spec = TextInputSpec { buckets: self.buckets, window_tokens: self.window_tokens };
         let processor = TextProcessor::new(spec, &words)?;
-        let style = ProgressStyle::with_template("{bar:40} {pos}/{len} texts, {eta} left").context("progress bar")?;
-        let bar = ProgressBar::new(input.lines().count() as u64).with_style(style);
+        let bar = super::progress(input.lines().count(), "texts")?;
         let (mut ids, mut values, mut starts, mut texts) = (Vec::new(), Vec::new(), vec![0_i64], Vec::new());
         for (number, line) in input.lines().enumerate() {
             let line: Line =

@@ -11,7 +11,9 @@ mod table;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::config::{Config, Flag};
 use crate::error::Result;
@@ -70,6 +72,16 @@ impl Settings {
         telemetry::start(config.log_json, &config.log_level)?;
         Ok(config)
     }
+}
+
+/// A progress bar over `length` of `things`. Hidden by itself when standard error is not a terminal.
+fn progress(length: usize, things: &str) -> anyhow::Result<ProgressBar> {
+    let style = ProgressStyle::with_template(&format!("{{bar:40}} {{pos}}/{{len}} {things}, {{eta}} left"));
+    Ok(ProgressBar::new(length as u64).with_style(style.context("progress bar")?))
+}
+
+fn async_runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the async runtime")
 }
 
 /// Runs the command line. Exit codes: 0 done; 1 some inputs failed; 2 wrong usage, setting, model or library.

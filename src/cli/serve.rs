@@ -26,8 +26,7 @@ impl Serve {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let listen = self.listen.map(|address| ("server", "listen", address));
         let config = self.settings.load(listen)?;
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the async runtime")?;
+        let runtime = super::async_runtime()?;
         runtime.block_on(async {
             let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
             let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;

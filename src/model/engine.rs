@@ -101,7 +101,7 @@ impl Engine {
         for (classifier, tensor) in self.classifiers.iter_mut().zip(tensors) {
             let outcome = classifier
                 .logits(&[Input::F32(tensor.view().into_dyn())])
-                .and_then(|logits| classifier.keep_best(&logits, &mut scores).map(|_best_frames| ()));
+                .and_then(|logits| classifier.keep_best(&logits, &mut scores));
             if let Err(fault) = outcome {
                 scores.faults.push(fault);
             }
@@ -129,11 +129,8 @@ impl Engine {
         let mut outputs = text.session.run(&inputs, &["logits", "contributions"])?.into_iter();
         let name = text.name();
         let mut next = || outputs.next().ok_or_else(|| Error::model(&name, "gave too few outputs"));
-        let logits = shaped(&name, next()?)?;
+        let logits = finite(&name, shaped(&name, next()?)?)?;
         let contributions = shaped(&name, next()?)?;
-        if logits.iter().any(|value: &f32| !value.is_finite()) {
-            return Err(Error::model(name, "gave a non-finite score"));
-        }
         Ok(TextScores { logits, contributions })
     }
 
@@ -182,11 +179,7 @@ impl Loaded {
         });
         let named: Vec<_> = names.zip(views).collect();
         let output = self.session.run(&named, &["logits"])?.pop();
-        let logits = shaped(&name, output.ok_or_else(|| Error::model(&name, "gave no output"))?)?;
-        if logits.iter().any(|value: &f32| !value.is_finite()) {
-            return Err(Error::model(name, "gave a non-finite score"));
-        }
-        Ok(logits)
+        finite(&name, shaped(&name, output.ok_or_else(|| Error::model(&name, "gave no output"))?)?)
     }
 
     /// Keeps the best frame's logit of every label that feeds a category; returns the label's column and that frame.
@@ -246,6 +239,12 @@ fn shaped<D: ndarray::Dimension>(model: &str, array: ArrayD<f32>) -> Result<ndar
     array
         .into_dimensionality()
         .map_err(|cause| Error::model(model, format!("gave an output of shape {shape:?}: {cause}")))
+}
+
+/// A non-finite score is a fault of the model, never a rating.
+fn finite(model: &str, logits: Array2<f32>) -> Result<Array2<f32>> {
+    let all = logits.iter().all(|value| value.is_finite());
+    if all { Ok(logits) } else { Err(Error::model(model, "gave a non-finite score")) }
 }
 
 fn list(specs: &[TensorSpec]) -> String {

@@ -69,14 +69,14 @@ pub struct TextManifest {
     pub buckets: u32,
     /// See [`TextInputSpec::window_tokens`].
     pub window_tokens: usize,
-    /// See [`TextInputSpec::words`].
+    /// File of the folder with one domain word a line, which segmentation keeps whole.
     pub words: String,
 }
 
 impl TextManifest {
     /// The recipe.
     pub fn spec(&self) -> TextInputSpec {
-        TextInputSpec { buckets: self.buckets, window_tokens: self.window_tokens, words: self.words.clone() }
+        TextInputSpec { buckets: self.buckets, window_tokens: self.window_tokens }
     }
 }
 

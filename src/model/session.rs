@@ -102,18 +102,15 @@ impl Session {
     /// # Errors
     /// [`Error::Model`] when the bytes are not a model this runtime can run.
     pub fn load(runtime: Runtime, name: &str, onnx: &[u8], threads: usize) -> Result<Self> {
-        let failed = |cause: String| Error::model(name, format!("does not load: {cause}"));
-        let inner = ort::session::Session::builder(runtime.environment)
-            .map_err(|cause| failed(cause.to_string()))?
-            .with_intra_threads(threads)
-            .map_err(|cause| failed(cause.to_string()))?
-            // Idle threads sleep: spinning ones would take the cores that decoding needs.
-            .with_intra_op_spinning(false)
-            .map_err(|cause| failed(cause.to_string()))?
-            .with_optimization_level(GraphOptimizationLevel::All)
-            .map_err(|cause| failed(cause.to_string()))?
-            .commit_from_memory(onnx)
-            .map_err(|cause| failed(cause.to_string()))?;
+        let build = || -> ort::Result<ort::session::Session> {
+            ort::session::Session::builder(runtime.environment)?
+                .with_intra_threads(threads)?
+                // Idle threads sleep: spinning ones would take the cores that decoding needs.
+                .with_intra_op_spinning(false)?
+                .with_optimization_level(GraphOptimizationLevel::All)?
+                .commit_from_memory(onnx)
+        };
+        let inner = build().map_err(|cause| Error::model(name, format!("does not load: {cause}")))?;
         Ok(Self { inner, name: name.to_owned() })
     }
 
@@ -128,8 +125,8 @@ impl Session {
     /// # Errors
     /// [`Error::Model`] when the run fails or an output is missing or not `f32`.
     pub fn run(&mut self, inputs: &[(&str, Input<'_>)], outputs: &[&str]) -> Result<Vec<ArrayD<f32>>> {
-        let name = self.name.clone();
-        let failed = |cause: ort::Error| Error::model(&name, cause);
+        let Self { inner, name } = self;
+        let failed = |cause: ort::Error| Error::model(name.as_str(), cause);
         let mut values: Vec<(&str, SessionInputValue<'_>)> = Vec::with_capacity(inputs.len());
         for (input, tensor) in inputs {
             let value = match tensor {
@@ -140,10 +137,11 @@ impl Session {
         }
         let selector = outputs.iter().fold(OutputSelector::no_default(), |selector, output| selector.with(*output));
         let options = RunOptions::new().map_err(failed)?.with_outputs(selector);
-        let results = self.inner.run_with_options(values, &options).map_err(failed)?;
+        let results = inner.run_with_options(values, &options).map_err(failed)?;
         // Values keep the session's memory alive, so they are copied out before it can be swapped.
         let copy = |output: &&str| {
-            let value = results.get(output).ok_or_else(|| Error::model(&name, format!("has no output {output:?}")))?;
+            let value =
+                results.get(output).ok_or_else(|| Error::model(name.as_str(), format!("has no output {output:?}")))?;
             value.try_extract_array::<f32>().map(|view| view.to_owned()).map_err(failed)
         };
         outputs.iter().map(copy).collect()

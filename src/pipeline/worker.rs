@@ -211,7 +211,7 @@ impl StageWorker {
         Outcome::Image(outcome)
     }
 
-    /// A tensor `f32 [frames, 3, height, width]` for each distinct input the image models want.
+    /// A tensor `f32 [frames, 3, height, width]` for each image model, in the order of `image_specs`.
     fn tensors(&self, frames: &[image::RgbImage]) -> Result<Vec<Array4<f32>>> {
         let of_spec = |spec| {
             let planes: Vec<_> = frames.iter().map(|frame| to_tensor(frame, spec)).collect::<Result<_>>()?;

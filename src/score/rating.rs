@@ -70,13 +70,12 @@ pub fn rate(policy: &Policy, evidence: &Evidence) -> Verdict {
     let risk = highest.map_or(Logit(f64::NEG_INFINITY).probability(), |rating| rating.probability);
     let level = categories.iter().map(|rating| rating.level).max().unwrap_or(Level::Minimal);
     reasons.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let applies = |basis: &&LegalBasis| {
-        suggestion > Suggestion::Pass
-            && (basis.categories.is_empty() || suspected.iter().any(|c| basis.categories.contains(c)))
-    };
     // A listing that is reviewed only because something could not be read touches no rule yet.
-    let legal_basis =
-        if suspected.is_empty() { Vec::new() } else { policy.legal_basis.iter().filter(applies).cloned().collect() };
+    let applies = |basis: &&LegalBasis| {
+        !suspected.is_empty()
+            && (basis.categories.is_empty() || suspected.iter().any(|category| basis.categories.contains(category)))
+    };
+    let legal_basis = policy.legal_basis.iter().filter(applies).cloned().collect();
     Verdict {
         risk,
         level,

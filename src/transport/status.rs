@@ -15,7 +15,6 @@ pub fn code(error: &Error) -> Code {
         Error::Invalid { .. } => Code::InvalidArgument,
         Error::Overloaded { .. } => Code::ResourceExhausted,
         Error::DeadlineExceeded => Code::DeadlineExceeded,
-        Error::Cancelled => Code::Cancelled,
         Error::NotReady(_) => Code::Unavailable,
         Error::Unauthenticated(_) => Code::Unauthenticated,
         Error::PermissionDenied(_) => Code::PermissionDenied,
@@ -33,7 +32,6 @@ fn message(error: &Error) -> String {
         Error::Invalid { .. }
         | Error::Overloaded { .. }
         | Error::DeadlineExceeded
-        | Error::Cancelled
         | Error::NotReady(_)
         | Error::Unauthenticated(_)
         | Error::PermissionDenied(_) => error.to_string(),

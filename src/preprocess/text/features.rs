@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     fn spec() -> TextInputSpec {
-        TextInputSpec { buckets: 1 << 16, window_tokens: 16, words: String::new() }
+        TextInputSpec { buckets: 1 << 16, window_tokens: 16 }
     }
 
     fn of(text: &str) -> Vec<Window> {
