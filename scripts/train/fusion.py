@@ -1,0 +1,142 @@
+"""Fits the fusion and the thresholds of policy.toml on listings that no model has seen.
+
+    fusion.py POLICY.toml SCORES.jsonl [SCORES.jsonl ...] [--out POLICY.toml]
+
+SCORES are what `wildwarden evaluate` keeps of the listings that listings.py composed. A category's fused logit is the server's:
+intercept + image * a + text * b + interaction * a * b + flags of missing modalities, a and b the calibrated logits, no lower than
+their floors (Wolpert 1992). Both classes weigh the same, so it holds at a prior of one half. More evidence must never lower the
+risk: the weights are fitted under that constraint. The floors are chosen by cross-validation over the listings' groups.
+
+Thresholds: the lowest fused probability whose precision at the deployment prior is, with 95 % confidence, at least the target.
+Only the numbers of [fusion.*] and [suggestions] change in the file.
+"""
+
+import argparse
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+from scipy.optimize import minimize
+
+from common import HEADS, fold_of
+
+BOUND = 8.0  # LOGIT_BOUND of src/score/fuse.rs
+FLOORS = [(image, text) for image in (-4.0, -3.0, -2.0, -1.0, -0.5) for text in (-3.0, -2.0, -1.0, -0.5, -0.25)]
+PULL = 1e-3  # towards equal weights
+KEYS = ["intercept", "image", "text", "interaction", "missing_image", "missing_text"]
+# What a reviewer's time is worth: of four listings sent to review one should be an offer; of ten held back, nine.
+REVIEW_PRECISION, BLOCK_PRECISION = 0.25, 0.90
+
+
+def logit(probability: float | None) -> float:
+    if probability is None:
+        return np.nan
+    p = min(max(probability, 1e-9), 1 - 1e-9)
+    return float(np.log(p / (1 - p)))
+
+
+def terms(image: np.ndarray, text: np.ndarray, floors: tuple[float, float]) -> np.ndarray:
+    """[listings, 6]: what each weight is multiplied with. NaN: that modality did not take part."""
+    a, b = np.clip(image, floors[0], BOUND), np.clip(text, floors[1], BOUND)
+    a, b = np.where(np.isnan(image), 0, a), np.where(np.isnan(text), 0, b)
+    return np.stack([np.ones_like(a), a, b, a * b, np.isnan(image), np.isnan(text)], 1).astype(float)
+
+
+def log_loss(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> tuple[float, np.ndarray]:
+    """Mean over both classes alike, and its gradient."""
+    share = np.where(y == 1, 0.5 / max(y.sum(), 1), 0.5 / max((1 - y).sum(), 1))
+    z = x @ weights
+    return float((share * (np.logaddexp(0, z) - y * z)).sum()), x.T @ (share * (1 / (1 + np.exp(-z)) - y))
+
+
+def fit(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    centre = np.array([0.0, 1, 1, 0, 0, 0])
+
+    def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
+        value, gradient = log_loss(x, y, weights)
+        return value + PULL * ((weights - centre) ** 2).sum(), gradient + 2 * PULL * (weights - centre)
+
+    constraints = [
+        {"type": "ineq", "fun": lambda w, i=i, sign=sign: w[i] - BOUND * sign * w[3] - 1e-6}
+        for i in (1, 2) for sign in (1, -1)
+    ]
+    return minimize(loss, centre, jac=True, method="SLSQP", constraints=constraints, options={"maxiter": 500}).x
+
+
+def choose(image: np.ndarray, text: np.ndarray, y: np.ndarray, parts: np.ndarray) -> tuple[tuple[float, float], np.ndarray]:
+    """Floors by five-fold cross-validation, then the weights on everything."""
+    def unseen(floors: tuple[float, float]) -> float:
+        x = terms(image, text, floors)
+        return sum(log_loss(x[parts == part], y[parts == part], fit(x[parts != part], y[parts != part]))[0] for part in range(5))
+    floors = min(FLOORS, key=unseen)
+    return floors, fit(terms(image, text, floors), y)
+
+
+def threshold(risk: np.ndarray, y: np.ndarray, groups: np.ndarray, prior: float, target: float, rounds: int = 300) -> float:
+    """Lowest risk from which on the lower end of the precision's 95 % bootstrap interval reaches the target at the prior."""
+    rng, candidates = np.random.default_rng(1), np.unique(np.quantile(risk, np.linspace(0, 1, 400)))
+    names, inverse = np.unique(groups, return_inverse=True)
+    precision = np.zeros((rounds, len(candidates)))
+    for row in range(rounds):
+        drawn = np.bincount(rng.integers(0, len(names), len(names)), minlength=len(names))[inverse]
+        rates = []
+        for label in (1, 0):
+            weight = drawn * (y == label)
+            order = np.argsort(risk)
+            above = weight.sum() - np.concatenate([[0], np.cumsum(weight[order])])[np.searchsorted(risk[order], candidates)]
+            rates.append((above + (1 - label) * 0.5) / (weight.sum() + 1))  # half a false positive is always expected
+        precision[row] = prior * rates[0] / (prior * rates[0] + (1 - prior) * rates[1])
+    reached = np.quantile(precision, 0.025, axis=0) >= target
+    stays = np.flip(np.logical_and.accumulate(np.flip(reached)))  # no higher candidate falls back below
+    return float(candidates[np.argmax(stays)]) if stays.any() else float(candidates[-1])
+
+
+def write_numbers(policy: str, section: str, numbers: dict[str, float]) -> str:
+    """The policy with the numbers of one section replaced; comments and everything else stay."""
+    head, body, rest = re.fullmatch(rf"(.*^\[{re.escape(section)}\]\n)(.*?)(^\[.*|\Z)", policy, re.S | re.M).groups()
+    for key, value in numbers.items():
+        body, count = re.subn(rf"^{key} = \S+", f"{key} = {value:.4f}", body, flags=re.M)
+        if count != 1:
+            raise SystemExit(f"{section}.{key} stands {count} times in the policy, not once")
+    return head + body + rest
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("policy", type=Path)
+    parser.add_argument("scores", type=Path, nargs="+")
+    parser.add_argument("--out", type=Path)
+    arguments = parser.parse_args()
+    policy = arguments.policy.read_text(encoding="utf-8")
+    prior = float(re.search(r"^deployment_prior = (\S+)", policy, re.M).group(1))
+    rows = [json.loads(line) for path in arguments.scores for line in path.open(encoding="utf-8")]
+    groups = np.array([row["group"] or row["id"] for row in rows])
+    parts = np.array([fold_of(group, 5) for group in groups])
+    risk = np.zeros(len(rows))
+    for head in HEADS:
+        image = np.array([logit(row["categories"][head]["image_probability"]) for row in rows])
+        text = np.array([logit(row["categories"][head]["text_probability"]) for row in rows])
+        y = np.array([float(head in row["labels"]) for row in rows])
+        if not y.any():
+            print(f"{head:15} no listing offers it: its fusion stays as it is")
+            continue
+        floors, weights = choose(image, text, y, parts)
+        numbers = dict(zip(KEYS, weights)) | {"image_floor": floors[0], "text_floor": floors[1]}
+        policy = write_numbers(policy, f"fusion.{head}", numbers)
+        print(f"{head:15} " + ", ".join(f"{key} {value:.3f}" for key, value in numbers.items()))
+        shifted = terms(image, text, floors) @ weights + np.log(prior / (1 - prior))
+        risk = np.maximum(risk, 1 / (1 + np.exp(-shifted)))
+    y = np.array([float(bool(row["labels"])) for row in rows])
+    review, block = (threshold(risk, y, groups, prior, target) for target in (REVIEW_PRECISION, BLOCK_PRECISION))
+    # Rounded away from more alarms than were measured; BLOCK stays above REVIEW.
+    review = min(max(review, prior * 2), 0.97)
+    block = min(max(block, review + 0.01), 0.99)
+    policy = write_numbers(policy, "suggestions", {"review": review, "block": block})
+    for name, at in (("review", review), ("block", block)):
+        print(f"{name:15} from {at:.4f}: {(risk[y == 1] >= at).mean():.3f} of the offers, {(risk[y == 0] >= at).mean():.4f} of the others")
+    (arguments.out or arguments.policy).write_text(policy, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

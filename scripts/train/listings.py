@@ -1,0 +1,96 @@
+"""Composes listings of photo and text, to fit the fusion on and to measure it.
+
+    listings.py WORK CORPUS.jsonl DATA [DATA ...] [--exclude-licence WORDS ...]
+
+No public data have both photo and words of the same offer, so listings are put together: how often which kind of text stands
+beside which kind of photo is written down in OFFERS and OTHERS, after what studies of online trade report (most covert offers of
+ivory say bone, resin or nothing of the material; adverts without words are growing). Photos of fold k meet texts of the split
+"calibration" in WORK/listings/fit_<k>.jsonl and texts of the split "test" in test_<k>.jsonl, so that neither photo nor text of a
+listing was seen by the models that rate it. One line a listing, as `wildwarden evaluate` reads it.
+"""
+
+import argparse
+import json
+import random
+from pathlib import Path
+
+from common import FOLDS, HEADS, photo_folds, read_photos
+
+# kind of listing -> (share, photo, text); photo and text are drawn from the pools named so
+OFFERS = {
+    "plain": (0.35, "product", "offer"),
+    "evasive": (0.25, "product", "look_alike"),
+    "unrelated_words": (0.12, "product", "benign"),
+    "no_words": (0.13, "product", ""),
+    "words_and_other_photo": (0.10, "other", "offer"),
+    "words_only": (0.05, "", "offer"),
+}
+OTHERS = {
+    "plain": (0.55, "other", "benign"),
+    "look_alike_words": (0.15, "other", "look_alike"),
+    "no_words": (0.10, "other", ""),
+    "conservation": (0.08, "other", "conservation"),
+    "words_only": (0.12, "", "any_benign"),
+}
+OFFERS_EACH, OTHERS_ALL = 220, 1500  # a fold
+
+
+def deal(kinds: dict, count: int, rng: random.Random) -> list[tuple[str, str, str]]:
+    names, shares = list(kinds), [share for share, _, _ in kinds.values()]
+    return [(name, *kinds[name][1:]) for name in rng.choices(names, shares, k=count)]
+
+
+class Composer:
+    def __init__(self, photos: list, texts: list[dict], rng: random.Random) -> None:
+        self.rng = rng
+        self.photos = {head: [photo for photo in photos if photo.head == head] for head in [*HEADS, ""]}
+        by = {label: [row for row in texts if row["label"] == label] for label in [*HEADS, "mammoth", "conservation", "benign"]}
+        alike = [row for row in by["benign"] if "look_alike" in row["slice"]]
+        plain = [row for row in by["benign"] if "look_alike" not in row["slice"]]
+        self.texts = {"look_alike": alike or plain, "benign": plain, "conservation": by["conservation"], "any_benign": plain + by["conservation"]}
+        self.offers = {head: by[head] for head in HEADS}
+        self.mammoth = by["mammoth"]
+
+    def listing(self, number: str, head: str, kind: str, photo: str, text: str) -> dict:
+        row = {"listing_id": f"{number}-{kind}", "labels": [head] if head else [], "slices": [kind]}
+        if photo:
+            chosen = self.rng.choice(self.photos[head if photo == "product" else ""])
+            row |= {"images": [chosen.path], "source": chosen.source, "seller": chosen.seller, "group": chosen.group}
+        if text:
+            pool = self.offers[head] if text == "offer" else self.texts[text]
+            if head == "ivory" and kind == "evasive" and self.mammoth and self.rng.random() < 0.3:
+                pool = self.mammoth
+            row["title"] = self.rng.choice(pool)["text"]
+        return row
+
+    def compose(self, prefix: str) -> list[dict]:
+        found = []
+        for head in HEADS:
+            if self.photos[head] and self.offers[head]:
+                found += [self.listing(f"{prefix}-{head}-{i}", head, *kind) for i, kind in enumerate(deal(OFFERS, OFFERS_EACH, self.rng))]
+        return found + [self.listing(f"{prefix}-other-{i}", "", *kind) for i, kind in enumerate(deal(OTHERS, OTHERS_ALL, self.rng))]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("work", type=Path)
+    parser.add_argument("corpus", type=Path)
+    parser.add_argument("data", type=Path, nargs="+")
+    parser.add_argument("--exclude-licence", action="append", default=[])
+    arguments = parser.parse_args()
+    photos = read_photos(arguments.data, arguments.exclude_licence)
+    folds = photo_folds(photos)
+    texts = [json.loads(line) for line in arguments.corpus.open(encoding="utf-8")]
+    out = arguments.work / "listings"
+    out.mkdir(parents=True, exist_ok=True)
+    for purpose, split in (("fit", "calibration"), ("test", "test")):
+        chosen = [row for row in texts if row["split"] == split]
+        for fold in range(FOLDS):
+            mine = [photo for photo, at in zip(photos, folds) if at == fold]
+            rows = Composer(mine, chosen, random.Random(f"{purpose}{fold}")).compose(f"{purpose}{fold}")
+            (out / f"{purpose}_{fold}.jsonl").write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+            print(f"{purpose}, fold {fold}: {len(rows)} listings")
+
+
+if __name__ == "__main__":
+    main()
