@@ -74,7 +74,7 @@ def choose(image: np.ndarray, text: np.ndarray, y: np.ndarray, parts: np.ndarray
 
 
 def threshold(risk: np.ndarray, y: np.ndarray, groups: np.ndarray, prior: float, target: float, rounds: int = 300) -> float:
-    """Lowest risk from which on the lower end of the precision's 95 % bootstrap interval reaches the target at the prior."""
+    """Lowest risk at which the lower end of the precision's 95 % bootstrap interval reaches the target at the prior."""
     rng, candidates = np.random.default_rng(1), np.unique(np.quantile(risk, np.linspace(0, 1, 400)))
     names, inverse = np.unique(groups, return_inverse=True)
     precision = np.zeros((rounds, len(candidates)))
@@ -88,8 +88,7 @@ def threshold(risk: np.ndarray, y: np.ndarray, groups: np.ndarray, prior: float,
             rates.append((above + (1 - label) * 0.5) / (weight.sum() + 1))  # half a false positive is always expected
         precision[row] = prior * rates[0] / (prior * rates[0] + (1 - prior) * rates[1])
     reached = np.quantile(precision, 0.025, axis=0) >= target
-    stays = np.flip(np.logical_and.accumulate(np.flip(reached)))  # no higher candidate falls back below
-    return float(candidates[np.argmax(stays)]) if stays.any() else float(candidates[-1])
+    return float(candidates[np.argmax(reached)]) if reached.any() else float(candidates[-1])
 
 
 def write_numbers(policy: str, section: str, numbers: dict[str, float]) -> str:
