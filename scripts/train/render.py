@@ -54,8 +54,11 @@ def keep(out: Path, name: str, content: bytes, side: str, subclass: str, group: 
     return dict(zip(COLUMNS, values))
 
 
-def render_scene(out: Path, number: int, scene: tuple, sides: int, options: argparse.Namespace) -> list[dict]:
-    """Two opaque views, every second time a cut-out for composites, sometimes a collage of the views."""
+TABLE = 0.3  # reflectance of the table that cut-outs are exposed for
+
+
+def render_scene(out: Path, number: int, scene: tuple, options: argparse.Namespace) -> None:
+    """Two opaque views, sometimes a collage of them, and, where the scene has one, the cut-out for composites. Makes what is missing."""
     from rendering.stage import Stage
 
     side, subclass, build = scene
@@ -63,10 +66,18 @@ def render_scene(out: Path, number: int, scene: tuple, sides: int, options: argp
     stage = Stage(options.samples, options.threads)
     build(stage, rng)
     stage.measure()
+    done, png = scene_files(out, number, subclass, options.seed)
     group, base = f"render:{options.seed}:{number}", f"{subclass}_{options.seed}_{number:05}"
     width, height = [(1.0, 1.0), (1.0, 0.75), (0.75, 1.0)][rng.choice(3, p=[0.5, 0.3, 0.2])]
     size = int(options.size * width), int(options.size * height)
     scratch, rows, views = out / f"view_{os.getpid()}.exr", [], []
+    if has_cutout(number, options) and not png.exists():
+        own, cutout = np.random.default_rng([options.seed, 4, number]), io.BytesIO()
+        linear = stage.shoot(int(own.integers(2**31)), *size, True, scratch)
+        finish.develop(linear, own, TABLE * stage.light).save(cutout, "PNG")
+        write(png, cutout.getvalue())
+    if done.exists():
+        return
     for view in range(2):
         linear = stage.shoot(int(rng.integers(2**31)), *size, False, scratch)
         views.append(finish.develop(linear, rng).convert("RGB"))
@@ -74,11 +85,17 @@ def render_scene(out: Path, number: int, scene: tuple, sides: int, options: argp
     if rng.random() < 0.12:
         pixels = finish.degrade(finish.collage(views, rng), rng)
         rows.append(keep(out, f"{base}_collage", pixels, side, subclass, group, "fixture-safe; collage"))
-    if number // sides % 2 == 0:  # in step for all classes and their look-alikes
-        cutout = io.BytesIO()
-        finish.develop(stage.shoot(int(rng.integers(2**31)), *size, True, scratch), rng).save(cutout, "PNG")
-        write(out / "cutouts" / f"{base}.png", cutout.getvalue())
-    return rows
+    write(done, json.dumps(rows).encode())
+
+
+def has_cutout(number: int, options: argparse.Namespace) -> bool:
+    """Every second scene, in step for all classes and their look-alikes."""
+    return number // (2 * len(options.families.split(","))) % 2 == 0
+
+
+def scene_files(out: Path, number: int, subclass: str, seed: int) -> tuple[Path, Path]:
+    """The rows of a finished scene, and its cut-out."""
+    return out / "scenes" / f"{seed}_{number:05}.json", out / "cutouts" / f"{subclass}_{seed}_{number:05}.png"
 
 
 def composites(out: Path, data: Path, each: int, sides: int) -> None:
@@ -175,11 +192,10 @@ def main() -> None:
         scenes = plan(families, max(1, round(options.count / IMAGES_PER_SCENE)), options.seed)
         bar = Bar("scenes", len(scenes))
         for number, scene in enumerate(scenes):
-            done = options.out / "scenes" / f"{options.seed}_{number:05}.json"
-            fresh = not done.exists()
+            done, png = scene_files(options.out, number, scene[1], options.seed)
+            fresh = not done.exists() or (has_cutout(number, options) and not png.exists())
             if fresh:
-                rows = render_scene(options.out, number, scene, sides, options)
-                write(done, json.dumps(rows).encode())
+                render_scene(options.out, number, scene, options)
             bar.step(fresh)
             if bar.done % 25 == 0:
                 write_manifest(options.out)

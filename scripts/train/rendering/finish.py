@@ -22,13 +22,16 @@ def fonts() -> tuple[str | None, str | None]:
     return tuple(next((path for path in paths if Path(path).exists()), None) for paths in (CJK_FONTS, LATIN_FONTS))
 
 
-def develop(linear: np.ndarray, rng: Rng) -> Image.Image:
-    """A phone's development: exposure by the picture's own light, white balance a little off, a filmic shoulder. Keeps alpha."""
+def develop(linear: np.ndarray, rng: Rng, table: float | None = None) -> Image.Image:
+    """A phone's development: exposure by the picture's own light, white balance a little off, a filmic shoulder. Keeps alpha.
+
+    A cut-out is exposed as if a table of radiance `table` filled the frame: by its own light alone, dark horn would turn pale.
+    """
     alpha = np.clip(linear[..., 3:], 0, 1)
     colour = linear[..., :3] / np.maximum(alpha, 1e-3)
     light = (colour @ [0.21, 0.72, 0.07])[alpha[..., 0] > 0.6]
     light = light if light.size > 50 else np.array([0.3])
-    middle = np.exp(np.log(np.maximum(light, 1e-3)).mean())
+    middle = table or np.exp(np.log(np.maximum(light, 1e-3)).mean())
     exposure = min(rng.uniform(0.14, 0.3) / middle, rng.uniform(0.75, 1.1) / np.percentile(light, 98.5))
     exposure *= rng.choice([1.0, 0.45, 1.4], p=[0.82, 0.12, 0.06])
     tint = np.exp(rng.normal(0, 0.05, 3) + rng.choice([0, 0.12, -0.1], p=[0.7, 0.2, 0.1]) * np.array([1, 0, -1]))

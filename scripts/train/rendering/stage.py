@@ -38,6 +38,7 @@ class Stage:
         self.scene = scene
         self.centre, self.radius = np.zeros(3), 5.0
         self.steepest = math.pi / 2  # how far above the camera may look from
+        self.light = 0.0  # radiance of a white board in this view's lights, about
         self.passing: list[bpy.types.Object] = []  # of this view only
 
     def add(self, shape: Shape, *materials: bpy.types.Material) -> bpy.types.Object:
@@ -75,7 +76,7 @@ class Stage:
     def clear_view(self) -> None:
         for thing in self.passing:
             bpy.data.objects.remove(thing)
-        self.passing = []
+        self.passing, self.light = [], 0.0
 
     def ground(self, rng: Rng, catcher: bool) -> None:
         size = 60 * self.radius + 100
@@ -105,6 +106,7 @@ class Stage:
         light = bpy.data.lights.new("lamp", "AREA")
         light.size, light.color = size * self.radius, linear(colour)[:3]
         light.energy = strength * math.pi * away**2
+        self.light += 0.7 * strength / math.pi
         thing = bpy.data.objects.new("lamp", light)
         thing.location = self.centre + away * direction / np.linalg.norm(direction)
         look_at(thing, self.centre)
@@ -151,6 +153,7 @@ class Stage:
         tree.links.new(ramp.outputs[0], background.inputs[0])
         world.cycles.sampling_method = "NONE"  # a smooth room needs no importance map, which costs more than the picture
         self.scene.world = world
+        self.light += 0.7 * ambient
 
     def camera(self, rng: Rng) -> None:
         lens = bpy.data.cameras.new("camera")
