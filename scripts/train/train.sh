@@ -55,9 +55,9 @@ for fold in 0 1 2 all; do
   leave_out=(); [ "$fold" = all ] || leave_out=(--leave-out "$fold")
   say "encoder and heads, fold $fold left out"
   if [ -n "$tuned" ]; then
-    # Two cycles, a pass over the views each.
+    # Two cycles of the learning rate.
     [ "$set/first.npz" -nt "$work/views/index.csv" ] || run finetune.py "$work/views" "$work/weights" "$set/first.npz" "${leave_out[@]}"
-    [ "$set/heads.npz" -nt "$set/first.npz" ] || run finetune.py "$work/views" "$set/first.npz" "$set/heads.npz" "${leave_out[@]}" --seed 2
+    [ "$set/heads.npz" -nt "$set/first.npz" ] || run finetune.py "$work/views" "$set/first.npz" "$set/heads.npz" "${leave_out[@]}" --passes 0.8 --seed 2
     weights="$set/heads.npz"
   else
     weights="$work/weights"
