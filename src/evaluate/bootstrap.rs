@@ -1,0 +1,142 @@
+//! Intervals by resampling whole groups (Efron 1979; Field and Welsh 2007): listings of one seller resemble each other, so
+//! the seller, not the listing, is what was drawn by chance. Percentiles, 95 %. Pure and reproducible from a seed.
+
+use std::collections::HashMap;
+
+/// Lower and upper percentile, as shares.
+const TAILS: (f64, f64) = (0.025, 0.975);
+
+/// Which listings belong together.
+#[derive(Debug, Clone)]
+pub struct Groups {
+    of_sample: Vec<usize>,
+    count: usize,
+}
+
+/// A figure with its 95 % interval. `None`: undefined, because a class is absent.
+#[derive(Debug, Clone, Copy, PartialEq, Default, serde::Serialize)]
+pub struct Estimate {
+    /// On all listings.
+    pub value: Option<f64>,
+    /// 2.5th percentile.
+    pub low: Option<f64>,
+    /// 97.5th percentile.
+    pub high: Option<f64>,
+}
+
+impl Groups {
+    /// Samples of the same name are one group.
+    pub fn new<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut seen: HashMap<&str, usize> = HashMap::new();
+        let mut of_sample = Vec::new();
+        for name in names {
+            let next = seen.len();
+            of_sample.push(*seen.entry(name).or_insert(next));
+        }
+        Self { of_sample, count: seen.len() }
+    }
+
+    /// Number of groups.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Number of samples.
+    pub fn samples(&self) -> usize {
+        self.of_sample.len()
+    }
+
+    /// `statistics` of all samples, each with the interval of `rounds` resamplings. `statistics` gets a weight a sample and
+    /// gives the same number of figures each time, NaN where undefined; rounds without a value are left out of its interval.
+    pub fn estimates(
+        &self,
+        rounds: usize,
+        seed: u64,
+        mut statistics: impl FnMut(&[f64]) -> Vec<f64>,
+    ) -> Vec<Estimate> {
+        let values = statistics(&vec![1.0; self.of_sample.len()]);
+        let mut resampled: Vec<Vec<f64>> = vec![Vec::with_capacity(rounds); values.len()];
+        let mut random = SplitMix64(seed);
+        for _ in 0..rounds {
+            let weights = self.draw(&mut random);
+            for (figures, figure) in resampled.iter_mut().zip(statistics(&weights)) {
+                if figure.is_finite() {
+                    figures.push(figure);
+                }
+            }
+        }
+        let estimate = |(value, mut figures): (f64, Vec<f64>)| {
+            figures.sort_by(f64::total_cmp);
+            let value = value.is_finite().then_some(value);
+            let bound = |share| value.and_then(|_| percentile(&figures, share));
+            Estimate { value, low: bound(TAILS.0), high: bound(TAILS.1) }
+        };
+        values.into_iter().zip(resampled).map(estimate).collect()
+    }
+
+    /// How often each sample is in a resampling: groups are drawn with replacement.
+    fn draw(&self, random: &mut SplitMix64) -> Vec<f64> {
+        let mut times = vec![0.0_f64; self.count];
+        for _ in 0..self.count {
+            if let Some(time) = times.get_mut(random.below(self.count)) {
+                *time += 1.0;
+            }
+        }
+        self.of_sample.iter().map(|&group| times.get(group).copied().unwrap_or_default()).collect()
+    }
+}
+
+impl Estimate {
+    /// For a share that is 0 or 1 in all listings, where resampling shows no spread: the exact bound of as many independent
+    /// trials as there are groups (Clopper and Pearson 1934).
+    #[must_use]
+    pub fn of_share(self, groups: usize) -> Self {
+        let Some(value) = self.value.filter(|_| groups > 0) else { return self };
+        let least_chance = TAILS.0.powf(1.0 / groups as f64);
+        if value <= 0.0 {
+            Self { high: Some(1.0 - least_chance), ..self }
+        } else if value >= 1.0 {
+            Self { low: Some(least_chance), ..self }
+        } else {
+            self
+        }
+    }
+}
+
+/// Linear between order statistics, as numpy's default. `sorted` rises.
+pub fn percentile(sorted: &[f64], share: f64) -> Option<f64> {
+    let place = share * sorted.len().checked_sub(1)? as f64;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a place in the list")]
+    let below = place.floor() as usize;
+    let low = *sorted.get(below)?;
+    let high = sorted.get(below + 1).copied().unwrap_or(low);
+    Some(low + (high - low) * (place - place.floor()))
+}
+
+/// Steele, Lea and Flood 2014. Written out, so that a seed means the same in every version of every library.
+#[derive(Debug)]
+pub struct SplitMix64(pub u64);
+
+impl SplitMix64 {
+    /// The next 64 random bits.
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    /// A number in `[0, end)`; 0 when `end` is 0.
+    pub fn below(&mut self, end: usize) -> usize {
+        // The high half of a 128-bit product (Lemire 2019); its bias is far below what a few rounds can show.
+        usize::try_from((u128::from(self.next()) * end as u128) >> 64).unwrap_or_default()
+    }
+
+    /// `items`, in random order.
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
+        for last in (1..items.len()).rev() {
+            items.swap(last, self.below(last + 1));
+        }
+    }
+}
