@@ -1,12 +1,13 @@
 //! `wildwarden evaluate`
 
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeSet, HashMap};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
+use image::RgbImage;
 
 use super::{Settings, table};
 use crate::config::Config;
@@ -19,8 +20,10 @@ use crate::evaluate::report::{self, Data, FORMAT, Measured, Method, Report, Serv
 use crate::evaluate::run::{Rated, Runner};
 use crate::evaluate::slices::SliceBy;
 use crate::evaluate::store::Store;
-use crate::evaluate::{calibration, input, operation, stress};
+use crate::evaluate::worst::WrongListing;
+use crate::evaluate::{calibration, html, input, operation, sheet, stress};
 use crate::pipeline::Pipeline;
+use crate::preprocess::image::DecodeLimits;
 
 /// Measure the models and the policy on labelled listings.
 ///
@@ -154,11 +157,7 @@ impl Evaluate {
         Ok(rated)
     }
 
-    async fn rate_degraded(
-        &self,
-        runner: &Runner,
-        cases: &[Case],
-    ) -> anyhow::Result<Vec<(Degradation, Vec<Record>)>> {
+    async fn rate_degraded(&self, runner: &Runner, cases: &[Case]) -> anyhow::Result<Vec<(Degradation, Vec<Record>)>> {
         let chosen = stress::choose(cases, self.stress_limit.unwrap_or(usize::MAX), self.seed);
         let folder = self.out.join("stress");
         std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
@@ -178,11 +177,8 @@ impl Evaluate {
         rated: &Rated,
         degraded: &[(Degradation, Vec<Record>)],
     ) -> anyhow::Result<Report> {
-        let method = Method {
-            bootstrap_rounds: self.bootstrap as usize,
-            seed: self.seed,
-            calibration_bins: calibration::BINS,
-        };
+        let method =
+            Method { bootstrap_rounds: self.bootstrap as usize, seed: self.seed, calibration_bins: calibration::BINS };
         let slices = if self.slices.is_empty() { SliceBy::value_variants() } else { &self.slices };
         let measured = Measured { records: &rated.records, stress: degraded, slices, worst: self.worst };
         let bar = super::progress(Category::ALL.len(), "categories measured")?;
@@ -195,7 +191,8 @@ impl Evaluate {
         // A category a thread: resampling is most of the time after rating.
         let results: Vec<_> = std::thread::scope(|scope| {
             let one = &one;
-            let threads: Vec<_> = Category::ALL.map(|category| scope.spawn(move || one(category))).into_iter().collect();
+            let threads: Vec<_> =
+                Category::ALL.map(|category| scope.spawn(move || one(category))).into_iter().collect();
             threads.into_iter().map(|thread| thread.join().ok()).collect()
         });
         bar.finish_and_clear();
@@ -218,8 +215,30 @@ impl Evaluate {
             std::fs::write(&path, content).with_context(|| path.display().to_string())
         };
         put("evaluation.json", serde_json::to_string_pretty(report)?.as_bytes())?;
-        Ok(())
+        let pictures = pictures(report, cases, DecodeLimits { max_pixels: config.limits.max_image_pixels });
+        for measured in &report.categories {
+            let picture = |listing: &WrongListing| pictures.get(&(listing.case, listing.image?));
+            if let Some(sheet) = sheet::contact_sheet(&measured.worst, picture) {
+                let name = format!("errors_{}.jpg", measured.category.name());
+                put(&name, &sheet::jpeg(&sheet).map_err(anyhow::Error::msg)?)?;
+            }
+        }
+        let links = pictures.into_iter().map(|(place, picture)| Ok((place, sheet::data_uri(&picture)?)));
+        let pictures = links.collect::<Result<_, String>>().map_err(anyhow::Error::msg)?;
+        put("report.html", html::page(report, &html::Shown { cases, pictures }).as_bytes())
     }
+}
+
+/// Thumbnails of the worst errors, by place of the case and of its image.
+fn pictures(report: &Report, cases: &[Case], limits: DecodeLimits) -> HashMap<(usize, usize), RgbImage> {
+    let worst = report.categories.iter().map(|measured| &measured.worst);
+    let wrong = worst.flat_map(|worst| worst.false_negatives.iter().chain(&worst.false_positives));
+    let places: BTreeSet<(usize, usize)> = wrong.filter_map(|listing| Some((listing.case, listing.image?))).collect();
+    let picture = |place: (usize, usize)| {
+        let path = cases.get(place.0)?.images.get(place.1)?;
+        Some((place, sheet::thumbnail(path, limits)?))
+    };
+    places.into_iter().filter_map(picture).collect()
 }
 
 #[expect(clippy::print_stdout, reason = "the command's output")]

@@ -48,12 +48,7 @@ impl Groups {
 
     /// `statistics` of all samples, each with the interval of `rounds` resamplings. `statistics` gets a weight a sample and
     /// gives the same number of figures each time, NaN where undefined; rounds without a value are left out of its interval.
-    pub fn estimates(
-        &self,
-        rounds: usize,
-        seed: u64,
-        mut statistics: impl FnMut(&[f64]) -> Vec<f64>,
-    ) -> Vec<Estimate> {
+    pub fn estimates(&self, rounds: usize, seed: u64, mut statistics: impl FnMut(&[f64]) -> Vec<f64>) -> Vec<Estimate> {
         let values = statistics(&vec![1.0; self.of_sample.len()]);
         let mut resampled: Vec<Vec<f64>> = vec![Vec::with_capacity(rounds); values.len()];
         let mut random = SplitMix64(seed);
@@ -138,5 +133,75 @@ impl SplitMix64 {
         for last in (1..items.len()).rev() {
             items.swap(last, self.below(last + 1));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_agree_with_numpy() {
+        let golden: serde_json::Value =
+            serde_json::from_str(include_str!("../../tests/fixtures/golden/evaluation.json")).unwrap();
+        let values = golden["percentiles"]["values"].as_array().unwrap();
+        let mut values: Vec<f64> = values.iter().map(|value| value.as_f64().unwrap()).collect();
+        values.sort_by(f64::total_cmp);
+        for (share, expected) in golden["percentiles"]["expected"].as_object().unwrap() {
+            let found = percentile(&values, share.parse().unwrap()).unwrap();
+            assert!((found - expected.as_f64().unwrap()).abs() < 1e-12, "{share}: {found}, numpy says {expected}");
+        }
+        assert_eq!(percentile(&[], 0.5), None);
+    }
+
+    #[test]
+    fn the_interval_of_a_mean_is_as_wide_as_theory_says() {
+        // 400 independent coin throws, half heads: standard error 0.025, so 0.402 to 0.598.
+        let truth: Vec<f64> = (0..400).map(|i| f64::from(i % 2)).collect();
+        let names: Vec<String> = (0..400).map(|i| i.to_string()).collect();
+        let mean = |weights: &[f64]| {
+            let sum: f64 = weights.iter().zip(&truth).map(|(weight, truth)| weight * truth).sum();
+            vec![sum / weights.iter().sum::<f64>()]
+        };
+        let alone = Groups::new(names.iter().map(String::as_str)).estimates(2000, 7, mean)[0];
+        assert_eq!(alone.value, Some(0.5));
+        assert!((alone.low.unwrap() - 0.451).abs() < 0.006 && (alone.high.unwrap() - 0.549).abs() < 0.006, "{alone:?}");
+
+        // In groups of twenty that agree, only twenty throws were made: standard error 0.112.
+        let truth: Vec<f64> = (0..400).map(|i| f64::from((i / 20) % 2)).collect();
+        let names: Vec<String> = (0..400).map(|i| (i / 20).to_string()).collect();
+        let mean = |weights: &[f64]| {
+            let sum: f64 = weights.iter().zip(&truth).map(|(weight, truth)| weight * truth).sum();
+            vec![sum / weights.iter().sum::<f64>()]
+        };
+        let grouped = Groups::new(names.iter().map(String::as_str)).estimates(2000, 7, mean)[0];
+        assert!(
+            (grouped.low.unwrap() - 0.281).abs() < 0.03 && (grouped.high.unwrap() - 0.719).abs() < 0.03,
+            "{grouped:?}"
+        );
+    }
+
+    #[test]
+    fn a_seed_gives_the_same_interval_and_undefined_stays_undefined() {
+        let groups = Groups::new(["a", "b", "b", "c"]);
+        let first = |weights: &[f64]| vec![weights[0], f64::NAN];
+        let estimates = groups.estimates(50, 3, first);
+        assert_eq!(estimates, groups.estimates(50, 3, first));
+        assert_eq!(estimates[1], Estimate::default());
+    }
+
+    #[test]
+    fn a_share_of_none_has_the_exact_upper_bound() {
+        let none = Estimate { value: Some(0.0), low: Some(0.0), high: Some(0.0) }.of_share(100);
+        // Clopper and Pearson, 0 of 100: 0 to 0.0362.
+        assert!((none.high.unwrap() - 0.0362).abs() < 1e-4, "{none:?}");
+        let all = Estimate { value: Some(1.0), low: Some(1.0), high: Some(1.0) }.of_share(100);
+        assert!((all.low.unwrap() - 0.9638).abs() < 1e-4, "{all:?}");
+    }
+
+    #[test]
+    fn random_numbers_are_those_of_the_published_generator() {
+        let mut random = SplitMix64(1_234_567);
+        assert_eq!([random.next(), random.next()], [6_457_827_717_110_365_317, 3_203_168_211_198_807_973]);
     }
 }

@@ -89,3 +89,61 @@ pub fn shift(probability: f64, from: f64, to: f64) -> f64 {
     let shifted = logit(probability.clamp(EDGE, 1.0 - EDGE)) + logit(to) - logit(from);
     1.0 / (1.0 + (-shifted).exp())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn golden() -> serde_json::Value {
+        serde_json::from_str(include_str!("../../tests/fixtures/golden/evaluation.json")).unwrap()
+    }
+
+    fn numbers(value: &serde_json::Value) -> Vec<f64> {
+        value.as_array().unwrap().iter().map(|number| number.as_f64().unwrap()).collect()
+    }
+
+    #[test]
+    fn calibration_error_and_brier_score_agree_with_numpy_and_scikit_learn() {
+        let golden = golden();
+        let prior = golden["prior"].as_f64().unwrap();
+        for case in golden["cases"].as_array().unwrap() {
+            let scores = numbers(&case["scores"]);
+            let positive: Vec<bool> =
+                case["positive"].as_array().unwrap().iter().map(|truth| truth.as_bool().unwrap()).collect();
+            let ones = vec![1.0; scores.len()];
+            for (weights, expected) in [(ones, &case["unweighted"]), (numbers(&case["weights"]), &case["weighted"])] {
+                let sum = |truth| positive.iter().zip(&weights).filter(|(p, _)| **p == truth).map(|(_, w)| w).sum();
+                let (up, down) = prior_weights(sum(true), sum(false), prior);
+                for (suffix, (up, down)) in [("", (1.0, 1.0)), ("_at_prior", (up, down))] {
+                    let mut forecasts: Vec<Forecast> = scores
+                        .iter()
+                        .zip(&positive)
+                        .zip(&weights)
+                        .map(|((&probability, &positive), weight)| Forecast {
+                            probability,
+                            positive,
+                            weight: weight * if positive { up } else { down },
+                        })
+                        .collect();
+                    forecasts.sort_by(|a, b| a.probability.total_cmp(&b.probability));
+                    let ece = expected_calibration_error(&reliability(&forecasts));
+                    assert!(
+                        (ece - expected[format!("ece{suffix}")].as_f64().unwrap()).abs() < 1e-9,
+                        "{ece} {expected}"
+                    );
+                    let brier = brier(&forecasts);
+                    assert!((brier - expected[format!("brier{suffix}")].as_f64().unwrap()).abs() < 1e-9, "{brier}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_shift_there_and_back_changes_nothing_and_a_certain_probability_stays_finite() {
+        let there = shift(0.3, 0.5, 0.01);
+        assert!(there < 0.01 && (shift(there, 0.01, 0.5) - 0.3).abs() < 1e-12);
+        // Bayes: odds of 1:1 at a balanced prior are odds of 1:99 at 1 %.
+        assert!((shift(0.5, 0.5, 0.01) - 0.01).abs() < 1e-12);
+        assert!(shift(1.0, 0.5, 0.01) < 1.0 && shift(0.0, 0.5, 0.01) > 0.0);
+    }
+}

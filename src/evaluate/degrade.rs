@@ -40,15 +40,8 @@ const MARK_OPACITY: f32 = 0.45;
 
 impl Degradation {
     /// Every one.
-    pub const ALL: [Self; 7] = [
-        Self::Jpeg30,
-        Self::Dark,
-        Self::Blur,
-        Self::Small96,
-        Self::Watermark,
-        Self::SmallObject,
-        Self::Collage,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Jpeg30, Self::Dark, Self::Blur, Self::Small96, Self::Watermark, Self::SmallObject, Self::Collage];
 
     /// The name used in files.
     pub fn name(self) -> &'static str {

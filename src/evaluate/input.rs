@@ -132,7 +132,11 @@ mod tests {
     #[test]
     fn faults_name_file_line_field_value_and_what_is_allowed() {
         for (name, text, named) in [
-            ("a.jsonl", "{\"title\":\"x\",\"labels\":[]}\n{\"title\":\"x\",\"labels\":[\"tiger\"]}", vec!["a.jsonl", "line 2", "labels", "tiger", "ivory"]),
+            (
+                "a.jsonl",
+                "{\"title\":\"x\",\"labels\":[]}\n{\"title\":\"x\",\"labels\":[\"tiger\"]}",
+                vec!["a.jsonl", "line 2", "labels", "tiger", "ivory"],
+            ),
             ("a.jsonl", "{\"title\":\"x\"}", vec!["line 1", "labels", "missing"]),
             ("a.jsonl", "{\"title\":5,\"labels\":[]}", vec!["line 1", "title", "5", "string"]),
             ("a.jsonl", "{\"images\":\"a.jpg\",\"labels\":[]}", vec!["line 1", "images", "array"]),

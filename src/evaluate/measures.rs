@@ -111,7 +111,11 @@ pub fn figures(samples: &[Sample], setting: Setting) -> Figures {
         clusters(samples).estimates(setting.rounds, setting.seed, |weights| evaluator.figures(weights).to_vec());
     let share = |key: &str, estimate: Estimate| {
         let is_share_of_one_class = matches!(key, "recall_at_review" | "false_positive_rate_at_review");
-        if is_share_of_one_class { estimate.of_share(clusters_of_class(samples, key == "recall_at_review")) } else { estimate }
+        if is_share_of_one_class {
+            estimate.of_share(clusters_of_class(samples, key == "recall_at_review"))
+        } else {
+            estimate
+        }
     };
     FIGURES.iter().zip(estimates).map(|((key, _), estimate)| (*key, share(key, estimate))).collect()
 }
@@ -202,8 +206,7 @@ impl Evaluator {
     fn forecasts(&self, weights: &[f64], at_prior: bool) -> Vec<Forecast> {
         let (positives, negatives) = self.totals(weights);
         let prior = self.setting.prior;
-        let (of_positive, of_negative) =
-            if at_prior { prior_weights(positives, negatives, prior) } else { (1.0, 1.0) };
+        let (of_positive, of_negative) = if at_prior { prior_weights(positives, negatives, prior) } else { (1.0, 1.0) };
         let forecast = |&(index, probability, positive): &(usize, f64, bool)| Forecast {
             probability: if at_prior { probability } else { shift(probability, prior, self.prevalence) },
             positive,

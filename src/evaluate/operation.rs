@@ -48,9 +48,7 @@ fn row(records: &[&Record], label: Option<Category>, setting: Setting) -> Option
     let records: Vec<&Record> = records.iter().filter(is_in).copied().collect();
     let count = |test: &dyn Fn(&Record) -> bool| records.iter().filter(|record| test(record)).count();
     let flagged_in = |category: &Category| {
-        count(&|record| {
-            record.categories.get(category).is_some_and(|scores| scores.probability >= setting.review)
-        })
+        count(&|record| record.categories.get(category).is_some_and(|scores| scores.probability >= setting.review))
     };
     if records.is_empty() {
         return None;
@@ -72,8 +70,10 @@ pub fn share(records: &[&Record], setting: Setting, test: impl Fn(&Record) -> bo
     let groups = Groups::new(names.iter().map(String::as_str));
     let holds: Vec<f64> = records.iter().map(|record| f64::from(u8::from(test(record)))).collect();
     let estimates = groups.estimates(setting.rounds, setting.seed, |weights| {
-        let (sum, total) =
-            weights.iter().zip(&holds).fold((0.0, 0.0), |(sum, total), (weight, holds)| (sum + weight * holds, total + weight));
+        let (sum, total) = weights
+            .iter()
+            .zip(&holds)
+            .fold((0.0, 0.0), |(sum, total), (weight, holds)| (sum + weight * holds, total + weight));
         vec![sum / total]
     });
     estimates.first().copied().unwrap_or_default().of_share(groups.count())

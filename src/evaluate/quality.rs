@@ -27,7 +27,8 @@ pub struct Quality {
 pub fn quality(picture: &RgbImage) -> Quality {
     let (width, height) = picture.dimensions();
     let reduced = (width.max(height) > LONGEST_SIDE).then(|| {
-        let scaled = |side: u32| u32::try_from(u64::from(side) * u64::from(LONGEST_SIDE) / u64::from(width.max(height)));
+        let scaled =
+            |side: u32| u32::try_from(u64::from(side) * u64::from(LONGEST_SIDE) / u64::from(width.max(height)));
         let (width, height) = (scaled(width).unwrap_or(1).max(1), scaled(height).unwrap_or(1).max(1));
         image::imageops::resize(picture, width, height, FilterType::Triangle)
     });

@@ -131,11 +131,7 @@ impl Record {
                 .enumerate()
                 .map(|(index, image)| image_record(image, qualities.get(index).copied().flatten()))
                 .collect(),
-            languages: response
-                .texts
-                .iter()
-                .map(|text| short(text.language().as_str_name(), "LANGUAGE_"))
-                .collect(),
+            languages: response.texts.iter().map(|text| short(text.language().as_str_name(), "LANGUAGE_")).collect(),
             obfuscated: response.texts.iter().flat_map(|text| &text.terms).any(|term| term.obfuscated),
             reasons: response.reasons.iter().map(reason).collect(),
             missing: response.missing.clone(),

@@ -249,7 +249,7 @@ pub fn count(data: &mut Data, records: &[(usize, Record)]) {
     }
 }
 
-/// Measures one category; `None`: it lacks positives or negatives. Calls `step` after each of [`STEPS`] parts.
+/// Measures one category; `None`: it lacks positives or negatives.
 pub fn measure(
     category: Category,
     measured: &Measured<'_>,

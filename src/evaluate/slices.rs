@@ -98,9 +98,11 @@ pub fn slices(
             .collect();
         of_kind.sort_by(|a, b| (b.2, b.1.len(), a.0).cmp(&(a.2, a.1.len(), b.0)));
         of_kind.truncate(MOST_SLICES);
-        slices.extend(of_kind.into_iter().map(|(name, records, _)| {
-            measure(by, name, records, category, (priors, setting, threshold))
-        }));
+        slices.extend(
+            of_kind
+                .into_iter()
+                .map(|(name, records, _)| measure(by, name, records, category, (priors, setting, threshold))),
+        );
     }
     slices
 }

@@ -173,3 +173,68 @@ pub fn precision_at(recall: f64, false_positive_rate: f64, prior: f64) -> f64 {
     let (true_share, false_share) = (prior * recall, (1.0 - prior) * false_positive_rate);
     if true_share > 0.0 { true_share / (true_share + false_share) } else { 0.0 }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(serde::Deserialize)]
+    struct Golden {
+        prior: f64,
+        cases: Vec<Case>,
+    }
+
+    #[derive(serde::Deserialize)]
+    struct Case {
+        scores: Vec<f64>,
+        positive: Vec<bool>,
+        weights: Vec<f64>,
+        unweighted: std::collections::BTreeMap<String, f64>,
+        weighted: std::collections::BTreeMap<String, f64>,
+    }
+
+    fn assert_close(found: f64, expected: f64, what: &str) {
+        assert!((found - expected).abs() < 1e-9, "{what}: {found}, scikit-learn says {expected}");
+    }
+
+    #[test]
+    fn figures_agree_with_scikit_learn_with_ties_and_with_weights() {
+        let golden: Golden = serde_json::from_str(include_str!("../../tests/fixtures/golden/evaluation.json")).unwrap();
+        for (number, case) in golden.cases.iter().enumerate() {
+            let ranking = Ranking::new(case.scores.iter().copied().zip(case.positive.iter().copied()));
+            let ones = vec![1.0; case.scores.len()];
+            for (weights, expected) in [(&ones, &case.unweighted), (&case.weights, &case.weighted)] {
+                let found = ranking.figures(weights, golden.prior);
+                for (name, value) in [
+                    ("roc_auc", found.roc_auc),
+                    ("average_precision", found.average_precision),
+                    ("average_precision_at_prior", found.average_precision_at_prior),
+                    ("recall_at_low_fpr", found.recall_at_low_fpr),
+                    ("recall_at_high_fpr", found.recall_at_high_fpr),
+                    ("recall_at_precision", found.recall_at_precision),
+                    ("recall_at_precision_at_prior", found.recall_at_precision_at_prior),
+                ] {
+                    assert_close(value, expected[name], &format!("case {number}, {name}"));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn equal_scores_are_no_order_and_an_absent_class_is_undefined() {
+        let tied = Ranking::new([(0.5, true), (0.5, false), (0.5, true), (0.5, false)]);
+        assert_close(tied.figures(&[1.0; 4], 0.5).roc_auc, 0.5, "all tied");
+        let one_class = Ranking::new([(0.5, true), (0.7, true)]);
+        assert!(one_class.figures(&[1.0; 2], 0.5).roc_auc.is_nan());
+        let unreachable = Ranking::new([(0.9, false), (0.8, true), (0.7, false)]);
+        assert_close(unreachable.figures(&[1.0; 3], 0.5).recall_at_precision, 0.0, "unreachable");
+    }
+
+    #[test]
+    fn the_threshold_at_a_rate_flags_no_more_than_it() {
+        let samples: Vec<(f64, bool)> = (0..100).map(|i| (f64::from(i) / 100.0, false)).chain([(0.96, true)]).collect();
+        let threshold = Ranking::new(samples).threshold_at_fpr(HIGH_FPR);
+        assert_close(threshold, 0.95, "five of a hundred");
+        assert!(Ranking::new([(0.5, false), (0.4, true)]).threshold_at_fpr(HIGH_FPR).is_infinite());
+    }
+}

@@ -14,8 +14,8 @@ use crate::evaluate::measures::Sample;
 use crate::evaluate::measures::Setting;
 use crate::evaluate::measures::clusters;
 use crate::evaluate::record::Record;
-use crate::evaluate::statistics::Ranking;
 use crate::evaluate::statistics::HIGH_FPR;
+use crate::evaluate::statistics::Ranking;
 
 /// One degradation, one category, by the fused probability.
 #[derive(Debug, Serialize)]
@@ -42,7 +42,8 @@ pub struct Stress {
 
 /// Up to `most` cases with images, half of them positive if there are enough.
 pub fn choose(cases: &[Case], most: usize, seed: u64) -> Vec<Case> {
-    let with_images: Vec<(usize, &Case)> = cases.iter().enumerate().filter(|(_, case)| !case.images.is_empty()).collect();
+    let with_images: Vec<(usize, &Case)> =
+        cases.iter().enumerate().filter(|(_, case)| !case.images.is_empty()).collect();
     if with_images.len() <= most {
         return with_images.into_iter().map(|(_, case)| case.clone()).collect();
     }

@@ -21,6 +21,8 @@ pub struct WrongListing {
     /// Place among the cases.
     #[serde(skip)]
     pub case: usize,
+    /// Place of its image that speaks most for the category.
+    pub image: Option<usize>,
     /// Its id.
     pub id: String,
     /// True categories.
@@ -41,6 +43,7 @@ pub fn worst(records: &[(usize, Record)], category: Category, review: f64, most:
             let is_wrong = (scores.probability >= review) != positive;
             (record.labels.contains(&category) == positive && is_wrong).then(|| WrongListing {
                 case: *case,
+                image: best_image(record, category),
                 id: record.id.clone(),
                 labels: record.labels.clone(),
                 scores: scores.clone(),
@@ -56,4 +59,10 @@ pub fn worst(records: &[(usize, Record)], category: Category, review: f64, most:
     false_negatives.truncate(most);
     false_positives.truncate(most);
     Worst { false_negatives, false_positives }
+}
+
+fn best_image(record: &Record, category: Category) -> Option<usize> {
+    let scored = record.images.iter().enumerate();
+    let scored = scored.filter_map(|(place, image)| Some((place, *image.probabilities.get(&category)?)));
+    scored.max_by(|a, b| a.1.total_cmp(&b.1)).map(|(place, _)| place)
 }

@@ -42,7 +42,8 @@ impl Row {
         let labels = self.labels(names)?;
         let note = self.text(&["note"])?.unwrap_or_default();
         let mut slices = self.texts("slices")?.unwrap_or_default();
-        slices.extend(self.text(&["subclass"])?.filter(|name| !name.is_empty()).map(|name| format!("subclass: {name}")));
+        slices
+            .extend(self.text(&["subclass"])?.filter(|name| !name.is_empty()).map(|name| format!("subclass: {name}")));
         let case = Case {
             id: match (self.text(&["listing_id", "id"])?.filter(|id| !id.is_empty()), images.as_slice()) {
                 (Some(id), _) => id,

@@ -22,7 +22,8 @@ pub(super) fn jsonl(text: &str) -> Vec<Result<Row, String>> {
 }
 
 pub(super) fn csv(text: &str) -> Vec<Result<Row, String>> {
-    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(text.trim_start_matches('\u{feff}').as_bytes());
+    let mut reader =
+        csv::ReaderBuilder::new().flexible(true).from_reader(text.trim_start_matches('\u{feff}').as_bytes());
     let header = match reader.headers() {
         Ok(header) => header.clone(),
         Err(cause) => return vec![Err(format!("line 1: {cause}"))],
