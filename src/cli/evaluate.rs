@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
@@ -100,7 +100,7 @@ impl Evaluate {
 
         let runtime = super::async_runtime()?;
         let runner = Runner::new(Pipeline::load(&config)?, &config);
-        let rated = runtime.block_on(self.rate(&runner, &cases, None, "scores.jsonl", "listings"))?;
+        let rated = runtime.block_on(self.rate(&runner, &cases, None))?;
         for failure in &rated.failures {
             eprintln!("{}: {}", failure.id, failure.problem);
         }
@@ -140,20 +140,15 @@ impl Evaluate {
         cases
     }
 
-    async fn rate(
-        &self,
-        runner: &Runner,
-        cases: &[Case],
-        degradation: Option<Degradation>,
-        file: &str,
-        things: &str,
-    ) -> anyhow::Result<Rated> {
+    async fn rate(&self, runner: &Runner, cases: &[Case], degradation: Option<Degradation>) -> anyhow::Result<Rated> {
+        let file =
+            degradation.map_or("scores.jsonl".into(), |degradation| format!("stress/{}.jsonl", degradation.name()));
         let store = Arc::new(Mutex::new(Store::open(&self.out.join(file))?));
-        let bar = super::progress(cases.len(), things)?;
+        let bar = super::progress(cases.len(), degradation.map_or("listings", Degradation::name))?;
         let rated = runner.rate(cases, degradation, &store, || bar.inc(1)).await?;
         bar.finish_and_clear();
         let records: Vec<&Record> = rated.records.iter().map(|(_, record)| record).collect();
-        store.lock().map_err(|_| anyhow::anyhow!("the store is broken"))?.replace(&records)?;
+        store.lock().unwrap_or_else(PoisonError::into_inner).replace(&records)?;
         Ok(rated)
     }
 
@@ -163,8 +158,7 @@ impl Evaluate {
         std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
         let mut degraded = Vec::new();
         for degradation in Degradation::ALL {
-            let file = format!("stress/{}.jsonl", degradation.name());
-            let rated = self.rate(runner, &chosen, Some(degradation), &file, degradation.name()).await?;
+            let rated = self.rate(runner, &chosen, Some(degradation)).await?;
             degraded.push((degradation, rated.records.into_iter().map(|(_, record)| record).collect()));
         }
         Ok(degraded)

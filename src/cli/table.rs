@@ -84,7 +84,8 @@ pub(super) fn evaluation(report: &Report) -> Table {
 fn interval(estimate: Estimate) -> String {
     match (estimate.value, estimate.low, estimate.high) {
         (Some(value), Some(low), Some(high)) => format!("{value:.3}\n{low:.3} to {high:.3}"),
-        _ => "-".to_owned(),
+        (Some(value), _, _) => format!("{value:.3}"),
+        (None, _, _) => "-".to_owned(),
     }
 }
 

@@ -48,6 +48,7 @@ impl Groups {
 
     /// `statistics` of all samples, each with the interval of `rounds` resamplings. `statistics` gets a weight a sample and
     /// gives the same number of figures each time, NaN where undefined; rounds without a value are left out of its interval.
+    /// One group alone has no spread to show, and so no interval.
     pub fn estimates(&self, rounds: usize, seed: u64, mut statistics: impl FnMut(&[f64]) -> Vec<f64>) -> Vec<Estimate> {
         let values = statistics(&vec![1.0; self.of_sample.len()]);
         let mut resampled: Vec<Vec<f64>> = vec![Vec::with_capacity(rounds); values.len()];
@@ -63,7 +64,7 @@ impl Groups {
         let estimate = |(value, mut figures): (f64, Vec<f64>)| {
             figures.sort_by(f64::total_cmp);
             let value = value.is_finite().then_some(value);
-            let bound = |share| value.and_then(|_| percentile(&figures, share));
+            let bound = |share| value.filter(|_| self.count > 1).and_then(|_| percentile(&figures, share));
             Estimate { value, low: bound(TAILS.0), high: bound(TAILS.1) }
         };
         values.into_iter().zip(resampled).map(estimate).collect()
@@ -114,7 +115,7 @@ pub struct SplitMix64(pub u64);
 
 impl SplitMix64 {
     /// The next 64 random bits.
-    pub fn next(&mut self) -> u64 {
+    pub fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -125,7 +126,7 @@ impl SplitMix64 {
     /// A number in `[0, end)`; 0 when `end` is 0.
     pub fn below(&mut self, end: usize) -> usize {
         // The high half of a 128-bit product (Lemire 2019); its bias is far below what a few rounds can show.
-        usize::try_from((u128::from(self.next()) * end as u128) >> 64).unwrap_or_default()
+        usize::try_from((u128::from(self.bits()) * end as u128) >> 64).unwrap_or_default()
     }
 
     /// `items`, in random order.
@@ -202,6 +203,6 @@ mod tests {
     #[test]
     fn random_numbers_are_those_of_the_published_generator() {
         let mut random = SplitMix64(1_234_567);
-        assert_eq!([random.next(), random.next()], [6_457_827_717_110_365_317, 3_203_168_211_198_807_973]);
+        assert_eq!([random.bits(), random.bits()], [6_457_827_717_110_365_317, 3_203_168_211_198_807_973]);
     }
 }

@@ -10,6 +10,7 @@ use image::imageops;
 use image::imageops::FilterType;
 
 use crate::evaluate::glyphs;
+use crate::evaluate::glyphs::Ink;
 
 /// What is done to a picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +37,7 @@ const SMALL_SIDE: u32 = 96;
 const OBJECT_SHARE: f32 = 0.35;
 const GROUND: Rgb<u8> = Rgb([214, 210, 202]);
 const MARK: &str = "SAMPLE IMAGE";
-const MARK_OPACITY: f32 = 0.45;
+const MARK_INK: Ink = Ink { colour: [255; 3], opacity: 0.45 };
 
 impl Degradation {
     /// Every one.
@@ -126,15 +127,15 @@ fn watermark(picture: &RgbImage) -> RgbImage {
     while row * step_y < i64::from(height) {
         let mut x = -(row * step_x / 3) % step_x;
         while x < i64::from(width) {
-            glyphs::write(&mut marked, MARK, (x, row * step_y + step_y / 3), cell, [255; 3], MARK_OPACITY);
+            glyphs::write(&mut marked, MARK, (x, row * step_y + step_y / 3), cell, MARK_INK);
             x += step_x;
         }
-        glyphs::fill(&mut marked, (0, row * step_y), (width, cell.div_ceil(2)), [255; 3], MARK_OPACITY);
+        glyphs::fill(&mut marked, (0, row * step_y), (width, cell.div_ceil(2)), MARK_INK);
         row += 1;
     }
     for line in 0..8 {
         let x = i64::from(width) * line / 8;
-        glyphs::fill(&mut marked, (x, 0), (cell.div_ceil(2), height), [255; 3], MARK_OPACITY);
+        glyphs::fill(&mut marked, (x, 0), (cell.div_ceil(2), height), MARK_INK);
     }
     marked
 }

@@ -74,6 +74,8 @@ pub struct Counts {
     pub negatives: usize,
     /// Sellers, groups or single listings: what intervals resample.
     pub clusters: usize,
+    /// Those with a positive.
+    pub positive_clusters: usize,
 }
 
 impl Counts {
@@ -81,7 +83,8 @@ impl Counts {
     pub fn of(samples: &[Sample]) -> Self {
         let positives = samples.iter().filter(|sample| sample.positive).count();
         let clusters = clusters(samples).count();
-        Self { positives, negatives: samples.len() - positives, clusters }
+        let positive_clusters = clusters_of(samples, true);
+        Self { positives, negatives: samples.len() - positives, clusters, positive_clusters }
     }
 
     /// Whether both classes are there.
@@ -109,18 +112,29 @@ pub fn figures(samples: &[Sample], setting: Setting) -> Figures {
     let evaluator = Evaluator::new(samples, setting);
     let estimates =
         clusters(samples).estimates(setting.rounds, setting.seed, |weights| evaluator.figures(weights).to_vec());
-    let share = |key: &str, estimate: Estimate| {
-        let is_share_of_one_class = matches!(key, "recall_at_review" | "false_positive_rate_at_review");
-        if is_share_of_one_class {
-            estimate.of_share(clusters_of_class(samples, key == "recall_at_review"))
-        } else {
-            estimate
-        }
-    };
-    FIGURES.iter().zip(estimates).map(|((key, _), estimate)| (*key, share(key, estimate))).collect()
+    let mut figures: Figures = FIGURES.iter().map(|(key, _)| *key).zip(estimates).collect();
+    for (key, positive) in [("recall_at_review", true), ("false_positive_rate_at_review", false)] {
+        figures.entry(key).and_modify(|share| *share = share.of_share(clusters_of(samples, positive)));
+    }
+    bound_certain_precision(&mut figures, setting.prior);
+    figures
 }
 
-fn clusters_of_class(samples: &[Sample], positive: bool) -> usize {
+/// A precision of 1 only says that no negative was flagged yet: its lower bound is that of the highest plausible rate of
+/// false positives.
+fn bound_certain_precision(figures: &mut Figures, prior: f64) {
+    let of = |key: &str| figures.get(key).copied().unwrap_or_default();
+    let (recall, highest_fpr) = (of("recall_at_review").value, of("false_positive_rate_at_review").high);
+    if let (Some(recall), Some(fpr)) = (recall, highest_fpr)
+        && let Some(precision) = figures.get_mut("precision_at_review_at_prior")
+        && precision.value.is_some_and(|value| value >= 1.0)
+    {
+        precision.low = Some(precision_at(recall, fpr, prior));
+    }
+}
+
+/// Groups that have a sample of one class.
+pub fn clusters_of(samples: &[Sample], positive: bool) -> usize {
     let of_class = samples.iter().filter(|sample| sample.positive == positive);
     Groups::new(of_class.map(|sample| sample.cluster.as_str())).count()
 }

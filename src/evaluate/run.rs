@@ -158,7 +158,7 @@ async fn rate_one(shared: &Arc<Shared>, case: Case) -> Result<(Record, bool), St
 
 enum Prepared {
     Known(Box<Record>),
-    ToRate { key: String, case: Case, images: Vec<Bytes>, qualities: Vec<Option<Quality>> },
+    ToRate { key: String, case: Box<Case>, images: Vec<Bytes>, qualities: Vec<Option<Quality>> },
 }
 
 fn prepare(shared: &Shared, case: Case) -> Result<Prepared, String> {
@@ -187,7 +187,7 @@ fn prepare(shared: &Shared, case: Case) -> Result<Prepared, String> {
             }
         }
     }
-    Ok(Prepared::ToRate { key, case, images: contents, qualities })
+    Ok(Prepared::ToRate { key, case: Box::new(case), images: contents, qualities })
 }
 
 /// A poisoned store is whole: each change is one call.

@@ -12,6 +12,7 @@ use image::imageops;
 use image::imageops::FilterType;
 
 use crate::evaluate::glyphs;
+use crate::evaluate::glyphs::Ink;
 use crate::evaluate::worst::Worst;
 use crate::evaluate::worst::WrongListing;
 use crate::preprocess::image::DecodeLimits;
@@ -25,8 +26,8 @@ const HEADING: u32 = 30;
 const GAP: u32 = 8;
 const QUALITY: u8 = 82;
 const PAPER: Rgb<u8> = Rgb([255, 255, 255]);
-const INK: [u8; 3] = [15, 23, 42];
-const BLANK: [u8; 3] = [226, 232, 240];
+const INK: Ink = Ink { colour: [15, 23, 42], opacity: 1.0 };
+const BLANK: Ink = Ink { colour: [226, 232, 240], opacity: 1.0 };
 
 /// The picture, at most [`THUMBNAIL`] wide and high. `None`: it does not read or decode.
 pub fn thumbnail(path: &Path, limits: DecodeLimits) -> Option<RgbImage> {
@@ -72,7 +73,7 @@ pub fn contact_sheet<'a>(worst: &Worst, picture: impl Fn(&WrongListing) -> Optio
     let mut sheet = RgbImage::from_pixel(COLUMNS * step_x + GAP, height + GAP, PAPER);
     let mut top = 0;
     for (heading, listings) in blocks.into_iter().filter(|(_, listings)| !listings.is_empty()) {
-        glyphs::write(&mut sheet, heading, (i64::from(GAP), i64::from(top + 10)), 3, INK, 1.0);
+        glyphs::write(&mut sheet, heading, (i64::from(GAP), i64::from(top + 10)), 3, INK);
         for (place, listing) in (0_u32..).zip(listings) {
             let (x, y) = (GAP + place % COLUMNS * step_x, top + HEADING + place / COLUMNS * step_y);
             match picture(listing) {
@@ -82,13 +83,13 @@ pub fn contact_sheet<'a>(worst: &Worst, picture: impl Fn(&WrongListing) -> Optio
                     imageops::replace(&mut sheet, picture, i64::from(left), i64::from(above));
                 }
                 None => {
-                    glyphs::fill(&mut sheet, (i64::from(x), i64::from(y)), (THUMBNAIL, THUMBNAIL), BLANK, 1.0);
-                    glyphs::write(&mut sheet, "NO IMAGE", (i64::from(x + 48), i64::from(y + 75)), 2, INK, 1.0);
+                    glyphs::fill(&mut sheet, (i64::from(x), i64::from(y)), (THUMBNAIL, THUMBNAIL), BLANK);
+                    glyphs::write(&mut sheet, "NO IMAGE", (i64::from(x + 48), i64::from(y + 75)), 2, INK);
                 }
             }
             let caption = format!("{:.4}", listing.scores.probability);
             let below = i64::from(y + THUMBNAIL + 4);
-            glyphs::write(&mut sheet, &caption, (i64::from(x), below), 2, INK, 1.0);
+            glyphs::write(&mut sheet, &caption, (i64::from(x), below), 2, INK);
         }
         top += HEADING + rows(listings) * step_y;
     }

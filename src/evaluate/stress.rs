@@ -13,6 +13,7 @@ use crate::evaluate::measures::Counts;
 use crate::evaluate::measures::Sample;
 use crate::evaluate::measures::Setting;
 use crate::evaluate::measures::clusters;
+use crate::evaluate::measures::clusters_of;
 use crate::evaluate::record::Record;
 use crate::evaluate::statistics::HIGH_FPR;
 use crate::evaluate::statistics::Ranking;
@@ -100,8 +101,8 @@ pub fn compare(
         roc_auc_change: next(),
         recall_at_fpr: next(),
         recall_at_fpr_change: next(),
-        recall_at_clean_threshold: next(),
-        false_positive_rate_at_clean_threshold: next(),
+        recall_at_clean_threshold: next().of_share(clusters_of(&clean, true)),
+        false_positive_rate_at_clean_threshold: next().of_share(clusters_of(&clean, false)),
     })
 }
 

@@ -10,6 +10,7 @@ use crate::evaluate::fusion::COMPARED;
 use crate::evaluate::measures::FIGURES;
 use crate::evaluate::report::CategoryReport;
 use crate::evaluate::report::Report;
+use crate::evaluate::slices::Slice;
 use crate::evaluate::slices::SliceBy;
 use crate::evaluate::svg;
 use crate::evaluate::worst::WrongListing;
@@ -23,6 +24,10 @@ const TILES: [(&str, &str); 6] = [
     ("recall_at_precision_0.9", "recall at precision 0.9"),
     ("ece_at_prior", "ECE at the deployment prior"),
 ];
+/// Slices of fewer listings are left to `evaluation.json`.
+const SLICE_LISTINGS: usize = 5;
+/// Fewer sellers or groups with a positive than this say little, and their intervals are too narrow.
+const FEW_CLUSTERS: usize = 20;
 /// Letters of a listing's text in the gallery.
 const TEXT: usize = 90;
 
@@ -30,12 +35,14 @@ pub(super) fn section(measured: &CategoryReport, report: &Report, shown: &Shown<
     let counts = measured.counts;
     format!(
         "<section id='{}'><h2>{}</h2><p class='soft'>{} positives, {} negatives; {} sellers, groups or single \
-         listings.</p>{}{}<h3>Figures</h3>{}{}{}<h3>Slices</h3>{}{}{}</section>",
+         listings, {} of them with a positive.</p>{}{}{}<h3>Figures</h3>{}{}{}<h3>Slices</h3>{}{}{}</section>",
         measured.category.name(),
         title(measured.category),
         counts.positives,
         counts.negatives,
         counts.clusters,
+        counts.positive_clusters,
+        few(counts.positive_clusters),
         tiles(measured),
         charts(measured, report),
         figures(measured),
@@ -44,6 +51,16 @@ pub(super) fn section(measured: &CategoryReport, report: &Report, shown: &Shown<
         slices(measured),
         stress(measured),
         worst(measured, shown)
+    )
+}
+
+fn few(positive_clusters: usize) -> String {
+    if positive_clusters >= FEW_CLUSTERS {
+        return String::new();
+    }
+    format!(
+        "<div class='card warn'>Positives come from only {positive_clusters} sellers, groups or single listings: the figures \
+         say little, and the intervals are too narrow.</div>"
     )
 }
 
@@ -153,7 +170,8 @@ fn slices(measured: &CategoryReport) -> String {
         "false positives at REVIEW",
     ]);
     let mut kind = None;
-    for slice in &measured.slices {
+    let is_shown = |slice: &&Slice| slice.counts.positives + slice.counts.negatives >= SLICE_LISTINGS;
+    for slice in measured.slices.iter().filter(is_shown) {
         if kind != Some(slice.by) {
             kind = Some(slice.by);
             table.kind(match slice.by {
@@ -176,7 +194,10 @@ fn slices(measured: &CategoryReport) -> String {
         let cells = counts.into_iter().chain([table::figure(slice.roc_auc)]).chain(shares.map(table::share));
         table.row([escape(&slice.name)].into_iter().chain(cells));
     }
-    table.to_string()
+    format!(
+        "{table}<p class='soft'>Slices of fewer than {SLICE_LISTINGS} listings, and all but the largest of each kind, are left \
+         out.</p>"
+    )
 }
 
 fn stress(measured: &CategoryReport) -> String {
