@@ -11,12 +11,14 @@
 //! | [`score`] | calibration, fusion, rating, explanation; pure |
 //!
 //! [`domain`], [`input_spec`] and [`error`] are leaves that every stage may use; [`server`] puts the parts together;
-//! [`cli`] holds the commands. `tests/architecture.rs` keeps the arrows.
+//! [`evaluate`] measures the
+//! whole on labelled listings; [`cli`] holds the commands. `tests/architecture.rs` keeps the arrows.
 
 pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod error;
+pub mod evaluate;
 pub mod input_spec;
 pub mod model;
 pub mod pipeline;

@@ -82,6 +82,11 @@ impl Pipeline {
         &self.policy_version
     }
 
+    /// The policy in force.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
     /// Commit that the loaded ONNX Runtime was built from.
     pub fn runtime_build(&self) -> &str {
         &self.runtime_build

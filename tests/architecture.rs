@@ -10,7 +10,7 @@
 use std::path::{Path, PathBuf};
 
 /// Each top-level module and the modules it may name. `server` and `cli` put things together and may name all.
-const ALLOWED: [(&str, &[&str]); 10] = [
+const ALLOWED: [(&str, &[&str]); 11] = [
     ("error", &[]),
     ("domain", &[]),
     ("input_spec", &[]),
@@ -21,6 +21,18 @@ const ALLOWED: [(&str, &[&str]); 10] = [
     ("model", &["domain", "error", "input_spec"]),
     ("score", &["domain"]),
     ("pipeline", &["config", "domain", "error", "input_spec", "model", "preprocess", "schedule", "score"]),
+    ("evaluate", EVALUATE),
+];
+/// Asks what a caller asks, in the same way. Decodes images a second time for thumbnails and slices, and runs no other stage.
+const EVALUATE: &[&str] = &[
+    "config",
+    "domain",
+    "error",
+    "model::manifest::hex_sha256",
+    "pipeline",
+    "preprocess::image",
+    "schedule",
+    "transport",
 ];
 /// The edge: it may use what it converts, never a stage.
 const TRANSPORT: &[&str] = &["config", "domain", "error", "model::manifest::hex_sha256", "pipeline", "schedule"];

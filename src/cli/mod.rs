@@ -3,6 +3,7 @@
 mod check;
 mod classify;
 mod embed;
+mod evaluate;
 mod featurize;
 mod json;
 mod serve;
@@ -36,6 +37,7 @@ enum Command {
     Classify(classify::Classify),
     Check(check::Check),
     Embed(embed::Embed),
+    Evaluate(evaluate::Evaluate),
     Featurize(featurize::Featurize),
 }
 
@@ -91,6 +93,7 @@ pub fn main() -> ExitCode {
         Command::Classify(command) => command.run(),
         Command::Check(command) => command.run(),
         Command::Embed(command) => command.run(),
+        Command::Evaluate(command) => command.run(),
         Command::Featurize(command) => command.run(),
     };
     match outcome {

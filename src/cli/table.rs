@@ -2,6 +2,9 @@
 
 use comfy_table::{Cell, ContentArrangement, Table, presets};
 
+use crate::domain::Category as Kind;
+use crate::evaluate::bootstrap::Estimate;
+use crate::evaluate::report::Report;
 use crate::transport::proto::{Category, ClassifyResponse, Level, ReasonCode, Suggestion};
 
 /// Columns of a usual terminal, since the output may go anywhere.
@@ -44,6 +47,46 @@ pub(super) fn ratings(rated: &[(String, Result<ClassifyResponse, String>)]) -> T
         }
     }
     table
+}
+
+/// Columns of [`evaluation`]: keys of the fused probability's figures.
+const FIGURES: [(&str, &str); 6] = [
+    ("ROC-AUC", "roc_auc"),
+    ("average precision", "average_precision"),
+    ("recall at 1 % FP", "recall_at_fpr_0.01"),
+    ("recall at 5 % FP", "recall_at_fpr_0.05"),
+    ("recall at precision 0.9", "recall_at_precision_0.9"),
+    ("ECE at prior", "ece_at_prior"),
+];
+
+/// One row a category, with 95 % intervals.
+pub(super) fn evaluation(report: &Report) -> Table {
+    let mut table = Table::new();
+    table
+        .load_style(presets::UTF8_HORIZONTAL_ONLY)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(WIDTH);
+    table.set_header(["category", "positive", "negative"].into_iter().chain(FIGURES.map(|(title, _)| title)));
+    for measured in &report.categories {
+        let fused = measured.scores.first();
+        let figure = |(_, key): (&str, &str)| {
+            fused.and_then(|score| score.figures.get(key)).map_or_else(String::new, |&figure| interval(figure))
+        };
+        let counts = [measured.counts.positives.to_string(), measured.counts.negatives.to_string()];
+        table.add_row([measured.category.name().to_owned()].into_iter().chain(counts).chain(FIGURES.map(figure)));
+    }
+    for category in report.unmeasured.iter().copied().map(Kind::name) {
+        table.add_row([category, "unmeasured"]);
+    }
+    table
+}
+
+fn interval(estimate: Estimate) -> String {
+    match (estimate.value, estimate.low, estimate.high) {
+        (Some(value), Some(low), Some(high)) => format!("{value:.3}\n{low:.3} to {high:.3}"),
+        (Some(value), _, _) => format!("{value:.3}"),
+        (None, _, _) => "-".to_owned(),
+    }
 }
 
 fn short(name: &str, prefix: &str) -> String {

@@ -1,0 +1,241 @@
+//! `wildwarden evaluate`
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+use image::RgbImage;
+
+use super::{Settings, table};
+use crate::config::Config;
+use crate::domain::Category;
+use crate::evaluate::bootstrap::SplitMix64;
+use crate::evaluate::case::{Case, LabelNames};
+use crate::evaluate::degrade::Degradation;
+use crate::evaluate::record::Record;
+use crate::evaluate::report::{self, Data, FORMAT, Measured, Method, Report, Service};
+use crate::evaluate::run::{Rated, Runner};
+use crate::evaluate::slices::SliceBy;
+use crate::evaluate::store::Store;
+use crate::evaluate::worst::WrongListing;
+use crate::evaluate::{calibration, html, input, operation, sheet, stress};
+use crate::pipeline::Pipeline;
+use crate::preprocess::image::DecodeLimits;
+
+/// Measure the models and the policy on labelled listings.
+///
+/// Rates every listing as the server would and compares with its labels. INPUT is a folder with a folder a label (ivory,
+/// pangolin_scale, rhino_horn, negative, ...), each file in it a listing; a .jsonl file
+///
+/// {"listing_id": "7", "title": "...", "description": "...", "images": ["a.jpg"], "labels": ["ivory"],
+/// "source": "...", "seller": "...", "group": "...", "slices": ["..."]}
+///
+/// or a .csv file with the same names in its header (lists separated by `;`), or with file, label (or class), subclass,
+/// source_repo, group, note. Listings of one seller, else of one group, are resampled together for the intervals.
+///
+/// Writes into DIR: scores.jsonl (a line a listing; a stopped run goes on from it), evaluation.json, report.html and
+/// errors_<category>.jpg. Exit code 1: some listings could not be rated; the report lists them.
+#[derive(Debug, Args)]
+pub(super) struct Evaluate {
+    /// Labelled folder, .jsonl or .csv file.
+    input: PathBuf,
+    /// Folder to write to; made if missing.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// What image paths in a file are relative to. Default: the file's folder.
+    #[arg(long, value_name = "DIR")]
+    images_root: Option<PathBuf>,
+    /// A label, or folder, that means "offers nothing prohibited", besides the usual ones. May be repeated.
+    #[arg(long, value_name = "NAME")]
+    negative: Vec<String>,
+    /// Rate a random sample of this many listings.
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// Kinds of slices to report. Default: all.
+    #[arg(long, value_name = "KIND", value_delimiter = ',')]
+    slices: Vec<SliceBy>,
+    /// Also rate degraded copies of listings with images: JPEG 30, dark, blurred, small, watermarked, small object, collage.
+    #[arg(long)]
+    stress: bool,
+    /// Listings to degrade; half of them positive if there are enough. Default: all.
+    #[arg(long, value_name = "N", requires = "stress")]
+    stress_limit: Option<usize>,
+    /// Stop after scores.jsonl.
+    #[arg(long)]
+    scores: bool,
+    /// Resamplings for the 95 % intervals.
+    #[arg(long, value_name = "ROUNDS", default_value_t = 500, value_parser = clap::value_parser!(u32).range(10..=100_000))]
+    bootstrap: u32,
+    /// Of the samples and resamplings.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Worst errors of each kind to show.
+    #[arg(long, value_name = "N", default_value_t = 12)]
+    worst: usize,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+impl Evaluate {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let config = self.settings.load([])?;
+        let names = LabelNames { negative: self.negative.clone() };
+        let input = input::read(&self.input, self.images_root.as_deref(), &names)?;
+        if !input.unused_fields.is_empty() {
+            let fields: Vec<&str> = input.unused_fields.iter().map(String::as_str).collect();
+            eprintln!("fields that are not used: {}", fields.join(", "));
+        }
+        let mut data = Data {
+            input: self.input.display().to_string(),
+            listings: input.cases.len(),
+            unused_fields: input.unused_fields.into_iter().collect(),
+            ..Data::default()
+        };
+        let cases = self.sample(input.cases);
+        data.taken = cases.len();
+        std::fs::create_dir_all(&self.out).with_context(|| self.out.display().to_string())?;
+
+        let runtime = super::async_runtime()?;
+        let runner = Runner::new(Pipeline::load(&config)?, &config);
+        let rated = runtime.block_on(self.rate(&runner, &cases, None))?;
+        for failure in &rated.failures {
+            eprintln!("{}: {}", failure.id, failure.problem);
+        }
+        let failed = if rated.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) };
+        eprintln!(
+            "{} listings rated ({} from an earlier run), {} failed",
+            rated.records.len(),
+            rated.reused,
+            rated.failures.len()
+        );
+        if self.scores {
+            return Ok(failed);
+        }
+        let degraded = if self.stress { runtime.block_on(self.rate_degraded(&runner, &cases))? } else { Vec::new() };
+        report::count(&mut data, &rated.records);
+        let report = self.measure(data, Service::of(runner.pipeline()), &rated, &degraded)?;
+        self.write(&report, &cases, &config)?;
+        print(&table::evaluation(&report).to_string());
+        eprintln!("see {}", self.out.join("report.html").display());
+        Ok(failed)
+    }
+
+    /// `limit` of the cases, in their order.
+    fn sample(&self, mut cases: Vec<Case>) -> Vec<Case> {
+        let Some(limit) = self.limit.filter(|&limit| limit < cases.len()) else { return cases };
+        let mut places: Vec<usize> = (0..cases.len()).collect();
+        SplitMix64(self.seed).shuffle(&mut places);
+        places.truncate(limit);
+        let mut keep = vec![false; cases.len()];
+        for place in places {
+            if let Some(keep) = keep.get_mut(place) {
+                *keep = true;
+            }
+        }
+        let mut keep = keep.into_iter();
+        cases.retain(|_| keep.next().unwrap_or_default());
+        cases
+    }
+
+    async fn rate(&self, runner: &Runner, cases: &[Case], degradation: Option<Degradation>) -> anyhow::Result<Rated> {
+        let file =
+            degradation.map_or("scores.jsonl".into(), |degradation| format!("stress/{}.jsonl", degradation.name()));
+        let store = Arc::new(Mutex::new(Store::open(&self.out.join(file))?));
+        let bar = super::progress(cases.len(), degradation.map_or("listings", Degradation::name))?;
+        let rated = runner.rate(cases, degradation, &store, || bar.inc(1)).await?;
+        bar.finish_and_clear();
+        let records: Vec<&Record> = rated.records.iter().map(|(_, record)| record).collect();
+        store.lock().unwrap_or_else(PoisonError::into_inner).replace(&records)?;
+        Ok(rated)
+    }
+
+    async fn rate_degraded(&self, runner: &Runner, cases: &[Case]) -> anyhow::Result<Vec<(Degradation, Vec<Record>)>> {
+        let chosen = stress::choose(cases, self.stress_limit.unwrap_or(usize::MAX), self.seed);
+        let folder = self.out.join("stress");
+        std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+        let mut degraded = Vec::new();
+        for degradation in Degradation::ALL {
+            let rated = self.rate(runner, &chosen, Some(degradation)).await?;
+            degraded.push((degradation, rated.records.into_iter().map(|(_, record)| record).collect()));
+        }
+        Ok(degraded)
+    }
+
+    fn measure(
+        &self,
+        data: Data,
+        service: Service,
+        rated: &Rated,
+        degraded: &[(Degradation, Vec<Record>)],
+    ) -> anyhow::Result<Report> {
+        let method =
+            Method { bootstrap_rounds: self.bootstrap as usize, seed: self.seed, calibration_bins: calibration::BINS };
+        let slices = if self.slices.is_empty() { SliceBy::value_variants() } else { &self.slices };
+        let measured = Measured { records: &rated.records, stress: degraded, slices, worst: self.worst };
+        let bar = super::progress(Category::ALL.len(), "categories measured")?;
+        let (service_ref, method_ref, measured_ref) = (&service, &method, &measured);
+        let one = |category: Category| {
+            let measured = report::measure(category, measured_ref, service_ref, method_ref);
+            bar.inc(1);
+            (category, measured)
+        };
+        // A category a thread: resampling is most of the time after rating.
+        let results: Vec<_> = std::thread::scope(|scope| {
+            let one = &one;
+            let threads: Vec<_> =
+                Category::ALL.map(|category| scope.spawn(move || one(category))).into_iter().collect();
+            threads.into_iter().map(|thread| thread.join().ok()).collect()
+        });
+        bar.finish_and_clear();
+        let (mut unmeasured, mut categories) = (Vec::new(), Vec::new());
+        for result in results {
+            match result.context("measuring a category panicked")? {
+                (_, Some(measured)) => categories.push(measured),
+                (category, None) => unmeasured.push(category),
+            }
+        }
+        let records: Vec<&Record> = rated.records.iter().map(|(_, record)| record).collect();
+        let operation = operation::rows(&records, service.setting(&method));
+        let failures = rated.failures.clone();
+        Ok(Report { format: FORMAT, data, service, method, unmeasured, operation, categories, failures })
+    }
+
+    fn write(&self, report: &Report, cases: &[Case], config: &Config) -> anyhow::Result<()> {
+        let put = |name: &str, content: &[u8]| {
+            let path = self.out.join(name);
+            std::fs::write(&path, content).with_context(|| path.display().to_string())
+        };
+        put("evaluation.json", serde_json::to_string_pretty(report)?.as_bytes())?;
+        let pictures = pictures(report, cases, DecodeLimits { max_pixels: config.limits.max_image_pixels });
+        for measured in &report.categories {
+            let picture = |listing: &WrongListing| pictures.get(&(listing.case, listing.image?));
+            if let Some(sheet) = sheet::contact_sheet(&measured.worst, picture) {
+                let name = format!("errors_{}.jpg", measured.category.name());
+                put(&name, &sheet::jpeg(&sheet).map_err(anyhow::Error::msg)?)?;
+            }
+        }
+        let links = pictures.into_iter().map(|(place, picture)| Ok((place, sheet::data_uri(&picture)?)));
+        let pictures = links.collect::<Result<_, String>>().map_err(anyhow::Error::msg)?;
+        put("report.html", html::page(report, &html::Shown { cases, pictures }).as_bytes())
+    }
+}
+
+/// Thumbnails of the worst errors, by place of the case and of its image.
+fn pictures(report: &Report, cases: &[Case], limits: DecodeLimits) -> HashMap<(usize, usize), RgbImage> {
+    let worst = report.categories.iter().map(|measured| &measured.worst);
+    let wrong = worst.flat_map(|worst| worst.false_negatives.iter().chain(&worst.false_positives));
+    let places: BTreeSet<(usize, usize)> = wrong.filter_map(|listing| Some((listing.case, listing.image?))).collect();
+    let picture = |place: (usize, usize)| {
+        let path = cases.get(place.0)?.images.get(place.1)?;
+        Some((place, sheet::thumbnail(path, limits)?))
+    };
+    places.into_iter().filter_map(picture).collect()
+}
+
+#[expect(clippy::print_stdout, reason = "the command's output")]
+fn print(text: &str) {
+    println!("{text}");
+}

@@ -1,0 +1,209 @@
+//! `report.html`: the report as one page that needs nothing else: no script, no font, no file beside it.
+
+mod category;
+mod table;
+
+use std::collections::HashMap;
+
+use crate::domain::Category;
+use crate::evaluate::case::Case;
+use crate::evaluate::operation::LEVELS;
+use crate::evaluate::operation::SUGGESTIONS;
+use crate::evaluate::report::Report;
+use table::Table;
+
+/// What the page shows besides figures.
+#[derive(Debug)]
+pub struct Shown<'a> {
+    /// All cases, as rated.
+    pub cases: &'a [Case],
+    /// Thumbnails as links that hold them, by place of the case and of its image.
+    pub pictures: HashMap<(usize, usize), String>,
+}
+
+/// Failures that are listed.
+const FAILURES: usize = 200;
+
+/// The page.
+pub fn page(report: &Report, shown: &Shown<'_>) -> String {
+    let mut body = header(report);
+    body += &operation(report);
+    for measured in &report.categories {
+        body += &category::section(measured, report, shown);
+    }
+    body += &failures(report);
+    body += definitions(report).as_str();
+    format!(
+        "<!DOCTYPE html>\n<html lang='en'><head><meta charset='utf-8'>\
+         <meta name='viewport' content='width=device-width, initial-scale=1'>\
+         <title>Wildwarden evaluation: {}</title><style>{}</style></head><body><main>{body}</main></body></html>\n",
+        escape(&report.data.input),
+        include_str!("html/style.css")
+    )
+}
+
+/// `text` as it is shown, also inside quoted attributes.
+pub fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
+}
+
+/// A category for people.
+fn title(category: Category) -> &'static str {
+    match category {
+        Category::Ivory => "Ivory",
+        Category::PangolinScale => "Pangolin scales",
+        Category::RhinoHorn => "Rhino horn",
+    }
+}
+
+/// A share of 1 as a percentage.
+fn percent(share: f64) -> String {
+    let text = format!("{:.2}", 100.0 * share);
+    format!("{} %", text.trim_end_matches('0').trim_end_matches('.'))
+}
+
+fn header(report: &Report) -> String {
+    let (data, service) = (&report.data, &report.service);
+    let links = report
+        .categories
+        .iter()
+        .map(|measured| format!("<a href='#{}'>{}</a>", measured.category.name(), title(measured.category)));
+    let links: String = links.collect();
+    let positives: Vec<String> = report
+        .categories
+        .iter()
+        .map(|measured| format!("{} {}", measured.counts.positives, title(measured.category).to_lowercase()))
+        .collect();
+    let images: Vec<String> = data.images.iter().map(|(status, count)| format!("{count} {status}")).collect();
+    let facts = [
+        ("data", format!("<code>{}</code>", escape(&data.input))),
+        (
+            "listings",
+            format!(
+                "{} in the input, {} taken, {} rated, {} failed; {} sellers, groups or single listings",
+                data.listings,
+                data.taken,
+                data.rated,
+                report.failures.len(),
+                data.clusters
+            ),
+        ),
+        ("positives", if positives.is_empty() { "none that can be measured".into() } else { positives.join(", ") }),
+        ("images", if images.is_empty() { "none".into() } else { escape(&images.join(", ")) }),
+        ("fields not used", escape(&data.unused_fields.join(", "))),
+        (
+            "policy",
+            format!(
+                "version {}, deployment prior {}, REVIEW from {}, BLOCK from {}",
+                escape(&service.policy.version),
+                percent(service.deployment_prior),
+                percent(service.review),
+                percent(service.block)
+            ),
+        ),
+        ("intervals", format!("95 %, {} resamplings, seed {}", report.method.bootstrap_rounds, report.method.seed)),
+        ("program", format!("wildwarden {}", service.program)),
+    ];
+    let facts = facts.iter().filter(|(_, fact)| !fact.is_empty());
+    let facts: String = facts.map(|(name, fact)| format!("<dt>{name}</dt><dd>{fact}</dd>")).collect();
+    let mut models = Table::new(["in service", "version", "sha256"]).left(3);
+    for model in service.models.iter().chain([&service.policy]) {
+        let hash = format!("<code>{}</code>", escape(&model.sha256));
+        models.row([escape(&model.name), escape(&model.version), hash]);
+    }
+    let unmeasured: Vec<&str> = report.unmeasured.iter().map(|&category| title(category)).collect();
+    let unmeasured = if unmeasured.is_empty() {
+        String::new()
+    } else {
+        format!(
+            "<div class='card warn'><b>Unmeasured: {}.</b> The data lacks positives or negatives of it, so nothing here says \
+             how well it is found.</div>",
+            unmeasured.join(", ")
+        )
+    };
+    format!(
+        "<h1>Wildwarden evaluation</h1><p class='soft'>What the served models and policy say of labelled listings. \
+         A rating is a lead for a person, never a proof.</p><nav>{links}<a href='#read'>How to read this</a></nav>\
+         {unmeasured}<div class='card'><dl>{facts}</dl></div><div class='card'>{models}</div>"
+    )
+}
+
+fn operation(report: &Report) -> String {
+    let mut suggestions =
+        Table::new(["true label", "listings"].into_iter().chain(SUGGESTIONS).chain(["REVIEW or BLOCK", "BLOCK"]));
+    let mut levels = Table::new(["true label"].into_iter().chain(LEVELS));
+    let columns = Category::ALL.map(|category| format!("reaches REVIEW as {}", title(category).to_lowercase()));
+    let mut confusion = Table::new(["true label"].into_iter().chain(columns.iter().map(String::as_str)));
+    let count = |counts: &std::collections::BTreeMap<&'static str, usize>, name: &str| {
+        counts.get(name).copied().unwrap_or_default().to_string()
+    };
+    for row in &report.operation {
+        let counts = SUGGESTIONS.iter().map(|name| count(&row.suggestions, name));
+        let shares = [row.flagged_share, row.blocked_share].map(table::share);
+        let label = row.label.replace('_', " ");
+        suggestions.row([label.clone(), row.listings.to_string()].into_iter().chain(counts).chain(shares));
+        levels.row([label.clone()].into_iter().chain(LEVELS.iter().map(|name| count(&row.levels, name))));
+        let flagged = Category::ALL.iter().map(|category| count(&row.flagged_as, category.name()));
+        confusion.row([label].into_iter().chain(flagged));
+    }
+    format!(
+        "<section><h2>What moderators would see</h2><p class='soft'>Suggestions of the whole rating: fused scores, lexicon \
+         and unreadable images together. “Negative” offers none of the three categories.</p>{suggestions}\
+         <div class='two'><div><h3>Confusion of categories</h3>{confusion}</div>\
+         <div><h3>Levels of listings</h3>{levels}</div></div></section>"
+    )
+}
+
+fn failures(report: &Report) -> String {
+    if report.failures.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::new(["listing", "problem"]).left(2);
+    for failure in report.failures.iter().take(FAILURES) {
+        table.row([escape(&failure.id), escape(&failure.problem)]);
+    }
+    let rest = report.failures.len().saturating_sub(FAILURES);
+    let rest =
+        if rest > 0 { format!("<p class='soft'>and {rest} more; see evaluation.json</p>") } else { String::new() };
+    format!("<section><h2>Not rated</h2><p class='soft'>No figure counts these listings.</p>{table}{rest}</section>")
+}
+
+fn definitions(report: &Report) -> String {
+    let prior = percent(report.service.deployment_prior);
+    let bins = report.method.calibration_bins;
+    format!(
+        "<section id='read'><h2>How to read this</h2>\
+         <p><b>Positive</b>: offers the category. <b>Negative</b>: every other listing, those of other categories too.</p>\
+         <p><b>Intervals</b> are percentiles of a bootstrap that resamples whole sellers (else groups, else single \
+         listings): listings of one seller resemble each other. A share of 0 or 1 has the exact bound for as many \
+         independent trials as there are sellers or groups. Few groups make intervals too narrow.</p>\
+         <p><b>Recall at 1 % or 5 % false positives</b>: the most positives found at a threshold that flags no more than \
+         that share of the negatives. <b>Recall at precision 0.9</b>: the most found where nine of ten flagged listings are \
+         positive; 0 where no threshold reaches it.</p>\
+         <p><b>At the deployment prior</b>: positives weighted to be {prior} of all listings, as the policy states. Precision, \
+         average precision, ECE and Brier score depend on how rare positives are; the plain figures hold only where they are \
+         as frequent as in this data. Image and text probabilities are shifted to the same prior.</p>\
+         <p><b>ECE</b>: mean distance between stated and observed probability over {bins} bins of equal weight; equal \
+         probabilities share a bin. <b>Brier score</b>: mean squared distance to the truth. In the plain figures stated \
+         probabilities are shifted to the share of positives in the data.</p>\
+         <p><b>Slices</b>: dark is a mean luma below 60; blurred a variance of the Laplacian below 100, measured at most 512 \
+         pixels wide and high; small a short side below 200 pixels. A listing is in these slices when all its readable images \
+         are. Recall and false positives of a slice use the threshold that flags 5 % of all negatives, or the REVIEW \
+         threshold.</p></section>"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_of_listings_cannot_become_markup() {
+        assert_eq!(escape("<b a='1'>&\""), "&lt;b a=&#39;1&#39;&gt;&amp;&quot;");
+    }
+
+    #[test]
+    fn percentages_have_no_trailing_zeros() {
+        assert_eq!([percent(0.01), percent(0.8), percent(0.0125), percent(0.0)], ["1 %", "80 %", "1.25 %", "0 %"]);
+    }
+}

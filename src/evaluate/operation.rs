@@ -1,0 +1,80 @@
+//! What a moderator would see: suggestions and flagged categories by true label, over all listings.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::domain::Category;
+use crate::evaluate::bootstrap::Estimate;
+use crate::evaluate::bootstrap::Groups;
+use crate::evaluate::measures::Setting;
+use crate::evaluate::record::Record;
+
+/// Name of listings that offer nothing prohibited.
+pub const NEGATIVE: &str = "negative";
+
+/// Suggestions, mildest first.
+pub const SUGGESTIONS: [&str; 3] = ["pass", "review", "block"];
+/// Levels, lowest first.
+pub const LEVELS: [&str; 5] = ["minimal", "low", "medium", "high", "critical"];
+
+/// Listings of one true label. A listing of two categories is in both rows.
+#[derive(Debug, Serialize)]
+pub struct Row {
+    /// A category's name, or negative.
+    pub label: &'static str,
+    /// How many.
+    pub listings: usize,
+    /// By suggestion.
+    pub suggestions: BTreeMap<&'static str, usize>,
+    /// By level of the listing.
+    pub levels: BTreeMap<&'static str, usize>,
+    /// Share with REVIEW or BLOCK.
+    pub flagged_share: Estimate,
+    /// Share with BLOCK.
+    pub blocked_share: Estimate,
+    /// How many reach the REVIEW threshold in each category: rows and columns make the confusion of categories.
+    pub flagged_as: BTreeMap<&'static str, usize>,
+}
+
+/// A row a label that occurs.
+pub fn rows(records: &[&Record], setting: Setting) -> Vec<Row> {
+    let labels = Category::ALL.into_iter().map(Some).chain([None]);
+    labels.filter_map(|label| row(records, label, setting)).collect()
+}
+
+fn row(records: &[&Record], label: Option<Category>, setting: Setting) -> Option<Row> {
+    let is_in = |record: &&&Record| label.map_or(record.labels.is_empty(), |label| record.labels.contains(&label));
+    let records: Vec<&Record> = records.iter().filter(is_in).copied().collect();
+    let count = |test: &dyn Fn(&Record) -> bool| records.iter().filter(|record| test(record)).count();
+    let flagged_in = |category: &Category| {
+        count(&|record| record.categories.get(category).is_some_and(|scores| scores.probability >= setting.review))
+    };
+    if records.is_empty() {
+        return None;
+    }
+    Some(Row {
+        label: label.map_or(NEGATIVE, Category::name),
+        listings: records.len(),
+        suggestions: SUGGESTIONS.iter().map(|&name| (name, count(&|record| record.suggestion == name))).collect(),
+        levels: LEVELS.iter().map(|&name| (name, count(&|record| record.level == name))).collect(),
+        flagged_share: share(&records, setting, Record::is_flagged),
+        blocked_share: share(&records, setting, |record| record.suggestion == "block"),
+        flagged_as: Category::ALL.iter().map(|category| (category.name(), flagged_in(category))).collect(),
+    })
+}
+
+/// The share of `records` for which `test` holds.
+pub fn share(records: &[&Record], setting: Setting, test: impl Fn(&Record) -> bool) -> Estimate {
+    let names: Vec<String> = records.iter().map(|record| record.cluster()).collect();
+    let groups = Groups::new(names.iter().map(String::as_str));
+    let holds: Vec<f64> = records.iter().map(|record| f64::from(u8::from(test(record)))).collect();
+    let estimates = groups.estimates(setting.rounds, setting.seed, |weights| {
+        let (sum, total) = weights
+            .iter()
+            .zip(&holds)
+            .fold((0.0, 0.0), |(sum, total), (weight, holds)| (sum + weight * holds, total + weight));
+        vec![sum / total]
+    });
+    estimates.first().copied().unwrap_or_default().of_share(groups.count())
+}
