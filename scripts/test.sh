@@ -7,10 +7,10 @@ say() { printf '==> %s\n' "$*"; }
 scripts/setup.sh --runtime-only
 
 python=.runtime/python
-if ! "$python/bin/python" -c 'import grpc_tools' 2>/dev/null; then
-  say "setting up the Python client's environment"
+if ! "$python/bin/python" -c 'import grpc_tools, cv2, onnx, sklearn' 2>/dev/null; then
+  say "setting up Python, for the client in the tests and for the training scripts"
   python3 -m venv "$python" || { echo "wildwarden test: python3 cannot make environments: install venv (Debian: apt-get install python3-venv)" >&2; exit 2; }
-  "$python/bin/pip" install --quiet --disable-pip-version-check 'grpcio-tools==1.85.1'
+  "$python/bin/pip" install --quiet --disable-pip-version-check 'grpcio-tools==1.85.1' --requirement scripts/train/requirements.txt
 fi
 
 say "format"
@@ -22,6 +22,8 @@ RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
 say "tests"
 log=.runtime/test.log
 cargo test --locked 2>&1 | tee "$log"
-passed=$(awk '/^test result:/ { sum += $4 } END { print sum + 0 }' "$log")
+say "tests of the training scripts"
+"$python/bin/python" -m unittest discover --start-directory tests --pattern 'test_*.py' 2>&1 | tee -a "$log"
+passed=$(awk '/^test result:/ { sum += $4 } /^Ran [0-9]+ tests? in/ { sum += $2 } END { print sum + 0 }' "$log")
 ignored=$(awk '/^test result:/ { sum += $8 } END { print sum + 0 }' "$log")
 say "$passed tests passed, 0 failed, $ignored ignored"
