@@ -1,6 +1,6 @@
 //! Ratings as a table for people.
 
-use comfy_table::{Cell, ContentArrangement, Table, presets};
+use comfy_table::{Cell, ColumnConstraint, ContentArrangement, Table, presets};
 
 use crate::domain::Category as Kind;
 use crate::evaluate::bootstrap::Estimate;
@@ -77,6 +77,9 @@ pub(super) fn evaluation(report: &Report) -> Table {
     }
     for category in report.unmeasured.iter().copied().map(Kind::name) {
         table.add_row([category, "unmeasured"]);
+    }
+    if let Some(names) = table.column_mut(0) {
+        names.set_constraint(ColumnConstraint::ContentWidth);
     }
     table
 }
