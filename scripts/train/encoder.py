@@ -182,10 +182,11 @@ def quantize(fp32: str, tensors_path: str, out: str) -> None:
 
     prepared = out + ".prepared"
     quant_pre_process(fp32, prepared)
+    # Weights of 7 bits: processors without VNNI add two products of 8 bits in 16, which would saturate.
     # The copy of the map that leaves the graph stays in float: quantising it would only round the answer.
     quantize_static(
         prepared, out, Reader(), quant_format=QuantFormat.QDQ, activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
-        per_channel=True, op_types_to_quantize=["Conv", "Add", "Clip"], calibrate_method=CalibrationMethod.MinMax,
+        per_channel=True, reduce_range=True, op_types_to_quantize=["Conv", "Add", "Clip"], calibrate_method=CalibrationMethod.MinMax,
     )
 
 

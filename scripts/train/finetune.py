@@ -160,7 +160,9 @@ def main() -> None:
     average = train(model, Subset(features, stored[kept]), targets, weigh(targets), arguments.passes, arguments.seed)
     tuned = {name.removeprefix("layers.").replace("/", "."): value.numpy() for name, value in average.items() if name.startswith("layers.")}
     heads = {"heads.w": average["heads.weight"].numpy(), "heads.b": average["heads.bias"].numpy()}
-    np.savez(arguments.out, **(weights | tuned | heads))
+    beside = arguments.out.with_suffix(".part.npz")  # so that the file is whole or not there
+    np.savez(beside, **(weights | tuned | heads))
+    beside.replace(arguments.out)
 
 
 class Subset:

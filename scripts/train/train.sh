@@ -55,10 +55,16 @@ for fold in 0 1 2 all; do
   leave_out=(); [ "$fold" = all ] || leave_out=(--leave-out "$fold")
   say "encoder and heads, fold $fold left out"
   if [ -n "$tuned" ]; then
-    # Two cycles of the learning rate.
-    [ "$set/first.npz" -nt "$work/views/index.csv" ] || run finetune.py "$work/views" "$work/weights" "$set/first.npz" "${leave_out[@]}"
-    [ "$set/heads.npz" -nt "$set/first.npz" ] || run finetune.py "$work/views" "$set/first.npz" "$set/heads.npz" "${leave_out[@]}" --passes 0.8 --seed 2
-    weights="$set/heads.npz"
+    if ! cmp -s "$work/views/index.csv" "$set/index.csv"; then
+      rm -f "$set"/cycle_*.npz && cp "$work/views/index.csv" "$set/index.csv"
+    fi
+    weights="$work/weights"
+    for cycle in 1:1.0 2:0.8 3:0.4; do # the learning rate rises and falls three times, over so many passes through the views
+      next="$set/cycle_${cycle%:*}.npz"
+      [ -f "$next" ] || run finetune.py "$work/views" "$weights" "$next" "${leave_out[@]}" --passes "${cycle#*:}" --seed "${cycle%:*}"
+      weights="$next"
+    done
+    cp "$weights" "$set/heads.npz"
   else
     weights="$work/weights"
   fi

@@ -24,7 +24,7 @@ from common import Photo, photo_folds, read_photos
 SIZE = 224
 VIEWS = {"ivory": 7, "pangolin": 36, "pangolin_scales": 36, "rhino": 24, "rhino_horn": 30, "elephant": 10, "negative": 5}
 LISTING_VIEWS = 9  # photos by sellers: what the server will see
-RENDER_VIEWS = 4  # rendered scenes are varied already
+RENDER_VIEWS = 6  # rendered scenes are varied already
 COMPANIONS = 60
 
 
