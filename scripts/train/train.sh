@@ -80,7 +80,7 @@ say "the shipped encoder"
 set="$work/set_all"
 run encoder.py compare "$set/fp32.onnx" "$set/int8.onnx" "$set/check/tensors.npy" "$set/metrics.json"
 run encoder_folder.py "$set/int8.onnx" "$models/image_encoder/$version" --version "$version" ${tuned:+$tuned} \
-  --metrics "$set/metrics.json" --golden tests/fixtures/images/tusk.jpg
+  --metrics "$set/metrics.json" --golden tests/fixtures/images/rendered/tusk.jpg
 
 say "heads"
 run heads.py "$work" "$models" "${photos[@]}" --version "$version" ${tuned:+$tuned} "${exclude[@]}"
