@@ -61,7 +61,8 @@ class Corpus:
         grammar = Grammar(lang, self.data, benign, SEED, self.add)
         share = 1.0 if lang == "zh" else 0.5
         for category in CATEGORIES:
-            grammar.offers(category, int(OFFERS * share * (0.5 if category == "mammoth" else 1.0)))
+            # The real English texts are mostly about ivory, and mammoth is only there to be told apart.
+            grammar.offers(category, int(OFFERS * (1.0 if category == "ivory" else share) * (0.5 if category == "mammoth" else 1.0)))
         grammar.benign("look_alike", int(12000 * share))
         grammar.benign("second_hand", int(8000 * share))
         grammar.colours(4000)

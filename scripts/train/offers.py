@@ -19,6 +19,7 @@ from obfuscate import obfuscate
 CATEGORIES = ["ivory", "pangolin_scale", "rhino_horn", "mammoth"]
 PRICES = [68, 120, 280, 500, 880, 1200, 3500, 9800]
 HIDDEN = {"zh": 0.3, "en": 0.12}  # share of offers whose word is hidden
+OPEN = {"zh": 0.35, "en": 0.7}  # share of offers that use the open name
 UNKNOWN = {"zh": 0.2, "en": 0.04}  # share of training offers whose word nobody uses yet
 SWAPPED = {"zh": 0.2, "en": 0.6}  # share of offers made from a real benign title
 LABELS = {"pangolin": "pangolin_scale", "other_wildlife": "other"}
@@ -67,6 +68,8 @@ class Grammar:
             if row["lang"] == self.lang:
                 label = LABELS.get(row["label"], row["label"])
                 label = "mammoth" if "猛犸" in row["template"] and label == "benign" else label
+                if label in CATEGORIES and not re.search(self.lists["names"]["template"], row["template"], re.I):
+                    continue
                 self.patterns.setdefault((label, "template"), []).append(row["template"])
 
     def choose(self, words: list[str], split: str) -> str:
@@ -84,17 +87,18 @@ class Grammar:
                 return rng.choice(key.split("|"))
             if key == "carrier":
                 return rng.choice(self.short_titles[split] or [""])
-            found = {"name": [name], "form": lists["forms"][category], "place": lists["news"]["place"], "price": PRICES, "digit": range(10)} | {k: offer[k] for k in ("tail", "furtive", "unit")} | {k: benign[k] for k in ("material", "medicine", "noun", "shared")}
+            found = {"name": [name], "form": lists["forms"][category], "place": lists["news"]["place"], "price": PRICES, "digit": range(10)} | {k: offer[k] for k in ("tail", "furtive", "unit")} | {k: benign[k] for k in ("material", "medicine", "noun", "shared", "lookalike")}
             return str(rng.choice(found[key])) if key in found else str(rng.randint(2, 300)) if key in ("number", "N", "W", "H", "P") else key
 
         return re.sub(r"\{([^}]*)\}", slot, pattern)
 
     def name(self, category: str, split: str) -> tuple[str, str]:
         """A word for the category and its kind: open; code; ordinary, a code word of everyday use; unknown, in training only."""
-        kind = self.rng.choices(["open", "code", "unknown"], [0.35, 0.65 - UNKNOWN[self.lang], UNKNOWN[self.lang]] if split == "train" else [0.3, 0.7, 0.0])[0]
+        unknown = UNKNOWN[self.lang] if split == "train" else 0.0
+        kind = self.rng.choices(["open", "code", "unknown"], [OPEN[self.lang], 1 - OPEN[self.lang] - unknown, unknown])[0]
         if kind == "unknown":
-            unknown = self.lists["unknown"]
-            return ("" if self.lang == "zh" else " ").join([self.rng.choice(unknown["first"]), self.rng.choice(unknown[category])]), kind
+            parts = self.lists["unknown"]
+            return ("" if self.lang == "zh" else " ").join([self.rng.choice(parts["first"]), self.rng.choice(parts[category])]), kind
         if kind == "open":
             return self.rng.choice(self.lists["names"][category]["open"]), kind
         word = self.choose(self.codes[category], split)
@@ -126,7 +130,7 @@ class Grammar:
     def twin(self, pattern: str, split: str, category: str) -> None:
         """The same pattern said of a harmless material: seldom where it sounds furtive, as in the field."""
         if "{name}" in pattern and self.rng.random() < (0.25 if "{furtive}" in pattern else 0.7):
-            material = self.rng.choice(self.lists["benign"]["medicine" if category == "pangolin_scale" else "material"])
+            material = self.rng.choice(self.lists["benign"]["medicine" if category == "pangolin_scale" else self.rng.choice(["material", "lookalike"])])
             self.add(self.fill(pattern, split, category, material), self.lang, "benign", "twin", split)
 
     def swapped(self, split: str, words: list[str], name: str, beside: str) -> str:

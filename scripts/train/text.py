@@ -28,6 +28,9 @@ BUCKETS, WINDOW_TOKENS = 1 << 18, 20
 LABELS = ["ivory", "pangolin_scale", "rhino_horn", "mammoth", "conservation", "benign"]
 CATEGORIES = LABELS[:3]
 STRENGTH = 3.0  # inverse regularisation, chosen on the split calibration
+# Taken off every calibrated logit: chosen on the split calibration so that a text alone sends fewer than 2 % of news and court
+# texts to REVIEW. Offers are rare, so a little less recall is worth it.
+CAUTION = 0.5
 HARD = ["look_alike", "second_hand", "twin", "colour"]  # slices of benign texts that resemble offers
 DEALERS = ["GabrielDeml/IWT", "ParkerCase/wildlife-conservation-tracker"]  # whose benign titles read like the real offers
 WORDS = Path(__file__).parent / "text" / "words.txt"
@@ -59,13 +62,14 @@ def fit(matrix: csr_matrix, texts: np.ndarray, positive: np.ndarray, weight: np.
     return weights.astype(np.float16).astype(np.float64), bias
 
 
-def calibrate(logits: np.ndarray, positive: np.ndarray, hard: np.ndarray) -> tuple[float, float]:
-    """Platt at a balanced prior: offers weigh one half, texts that resemble offers four tenths, all others one tenth."""
+def calibrate(logits: np.ndarray, positive: np.ndarray, hard: np.ndarray, plain: np.ndarray) -> tuple[float, float]:
+    """Platt at a balanced prior, less CAUTION: offers weigh one half, texts that resemble offers 0.45, all others 0.05."""
     weight = np.zeros(len(logits))
-    for chosen, share in ((positive, 0.5), (~positive & hard, 0.4), (~positive & ~hard, 0.1)):
-        weight[chosen] = share / max(1, chosen.sum())
+    for chosen, share in ((positive, 0.5), (~positive & hard, 0.45), (~positive & ~hard, 0.05)):
+        part = np.where(positive, plain, 1.0)[chosen]
+        weight[chosen] = share * part / part.sum()
     model = LogisticRegression(C=1e6).fit(logits[:, None], positive, sample_weight=weight * len(logits))
-    return max(float(model.coef_[0, 0]), 1e-3), float(model.intercept_[0])
+    return max(float(model.coef_[0, 0]), 1e-3), float(model.intercept_[0]) - CAUTION
 
 
 def to_onnx(weights: np.ndarray, bias: np.ndarray) -> bytes:
@@ -99,15 +103,19 @@ def main(corpus: Path, work: Path, models: Path) -> None:
     split, label, slices = (np.array([row[key] for row in rows]) for key in ("split", "label", "slice"))
     # Real texts are few and worth more than generated ones; among the benign, those that resemble offers are.
     dealer = (slices == "title") & np.isin([row["source"] for row in rows], DEALERS)
-    weight = np.where(slices == "example", 5.0, np.where(np.isin(slices, [*HARD, "news"]) | dealer, 3.0, 1.0))
+    weight = np.select([(slices == "example") & (label == "conservation"), slices == "example", dealer, np.isin(slices, [*HARD, "news"])], [10.0, 5.0, 6.0, 3.0], 1.0)
+    # Generated offers hide and rename more than offers in the field: calibration counts those less.
+    plain = np.select([np.char.endswith(slices, "obfuscated") | (slices == "offer_ordinary"), np.isin(slices, ["offer_code", "offer_template"])], [0.25, 0.5], 1.0)
     hard = (label != "benign") | np.isin(slices, [*HARD, "example"]) | dealer
     train, calibration = split[texts] == "train", split == "calibration"
     weights, biases, logits, platt = [], [], [], {}
     for name in LABELS:
         positive = label == name
-        w, b = fit(matrix[train], texts[train], positive[texts][train], weight[texts][train])
+        # A listing may offer two products: one category's words must not speak much against another.
+        other = np.isin(label, CATEGORIES) & ~positive & (name in CATEGORIES)
+        w, b = fit(matrix[train], texts[train], positive[texts][train], np.where(other, 0.1, 1.0)[texts][train] * weight[texts][train])
         raw = strongest(matrix @ w + b, texts, len(rows))
-        platt[name] = calibrate(raw[calibration], positive[calibration], hard[calibration])
+        platt[name] = calibrate(raw[calibration], positive[calibration], hard[calibration], plain[calibration])
         weights.append(w), biases.append(b), logits.append(platt[name][0] * raw + platt[name][1])
         print(f"{name:15} fitted, slope {platt[name][0]:.3f}, intercept {platt[name][1]:.3f}", flush=True)
     scored = np.flatnonzero(split != "train")
@@ -128,8 +136,11 @@ def main(corpus: Path, work: Path, models: Path) -> None:
         "known_failures": [
             "Real Chinese offers are unmeasured: there are next to none in public, so Chinese offers are generated.",
             "English offers of pangolin scales and rhino horn are nearly all generated.",
-            "Real English ivory offers are few and mostly posts of antique dealers and auction houses.",
+            "Real English ivory offers are few, so their intervals are wide, and nearly all are posts of antique dealers and auction houses.",
+            "An English offer that names no material, or calls ivory bone, is not learnt: dealers of harmless things say the same.",
+            "A Chinese code word never seen lifts an offer above 99 % of benign titles, but about half of such ivory offers stay below REVIEW on words alone.",
             "A word of everyday use without a seller's furtive phrase beside it is taken for what it says.",
+            "News sentences in a form not seen in training are often taken for offers when they are short and name a product; real news and court texts seldom are.",
             "Benign titles that name a target material were taken out of the source; such texts are generated here.",
         ],
         "data": [{"source": source, "licence": licence, "count": count} for (source, licence), count in sources.most_common()],

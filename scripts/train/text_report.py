@@ -10,12 +10,18 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
-
-from common import interval
+from sklearn.metrics import average_precision_score, roc_auc_score
 
 # Probability at a balanced prior at which a text alone means REVIEW: 0.10 at a deployment prior of 0.01.
 REVIEW = 11 / 12
+
+
+def interval(statistic, rows: np.ndarray, rounds: int = 100, seed: int = 1) -> tuple[float, list[float]]:
+    """A statistic of row indices and its 95 % bootstrap interval over texts."""
+    rng = np.random.default_rng(seed)
+    draws = [statistic(rng.choice(rows, len(rows))) for _ in range(rounds)]
+    low, high = np.percentile([value for value in draws if value is not None and np.isfinite(value)], [2.5, 97.5])
+    return float(statistic(rows)), [round(float(low), 4), round(float(high), 4)]
 
 
 def calibration_error(probability: np.ndarray, positive: np.ndarray, bins: int = 10) -> float:
@@ -34,22 +40,23 @@ def measure(rows: list[dict], logits: dict[str, np.ndarray], categories: list[st
     highest = np.max([probability[c] for c in categories], axis=0)
     words = np.array([slice_.removesuffix("_obfuscated") for slice_ in slices])
     hidden = np.array([slice_.endswith("_obfuscated") for slice_ in slices])
-    groups, metrics = np.arange(len(rows)), []
+    metrics = []
 
     def add(name: str, statistic, chosen: np.ndarray, protocol: str) -> None:
         if chosen.any():
-            value, ends = interval(statistic, np.flatnonzero(chosen), groups, rounds=200)
+            value, ends = interval(statistic, np.flatnonzero(chosen))
             metrics.append({"name": name, "value": round(value, 4), "interval": ends, "protocol": f"{protocol}; {int(chosen.sum())} texts of the split {split}, bootstrap over texts"})
 
     def share(chosen: np.ndarray):
         return lambda rows: float(chosen[rows].mean())
 
     def f1(name: str, threshold: float):
-        return lambda rows: f1_score(label[rows] == name, probability[name][rows] >= threshold, zero_division=0)
+        right, said = label == name, probability[name] >= threshold
+        return lambda rows: float(2 * (right[rows] & said[rows]).sum() / max(1, right[rows].sum() + said[rows].sum()))
 
     for category in categories:
         y = label == category
-        add(f"{category}: ROC-AUC", lambda rows: roc_auc_score(y[rows], logits[category][rows]) if 0 < y[rows].sum() < len(rows) else None, test, "offers against all other texts")
+        add(f"{category}: ROC-AUC", lambda rows: roc_auc_score(y[rows], logits[category][rows]), test, "offers against all other texts")
         add(f"{category}: F1 at REVIEW", f1(category, REVIEW), test, "offers against all other texts")
         add(f"{category}: calibration error", lambda rows: calibration_error(probability[category][rows], y[rows]), test, "10 bins, balanced prior")
         threshold = np.quantile(logits[category][test & real & zh & (label == "benign")], 0.99)
@@ -61,18 +68,14 @@ def measure(rows: list[dict], logits: dict[str, np.ndarray], categories: list[st
             add(f"{category}: recall at 1 % false positives, Chinese{name}", share(logits[category] > threshold), chosen, named)
         add(f"{category}: recall at REVIEW, Chinese", share(probability[category] >= REVIEW), offers, "generated offers with patterns not seen in training")
         add(f"{category}: recall at REVIEW, English", share(probability[category] >= REVIEW), test & y & en & ~real, "generated offers with patterns not seen in training")
-    # The threshold for the real English offers is set where few real texts stand: on the split calibration, and said so.
     english = real & en & np.isin(slices, ["example", "title"]) & np.isin(label, ["ivory", "benign"])
-    candidates = np.linspace(0.3, 0.99, 70)
-    settled = part == "calibration"
-    chosen = settled & (label == "ivory") & en | settled & english & (label == "benign")
-    best = max(candidates, key=lambda t: f1("ivory", t)(np.flatnonzero(chosen)))
-    for name, threshold in {"0.5": 0.5, "REVIEW": REVIEW, f"the threshold set on the split calibration, {best:.2f}": best}.items():
+    for name, threshold in {"0.5": 0.5, "REVIEW": REVIEW}.items():
         add(f"ivory: F1 at {name}, English", f1("ivory", threshold), test & english, "real offers against all real benign texts and titles")
     examples = test & english & (slices == "example")
     add("ivory: F1 at REVIEW, English, examples alone", f1("ivory", REVIEW), examples, "real offers against the real benign texts gathered with them")
     add("ivory: F1 at 0.5, English, examples alone", f1("ivory", 0.5), examples, "real offers against the real benign texts gathered with them")
-    add("ivory: average precision, English", lambda rows: average_precision_score(label[rows] == "ivory", logits["ivory"][rows]), test & english, "real offers against all real benign texts and titles")
+    is_ivory = label == "ivory"
+    add("ivory: average precision, English", lambda rows: average_precision_score(is_ivory[rows], logits["ivory"][rows]), test & english, "real offers against all real benign texts and titles")
     flagged = highest >= REVIEW
     for name, chosen in {
         "benign Chinese titles at REVIEW": zh & (slices == "title"), "benign English titles at REVIEW": en & (slices == "title"), "benign texts gathered with the offers at REVIEW": (slices == "example") & (label == "benign"),
