@@ -4,7 +4,8 @@
 
 One logistic regression a label over hashed features, which the server's own `featurize` makes. The model is additive: a
 logit is the bias plus what each feature adds, so contributions are exact. Fitted on the split "train", calibrated on
-"calibration", reported on "test".
+"calibration", reported on "test". WORK_DIR/scores.npz holds the calibrated logits of calibration and test, in the order of
+their rows in CORPUS.jsonl, and those rows' numbers: fusion is fitted on them.
 """
 
 import json
@@ -18,14 +19,20 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from scipy.sparse import csr_matrix
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import f1_score, roc_auc_score
 
-from common import WILDWARDEN, fit_platt, interval, write_folder
+import logistic
+from common import WILDWARDEN, write_folder
+from text_report import measure
 
-BUCKETS, WINDOW_TOKENS = 1 << 17, 48
+BUCKETS, WINDOW_TOKENS = 1 << 18, 20
 LABELS = ["ivory", "pangolin_scale", "rhino_horn", "mammoth", "conservation", "benign"]
 CATEGORIES = LABELS[:3]
-STRENGTH = 30.0  # inverse regularisation, chosen beforehand
+STRENGTH = 3.0  # inverse regularisation, chosen on the split calibration
+# Taken off every calibrated logit: chosen on the split calibration so that a text alone sends fewer than 2 % of news and court
+# texts to REVIEW. Offers are rare, so a little less recall is worth it.
+CAUTION = 0.5
+HARD = ["look_alike", "second_hand", "twin", "colour"]  # slices of benign texts that resemble offers
+DEALERS = ["GabrielDeml/IWT", "ParkerCase/wildlife-conservation-tracker"]  # whose benign titles read like the real offers
 WORDS = Path(__file__).parent / "text" / "words.txt"
 
 
@@ -37,23 +44,46 @@ def features(corpus: Path, work: Path) -> tuple[csr_matrix, np.ndarray]:
 
 
 def strongest(window_logits: np.ndarray, texts: np.ndarray, count: int) -> np.ndarray:
-    """A text's logit is its strongest window's; a text without windows has none."""
+    """A text's logit is its strongest window's. A text without windows is never scored by the server; here it counts as the least."""
     best = np.full(count, -np.inf)
     np.maximum.at(best, texts, window_logits)
+    best[~np.isfinite(best)] = best[np.isfinite(best)].min()
     return best
 
 
+def fit(matrix: csr_matrix, texts: np.ndarray, positive: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, float]:
+    """Fits on all windows, then again with only the strongest window of each positive text: the rest of a long offer is
+    talk that benign texts share. Weights are rounded to half precision, as they are shipped."""
+    count = texts.max() + 1
+    weights, bias = logistic.fit(matrix, positive, weight, STRENGTH)
+    logits = matrix @ weights + bias
+    kept = ~positive | (logits >= strongest(logits, texts, count)[texts])
+    weights, bias = logistic.fit(matrix[kept], positive[kept], weight[kept], STRENGTH)
+    return weights.astype(np.float16).astype(np.float64), bias
+
+
+def calibrate(logits: np.ndarray, positive: np.ndarray, hard: np.ndarray, plain: np.ndarray) -> tuple[float, float]:
+    """Platt at a balanced prior, less CAUTION: offers weigh one half, texts that resemble offers 0.45, all others 0.05."""
+    weight = np.zeros(len(logits))
+    for chosen, share in ((positive, 0.5), (~positive & hard, 0.45), (~positive & ~hard, 0.05)):
+        part = np.where(positive, plain, 1.0)[chosen]
+        weight[chosen] = share * part / part.sum()
+    model = LogisticRegression(C=1e6).fit(logits[:, None], positive, sample_weight=weight * len(logits))
+    return max(float(model.coef_[0, 0]), 1e-3), float(model.intercept_[0]) - CAUTION
+
+
 def to_onnx(weights: np.ndarray, bias: np.ndarray) -> bytes:
-    """ids i64 [N,T], values f32 [N,T] -> logits f32 [N,L], contributions f32 [N,T,L]."""
+    """ids i64 [N,T], values f32 [N,T] -> logits f32 [N,L], contributions f32 [N,T,L]. Weights f16, sums f32."""
     value = helper.make_tensor_value_info
     initializers = [
-        numpy_helper.from_array(weights.astype(np.float32), "weights"),
+        numpy_helper.from_array(weights.astype(np.float16), "weights"),
         numpy_helper.from_array(bias.astype(np.float32), "bias"),
         numpy_helper.from_array(np.array([2], np.int64), "last"),
         numpy_helper.from_array(np.array([1], np.int64), "features"),
     ]
     nodes = [
-        helper.make_node("Gather", ["weights", "ids"], ["rows"], axis=0),
+        helper.make_node("Gather", ["weights", "ids"], ["halves"], axis=0),
+        helper.make_node("Cast", ["halves"], ["rows"], to=TensorProto.FLOAT),
         helper.make_node("Unsqueeze", ["values", "last"], ["column"]),
         helper.make_node("Mul", ["rows", "column"], ["contributions"]),
         helper.make_node("ReduceSum", ["contributions", "features"], ["sum"], keepdims=0),
@@ -67,58 +97,30 @@ def to_onnx(weights: np.ndarray, bias: np.ndarray) -> bytes:
     return model.SerializeToString()
 
 
-def measure(rows: list[dict], logits: dict[str, np.ndarray], platt: dict) -> list[dict]:
-    split, label, lang, source = (np.array([row[key] for row in rows]) for key in ("split", "label", "lang", "source"))
-    test, real = split == "test", source != "generated"
-    probability = {c: 1 / (1 + np.exp(-(platt[c][0] * logits[c] + platt[c][1]))) for c in CATEGORIES}
-    highest = np.max([probability[c] for c in CATEGORIES], axis=0)
-    groups = np.arange(len(rows))
-    metrics = []
-
-    def add(name: str, statistic, chosen: np.ndarray, protocol: str) -> None:
-        value, ends = interval(statistic, np.flatnonzero(chosen), groups)
-        metrics.append({"name": name, "value": round(value, 4), "interval": ends, "protocol": f"{protocol}; {int(chosen.sum())} texts of the split test, bootstrap over texts"})
-
-    for category in CATEGORIES:
-        y = (label == category).astype(int)
-        add(f"{category}: ROC-AUC", lambda rows: roc_auc_score(y[rows], logits[category][rows]) if 0 < y[rows].sum() < len(rows) else None, test, "offers against all others")
-        negatives = test & real & (label == "benign") & (lang == "zh")
-        threshold = np.quantile(logits[category][negatives], 0.99)
-        offers = test & (label == category) & (lang == "zh") & ~real
-        add(f"{category}: recall at 1 % false positives, Chinese", lambda rows: float((logits[category][rows] > threshold).mean()), offers, "generated offers with patterns and words not seen in training, against real benign titles")
-    y = (label == "ivory").astype(int)
-    english = test & real & (lang == "en") & np.isin(label, ["ivory", "benign"])
-    add("ivory: F1 at 0.5, English", lambda rows: f1_score(y[rows], probability["ivory"][rows] > 0.5, zero_division=0), english, "real offers against real benign texts")
-    for name, chosen in {
-        "benign Chinese titles above 0.9": test & (source == "negatives_zh"), "benign English titles above 0.9": test & (source == "negatives_en"),
-        "benign uses of the same words above 0.9": test & (label == "benign") & ~real, "conservation, news and court texts above 0.9": test & (source == "examples") & (label == "conservation"),
-        "museum catalogue entries of ivory above 0.9": test & (source == "museum"),
-    }.items():
-        add(name, lambda rows: float((highest[rows] > 0.9).mean()), chosen, "share whose highest calibrated probability is above 0.9")
-    return metrics
-
-
 def main(corpus: Path, work: Path, models: Path) -> None:
     rows = [json.loads(line) for line in corpus.open(encoding="utf-8")]
     matrix, texts = features(corpus, work)
-    split = np.array([row["split"] for row in rows])
-    label = np.array([row["label"] for row in rows])
-    real_offer = np.array([row["source"] == "examples" and row["label"] in CATEGORIES for row in rows])
+    split, label, slices = (np.array([row[key] for row in rows]) for key in ("split", "label", "slice"))
+    # Real texts are few and worth more than generated ones; among the benign, those that resemble offers are.
+    dealer = (slices == "title") & np.isin([row["source"] for row in rows], DEALERS)
+    weight = np.select([(slices == "example") & (label == "conservation"), slices == "example", dealer, np.isin(slices, [*HARD, "news"])], [10.0, 5.0, 6.0, 3.0], 1.0)
+    # Generated offers hide and rename more than offers in the field: calibration counts those less.
+    plain = np.select([np.char.endswith(slices, "obfuscated") | (slices == "offer_ordinary"), np.isin(slices, ["offer_code", "offer_template"])], [0.25, 0.5], 1.0)
+    hard = (label != "benign") | np.isin(slices, [*HARD, "example"]) | dealer
     train, calibration = split[texts] == "train", split == "calibration"
-    weight = np.where(real_offer, 10.0, 1.0)  # real offers are few and worth more than generated ones
-    weights, biases, logits, platt = [], [], {}, {}
+    weights, biases, logits, platt = [], [], [], {}
     for name in LABELS:
-        y = (label == name).astype(int)
-        model = LogisticRegression(C=STRENGTH, solver="liblinear", class_weight="balanced", max_iter=300)
-        model.fit(matrix[train], y[texts][train], sample_weight=weight[texts][train])
-        weights.append(model.coef_[0]), biases.append(model.intercept_[0])
-        logits[name] = strongest(matrix @ model.coef_[0] + model.intercept_[0], texts, len(rows))
-        # A text without a window is never scored by the server; here it counts as the least of all.
-        logits[name][~np.isfinite(logits[name])] = logits[name][np.isfinite(logits[name])].min()
-        platt[name] = fit_platt(logits[name][calibration], y[calibration])
-        print(f"{name:15} fitted, slope {platt[name][0]:.3f}, intercept {platt[name][1]:.3f}")
-    metrics = measure(rows, logits, platt)
-    np.savez(work / "test.npz", **{c: platt[c][0] * logits[c] + platt[c][1] for c in CATEGORIES}, label=label, split=split)
+        positive = label == name
+        # A listing may offer two products: one category's words must not speak much against another.
+        other = np.isin(label, CATEGORIES) & ~positive & (name in CATEGORIES)
+        w, b = fit(matrix[train], texts[train], positive[texts][train], np.where(other, 0.1, 1.0)[texts][train] * weight[texts][train])
+        raw = strongest(matrix @ w + b, texts, len(rows))
+        platt[name] = calibrate(raw[calibration], positive[calibration], hard[calibration], plain[calibration])
+        weights.append(w), biases.append(b), logits.append(platt[name][0] * raw + platt[name][1])
+        print(f"{name:15} fitted, slope {platt[name][0]:.3f}, intercept {platt[name][1]:.3f}", flush=True)
+    scored = np.flatnonzero(split != "train")
+    np.savez(work / "scores.npz", rows=scored, **{name: logits[i][scored] for i, name in enumerate(LABELS)}, label=label[scored], split=split[scored])
+    metrics = measure(rows, dict(zip(LABELS, logits, strict=True)), CATEGORIES)
 
     model = to_onnx(np.array(weights).T, np.array(biases))
     # Golden outputs come from numpy on the features of the text, not from ONNX Runtime.
@@ -126,17 +128,20 @@ def main(corpus: Path, work: Path, models: Path) -> None:
     for text in ("老象牙手串 包浆好 私聊", "ivory lace wedding dress size 12"):
         (work / "golden.jsonl").write_text(json.dumps({"text": text}) + "\n")
         row, _ = features(work / "golden.jsonl", work / "golden")
-        samples.append({"text": text, "output": [float(np.float32((row @ w)[0] + b)) for w, b in zip(weights, biases)]})
-    sources = Counter(("generated from patterns", "Apache-2.0") if row["source"] == "generated" else (f"shared text data: {row['source']}", "mostly none stated; research use") for row in rows if row["split"] != "test")
+        samples.append({"text": text, "output": [float(np.float32((row @ w)[0] + b)) for w, b in zip(weights, biases, strict=True)]})
+    sources = Counter((row["source"], row["licence"]) for row in rows if row["split"] != "test")
     card = {
         "summary": "Linear classifier over hashed words and character n-grams of Chinese and English listing texts.",
         "licence": "Apache-2.0 for the weights; most training texts state no licence, see data",
         "known_failures": [
-            "Real Chinese offers are UNMEASURED: there are next to none in public, so Chinese offers are generated.",
-            "A code word in a sentence unlike any pattern is missed; the policy's lexicon is the net below.",
+            "Real Chinese offers are unmeasured: there are next to none in public, so Chinese offers are generated.",
             "English offers of pangolin scales and rhino horn are nearly all generated.",
-            "Museum catalogue entries of ivory objects are mostly taken for offers: they read like dealers' posts.",
-            "One in five benign uses of the same words (象牙芒果, 犀牛 toys and the like), generated, scores above 0.9.",
+            "Real English ivory offers are few, so their intervals are wide, and nearly all are posts of antique dealers and auction houses.",
+            "An English offer that names no material, or calls ivory bone, is not learnt: dealers of harmless things say the same.",
+            "A Chinese code word never seen lifts an offer above 99 % of benign titles, but about half of such ivory offers stay below REVIEW on words alone.",
+            "A word of everyday use without a seller's furtive phrase beside it is taken for what it says.",
+            "News sentences in a form not seen in training are often taken for offers when they are short and name a product; real news and court texts seldom are.",
+            "Benign titles that name a target material were taken out of the source; such texts are generated here.",
         ],
         "data": [{"source": source, "licence": licence, "count": count} for (source, licence), count in sources.most_common()],
         "metrics": metrics,
@@ -152,7 +157,7 @@ def main(corpus: Path, work: Path, models: Path) -> None:
     files = {"model.onnx": model, "words.txt": WORDS.read_bytes(), "golden.json": json.dumps({"samples": samples}, ensure_ascii=False).encode()}
     write_folder(models / "text_classifier" / "1", manifest, files, card)
     for metric in metrics:
-        print(f"{metric['name']:58} {metric['value']:.4f} {metric['interval']}")
+        print(f"{metric['name']:68} {metric['value']:.4f} {metric['interval']}")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,178 @@
+"""A seeded grammar of Chinese and English offers, of benign uses of the same words, and of news about them.
+
+Words and patterns stand in text/zh.toml and text/en.toml; DATA adds documented code words and more patterns. Every word and
+every pattern belongs to one split, told by its hash: a word of the split test is in no training text.
+"""
+
+import csv
+import hashlib
+import json
+import random
+import re
+import tomllib
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+from obfuscate import obfuscate
+
+CATEGORIES = ["ivory", "pangolin_scale", "rhino_horn", "mammoth"]
+PRICES = [68, 120, 280, 500, 880, 1200, 3500, 9800]
+HIDDEN = {"zh": 0.3, "en": 0.12}  # share of offers whose word is hidden
+OPEN = {"zh": 0.35, "en": 0.7}  # share of offers that use the open name
+UNKNOWN = {"zh": 0.2, "en": 0.04}  # share of training offers whose word nobody uses yet
+SWAPPED = {"zh": 0.2, "en": 0.6}  # share of offers made from a real benign title
+LABELS = {"pangolin": "pangolin_scale", "other_wildlife": "other"}
+
+
+@cache
+def split_of(text: str) -> str:
+    """By the text without digits and punctuation, so that near-duplicates stay together."""
+    bare = re.sub(r"[\W\d_]+", "", text.lower())
+    share = int.from_bytes(hashlib.sha256(bare.encode()).digest()[:4]) / 2**32
+    return "train" if share < 0.6 else "calibration" if share < 0.75 else "test"
+
+
+class Grammar:
+    """Texts of one language, from one split's words, patterns and carriers at a time."""
+
+    def __init__(self, lang: str, data: Path, titles: list[str], seed: int, add: Callable[..., None]) -> None:
+        self.lang, self.rng, self.add = lang, random.Random(f"{seed} {lang}"), add
+        self.lists = tomllib.loads((Path(__file__).parent / "text" / f"{lang}.toml").read_text(encoding="utf-8"))
+        self.codes = {category: [*self.lists["names"][category]["code"]] for category in CATEGORIES}
+        self.patterns = {(category, "offer"): self.lists["offer"]["patterns"] for category in CATEGORIES} | {("benign", kind): self.lists["benign"][key] for kind, key in (("look_alike", "patterns"), ("second_hand", "second_hand"))}
+        self.patterns |= {("conservation", "news"): self.lists["news"]["patterns"]}
+        self._read_code_words(data / "codewords.csv")
+        self._read_templates(data / "templates.jsonl")
+        self.titles: dict[str, list[str]] = {"train": [], "calibration": [], "test": []}
+        for title in titles:
+            self.titles[split_of(title)].append(title)
+        short = 18 if lang == "zh" else 60
+        self.short_titles = {split: [title for title in found if len(title) < short] for split, found in self.titles.items()}
+        self.found: dict[tuple, list[str]] = {}  # titles a pattern was found in
+
+    def _read_code_words(self, file: Path) -> None:
+        """Words of two characters and more; single characters and remarks in brackets are left to the patterns."""
+        if not file.exists():
+            return
+        for row in csv.DictReader(file.open(encoding="utf-8")):
+            category = LABELS.get(row["category"], row["category"])
+            if row["lang"] == self.lang and category in CATEGORIES:
+                words = [re.sub(r"\(.*?\)", "", word).strip(" #") for word in row["term"].split("/")]
+                self.codes[category] += [word for word in words if len(word) > 1 and word not in self.codes[category] + self.lists["names"]["skipped"] and "猛犸" not in word]
+
+    def _read_templates(self, file: Path) -> None:
+        if not file.exists():
+            return
+        for row in map(json.loads, file.open(encoding="utf-8")):
+            if row["lang"] == self.lang:
+                label = LABELS.get(row["label"], row["label"])
+                label = "mammoth" if "猛犸" in row["template"] and label == "benign" else label
+                if label in CATEGORIES and not re.search(self.lists["names"]["template"], row["template"], re.I):
+                    continue
+                self.patterns.setdefault((label, "template"), []).append(row["template"])
+
+    def choose(self, words: list[str], split: str) -> str:
+        """One of the split's own words, or any where it has none."""
+        return self.rng.choice([word for word in words if split_of(word) == split] or words)
+
+    def fill(self, pattern: str, split: str, category: str, name: str) -> str:
+        """The pattern with every slot filled."""
+        rng, lists = self.rng, self.lists
+        offer, benign = lists["offer"], lists["benign"]
+
+        def slot(match: re.Match) -> str:
+            key = match[1]
+            if "|" in key:
+                return rng.choice(key.split("|"))
+            if key == "carrier":
+                return rng.choice(self.short_titles[split] or [""])
+            found = {"name": [name], "form": lists["forms"][category], "place": lists["news"]["place"], "price": PRICES, "digit": range(10)} | {k: offer[k] for k in ("tail", "furtive", "unit")} | {k: benign[k] for k in ("material", "medicine", "noun", "shared", "lookalike")}
+            return str(rng.choice(found[key])) if key in found else str(rng.randint(2, 300)) if key in ("number", "N", "W", "H", "P") else key
+
+        return re.sub(r"\{([^}]*)\}", slot, pattern)
+
+    def name(self, category: str, split: str) -> tuple[str, str]:
+        """A word for the category and its kind: open; code; ordinary, a code word of everyday use; unknown, in training only."""
+        unknown = UNKNOWN[self.lang] if split == "train" else 0.0
+        kind = self.rng.choices(["open", "code", "unknown"], [OPEN[self.lang], 1 - OPEN[self.lang] - unknown, unknown])[0]
+        if kind == "unknown":
+            parts = self.lists["unknown"]
+            return ("" if self.lang == "zh" else " ").join([self.rng.choice(parts["first"]), self.rng.choice(parts[category])]), kind
+        if kind == "open":
+            return self.rng.choice(self.lists["names"][category]["open"]), kind
+        word = self.choose(self.codes[category], split)
+        return word, "ordinary" if word in self.lists["names"]["ordinary"] else kind
+
+    def split(self) -> str:
+        return self.rng.choices(["train", "calibration", "test"], [0.65, 0.15, 0.2])[0]
+
+    def offers(self, category: str, count: int) -> None:
+        """Offers from patterns, and real titles with the material changed. Test texts have both words and patterns of their own."""
+        for _ in range(count):
+            split = self.split()
+            name, kind = self.name(category, split)
+            way = self.rng.random()
+            text = ""
+            if kind in ("open", "code") and way < SWAPPED[self.lang]:
+                medicine = category == "pangolin_scale"
+                text = self.swapped(split, self.lists["offer"]["swap_medicine" if medicine else "swap"], name, self.lists["offer"]["swap_beside"])
+            if not text:
+                own = [pattern for pattern in self.patterns.get((category, "template"), []) if split_of(pattern) == split]
+                patterns = [pattern for pattern in self.patterns[category, "offer"] if kind != "ordinary" or "{furtive}" in pattern]
+                pattern = self.rng.choice(own) if own and way > 0.92 else self.choose(patterns, split)
+                text = self.fill(pattern, split, category, name)
+                self.twin(pattern, split, category)
+            said = next((match[0] for match in [re.search(re.escape(name), text, re.I)] if match), "")
+            hidden = said and kind != "unknown" and self.rng.random() < HIDDEN[self.lang]
+            self.add(obfuscate(text, said, self.rng) if hidden else text, self.lang, category, f"offer_{kind if said else 'template'}" + ("_obfuscated" if hidden else ""), split)
+
+    def twin(self, pattern: str, split: str, category: str) -> None:
+        """The same pattern said of a harmless material: seldom where it sounds furtive, as in the field."""
+        if "{name}" in pattern and self.rng.random() < (0.25 if "{furtive}" in pattern else 0.7):
+            material = self.rng.choice(self.lists["benign"]["medicine" if category == "pangolin_scale" else self.rng.choice(["material", "lookalike"])])
+            self.add(self.fill(pattern, split, category, material), self.lang, "benign", "twin", split)
+
+    def swapped(self, split: str, words: list[str], name: str, beside: str) -> str:
+        """A real benign title of the split with one of `words` changed for `name`, where it also says `beside`."""
+        if not words:
+            return ""
+        either = "|".join(map(re.escape, words))
+        pattern = re.compile(rf"\b(?:{either})\b" if self.lang == "en" else either, re.I)
+        key = (split, *words)
+        if key not in self.found:
+            self.found[key] = [title for title in self.titles[split] if pattern.search(title) and re.search(beside, title, re.I)]
+        if not self.found[key]:
+            return ""
+        title = self.rng.choice(self.found[key])
+        place = self.rng.choice(list(pattern.finditer(title)))
+        return title[: place.start()] + (name.capitalize() if place[0][:1].isupper() else name) + title[place.end() :]
+
+    def benign(self, kind: str, count: int) -> None:
+        for _ in range(count):
+            split = self.split()
+            category = self.rng.choice(CATEGORIES[:3])
+            own = [pattern for pattern in self.patterns.get(("benign", "template"), []) if split_of(pattern) == split]
+            pattern = self.rng.choice(own) if own and kind == "look_alike" and self.rng.random() < 0.1 else self.choose(self.patterns["benign", kind], split)
+            self.add(self.fill(pattern, split, category, ""), self.lang, "benign", kind, split)
+
+    def colours(self, count: int) -> None:
+        """Real titles with a colour changed for ivory's."""
+        offer = self.lists["offer"]
+        for _ in range(count):
+            split = self.split()
+            self.add(self.swapped(split, offer["colour"], self.rng.choice(offer["colour_name"]), offer["colour_beside"]), self.lang, "benign", "colour", split)
+
+    def others(self, count: int) -> None:
+        """Offers of other wildlife: none of the categories, and no benign text either."""
+        patterns = self.patterns.get(("other", "template"), [])
+        for _ in range(count if patterns else 0):
+            split = self.split()
+            self.add(self.fill(self.choose(patterns, split), split, "ivory", ""), self.lang, "other", "template", split)
+
+    def news(self, count: int) -> None:
+        for _ in range(count):
+            split = self.split()
+            category = self.rng.choice(CATEGORIES[:3])
+            name, _ = self.name(category, split)
+            self.add(self.fill(self.choose(self.patterns["conservation", "news"], split), split, category, name), self.lang, "conservation", "news", split)
