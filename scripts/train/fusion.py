@@ -25,8 +25,8 @@ BOUND = 8.0  # LOGIT_BOUND of src/score/fuse.rs
 FLOORS = [(image, text) for image in (-4.0, -3.0, -2.0, -1.0, -0.5) for text in (-3.0, -2.0, -1.0, -0.5, -0.25)]
 PULL = 1e-3  # towards equal weights
 KEYS = ["intercept", "image", "text", "interaction", "missing_image", "missing_text"]
-# What a reviewer's time is worth: of four listings sent to review one should be an offer; of ten held back, nine.
-REVIEW_PRECISION, BLOCK_PRECISION = 0.25, 0.90
+# What a reviewer's time is worth: of seven listings sent to review one should be an offer; of ten held back, nine.
+REVIEW_PRECISION, BLOCK_PRECISION = 0.15, 0.90
 
 
 def logit(probability: float | None) -> float:

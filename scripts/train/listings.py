@@ -4,7 +4,8 @@
 
 No public data have both photo and words of the same offer, so listings are put together: how often which kind of text stands
 beside which kind of photo is written down in OFFERS and OTHERS, after what studies of online trade report (most covert offers of
-ivory say bone, resin or nothing of the material; adverts without words are growing). Photos of fold k meet texts of the split
+ivory say bone, resin or nothing of the material; adverts without words are growing). A missing photo or text is as frequent in both, so that it tells
+nothing by itself. Photos of fold k meet texts of the split
 "calibration" in WORK/listings/fit_<k>.jsonl and texts of the split "test" in test_<k>.jsonl, so that neither photo nor text of a
 listing was seen by the models that rate it. One line a listing, as `wildwarden evaluate` reads it.
 """
@@ -19,18 +20,18 @@ from common import FOLDS, HEADS, photo_folds, read_photos
 # kind of listing -> (share, photo, text); photo and text are drawn from the pools named so
 OFFERS = {
     "plain": (0.35, "product", "offer"),
-    "evasive": (0.25, "product", "look_alike"),
-    "unrelated_words": (0.12, "product", "benign"),
-    "no_words": (0.13, "product", ""),
-    "words_and_other_photo": (0.10, "other", "offer"),
-    "words_only": (0.05, "", "offer"),
+    "evasive": (0.24, "product", "look_alike"),
+    "unrelated_words": (0.11, "product", "benign"),
+    "no_words": (0.12, "product", ""),
+    "words_and_other_photo": (0.08, "other", "offer"),
+    "words_only": (0.10, "", "offer"),
 }
 OTHERS = {
     "plain": (0.55, "other", "benign"),
     "look_alike_words": (0.15, "other", "look_alike"),
-    "no_words": (0.10, "other", ""),
+    "no_words": (0.12, "other", ""),
     "conservation": (0.08, "other", "conservation"),
-    "words_only": (0.12, "", "any_benign"),
+    "words_only": (0.10, "", "any_benign"),
 }
 OFFERS_EACH, OTHERS_ALL = 220, 1500  # a fold
 

@@ -1,6 +1,6 @@
 """Fits the text classifier on a corpus and writes its model folder.
 
-    text.py CORPUS.jsonl WORK_DIR MODELS_DIR
+    text.py CORPUS.jsonl WORK_DIR MODELS_DIR [VERSION]
 
 One logistic regression a label over hashed features, which the server's own `featurize` makes. The model is additive: a
 logit is the bias plus what each feature adds, so contributions are exact. Fitted on the split "train", calibrated on
@@ -97,7 +97,7 @@ def to_onnx(weights: np.ndarray, bias: np.ndarray) -> bytes:
     return model.SerializeToString()
 
 
-def main(corpus: Path, work: Path, models: Path) -> None:
+def main(corpus: Path, work: Path, models: Path, version: str = "1") -> None:
     rows = [json.loads(line) for line in corpus.open(encoding="utf-8")]
     matrix, texts = features(corpus, work)
     split, label, slices = (np.array([row[key] for row in rows]) for key in ("split", "label", "slice"))
@@ -147,7 +147,7 @@ def main(corpus: Path, work: Path, models: Path) -> None:
         "metrics": metrics,
     }
     manifest = {
-        "name": "text_classifier", "version": "1", "kind": "text_classifier", "file": "model.onnx",
+        "name": "text_classifier", "version": version, "kind": "text_classifier", "file": "model.onnx",
         "inputs": [{"name": "ids", "dtype": "int64", "shape": [-1, -1]}, {"name": "values", "dtype": "float32", "shape": [-1, -1]}],
         "outputs": [{"name": "logits", "dtype": "float32", "shape": [-1, len(LABELS)]}, {"name": "contributions", "dtype": "float32", "shape": [-1, -1, len(LABELS)]}],
         "labels": [{"name": name} | ({"category": name} if name in CATEGORIES else {}) | {"calibration": {"slope": round(platt[name][0], 5), "intercept": round(platt[name][1], 5)}} for name in LABELS],
@@ -155,12 +155,12 @@ def main(corpus: Path, work: Path, models: Path) -> None:
         "golden": {"file": "golden.json", "tolerance": 0.01},
     }
     files = {"model.onnx": model, "words.txt": WORDS.read_bytes(), "golden.json": json.dumps({"samples": samples}, ensure_ascii=False).encode()}
-    write_folder(models / "text_classifier" / "1", manifest, files, card)
+    write_folder(models / "text_classifier" / version, manifest, files, card)
     for metric in metrics:
         print(f"{metric['name']:68} {metric['value']:.4f} {metric['interval']}")
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 4:
+    if len(sys.argv) not in (4, 5):
         sys.exit(__doc__)
-    main(*map(Path, sys.argv[1:]))
+    main(*map(Path, sys.argv[1:4]), *sys.argv[4:])

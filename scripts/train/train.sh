@@ -87,7 +87,7 @@ run heads.py "$work" "$models" "${photos[@]}" --version "$version" ${tuned:+$tun
 
 say "text classifier"
 run corpus.py "$data" "$work/corpus.jsonl" "${exclude[@]}"
-run text.py "$work/corpus.jsonl" "$work/text" "$models"
+run text.py "$work/corpus.jsonl" "$work/text" "$models" "$version"
 
 say "fusion"
 [ -f "$models/policy.toml" ] || cp models/policy.toml "$models/policy.toml"
@@ -103,12 +103,14 @@ for fold in 0 1 2; do
   rm -rf "$set/image_encoder" "$set/text_classifier"
   mkdir -p "$set/image_encoder"
   cp -r "$work/set_$fold/image_encoder" "$set/image_encoder/$version"
-  cp -r "$models/text_classifier" "$set/text_classifier"
+  mkdir -p "$set/text_classifier"
+  cp -r "$models/text_classifier/$version" "$set/text_classifier/$version"
 done
 evaluate fit "$models/policy.toml"
 run fusion.py "$models/policy.toml" "$work"/evaluation/fit_?/scores.jsonl
 
 say "evaluation on listings that nothing was fitted on"
 evaluate test "$models/policy.toml"
+if [ -f "$models/README.md" ]; then run cards.py "$models/README.md" "$models" "$work"/evaluation/test_?/evaluation.json; fi
 target/release/wildwarden check --models "$models" --policy "$models/policy.toml"
 say "done in $(( (SECONDS - started) / 60 )) minutes; reports: $work/evaluation/test_*/report.html"
