@@ -49,30 +49,34 @@ fi
 say "views of ${#photos[@]} folders of photos"
 run views.py "$work/views" "${photos[@]}" "${exclude[@]}"
 
-# One encoder with its heads a fold, which has not seen that fold, and one that has seen all.
-for fold in 0 1 2 all; do
+# One set of encoder and heads that has seen all, and one a fold that has not seen that fold.
+for fold in all 0 1 2; do
   set="$work/set_$fold"; mkdir -p "$set"
   leave_out=(); [ "$fold" = all ] || leave_out=(--leave-out "$fold")
-  say "encoder and heads, fold $fold left out"
+  say "encoder and heads, left out: $([ "$fold" = all ] && echo nothing || echo "fold $fold")"
+  weights="$work/weights"
   if [ -n "$tuned" ]; then
     if ! cmp -s "$work/views/index.csv" "$set/index.csv"; then
       rm -f "$set"/cycle_*.npz && cp "$work/views/index.csv" "$set/index.csv"
     fi
-    weights="$work/weights"
     for cycle in 1:1.0 2:0.8 3:0.4; do # the learning rate rises and falls three times, over so many passes through the views
       next="$set/cycle_${cycle%:*}.npz"
       [ -f "$next" ] || run finetune.py "$work/views" "$weights" "$next" "${leave_out[@]}" --passes "${cycle#*:}" --seed "${cycle%:*}"
       weights="$next"
     done
     cp "$weights" "$set/heads.npz"
-  else
-    weights="$work/weights"
   fi
-  run encoder.py build "$weights" "$set/fp32.onnx"
-  run encoder_folder.py "$set/fp32.onnx" "$set/fp32" --version "$version"
-  run encoder_data.py "$set/fp32" "$set" "${photos[@]}" "${leave_out[@]}" "${exclude[@]}"
-  run encoder.py quantize "$set/fp32.onnx" "$set/calibration/tensors.npy" "$set/int8.onnx"
-  run encoder_folder.py "$set/int8.onnx" "$set/image_encoder" --version "$version"
+  if [ -n "$tuned" ] || [ "$fold" = all ]; then
+    run encoder.py build "$weights" "$set/fp32.onnx"
+    run encoder_folder.py "$set/fp32.onnx" "$set/fp32" --version "$version"
+    run encoder_data.py "$set/fp32" "$set" "${photos[@]}" "${leave_out[@]}" "${exclude[@]}"
+    run encoder.py quantize "$set/fp32.onnx" "$set/calibration/tensors.npy" "$set/int8.onnx"
+    rm -f "$set/int8.onnx.prepared"
+    run encoder_folder.py "$set/int8.onnx" "$set/image_encoder" --version "$version"
+  else # an encoder that was not tuned has seen no label of any fold
+    rm -rf "$set/fp32" "$set/image_encoder"
+    cp -r "$work/set_all/fp32" "$work/set_all/image_encoder" "$set/"
+  fi
   [ -n "$tuned" ] || run linear_heads.py "$work/views" "$set/image_encoder" "$set/heads.npz" "${leave_out[@]}"
 done
 
