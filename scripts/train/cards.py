@@ -1,8 +1,9 @@
 """Writes what the models scored into models/README.md, between its two markers.
 
-    cards.py README.md MODELS [EVALUATION.json ...]
+    cards.py README.md MODELS [EVALUATION.json ...] [SCORES.jsonl ...]
 
-MODELS are the folders whose cards are read; each EVALUATION.json is one fold's, by `wildwarden evaluate`. The numbers stand in
+MODELS are the folders whose cards are read; each EVALUATION.json is one fold's, by `wildwarden evaluate`; SCORES.jsonl hold photos
+and texts rated alone. The numbers stand in
 one place, the cards and reports, and this page only shows them.
 """
 
@@ -75,11 +76,25 @@ def of_rules(reports: list[dict]) -> list[str]:
     return [*lines, ""]
 
 
-def main(readme: Path, models: Path, evaluations: list[Path]) -> None:
+def of_alone(rows: list[dict]) -> list[str]:
+    """What REVIEW does to photos and texts alone, a kind of them a line, positives and negatives apart."""
+    lines = ["### Photos and texts alone, at the shipped thresholds", "", "| what | labelled | number | REVIEW or above | BLOCK |", "| --- | --- | --- | --- | --- |"]
+    kinds = sorted({(row["slices"][0], ", ".join(row["labels"]) or "none of the three") for row in rows})
+    for kind, label in kinds:
+        mine = [row["suggestion"] for row in rows if row["slices"][0] == kind and (", ".join(row["labels"]) or "none of the three") == label]
+        review, block = sum(suggestion != "pass" for suggestion in mine), mine.count("block")
+        lines.append(f"| {kind} | {label} | {len(mine)} | {review / len(mine):.2%} | {block / len(mine):.2%} |")
+    return [*lines, ""]
+
+
+def main(readme: Path, models: Path, measured: list[Path]) -> None:
     folders = [max((models / name).iterdir()) for name in ["image_encoder", *HEADS, "text_classifier"]]
     lines = [line for folder in folders for line in of_card(folder)]
-    if evaluations:
-        reports = [json.loads(path.read_text(encoding="utf-8")) for path in evaluations]
+    reports = [json.loads(path.read_text(encoding="utf-8")) for path in measured if path.suffix == ".json"]
+    alone = [json.loads(line) for path in measured if path.suffix == ".jsonl" for line in path.open(encoding="utf-8")]
+    if alone:
+        lines += of_alone(alone)
+    if reports:
         lines += of_fusion(reports) + of_rules(reports)
     page = readme.read_text(encoding="utf-8")
     if page.count(BEGIN) != 1 or page.count(END) != 1:

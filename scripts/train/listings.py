@@ -7,7 +7,8 @@ beside which kind of photo is written down in OFFERS and OTHERS, after what stud
 ivory say bone, resin or nothing of the material; adverts without words are growing). A missing photo or text is as frequent in both, so that it tells
 nothing by itself. Photos of fold k meet texts of the split
 "calibration" in WORK/listings/fit_<k>.jsonl and texts of the split "test" in test_<k>.jsonl, so that neither photo nor text of a
-listing was seen by the models that rate it. One line a listing, as `wildwarden evaluate` reads it.
+listing was seen by the models that rate it. Besides, every photo of fold k alone in photos_<k>.jsonl and every text of the split
+"test" alone in texts.jsonl, to see what the thresholds do to them. One line a listing, as `wildwarden evaluate` reads it.
 """
 
 import argparse
@@ -15,7 +16,7 @@ import json
 import random
 from pathlib import Path
 
-from common import FOLDS, HEADS, photo_folds, read_photos
+from common import FOLDS, HEADS, Photo, photo_folds, read_photos
 
 # kind of listing -> (share, photo, text); photo and text are drawn from the pools named so
 OFFERS = {
@@ -72,6 +73,31 @@ class Composer:
         return found + [self.listing(f"{prefix}-other-{i}", "", *kind) for i, kind in enumerate(deal(OTHERS, OTHERS_ALL, self.rng))]
 
 
+def kind_of(photo: Photo) -> str:
+    if photo.source == "render":
+        return "rendered photos"
+    if photo.subclass == "horn_craft":
+        return "buffalo-horn craft"
+    if photo.seller:
+        return "listing photos"
+    return "generic photos" if "caltech" in photo.source.lower() or "imagenet" in photo.source.lower() else "museum and other photos"
+
+
+def photo_alone(photo: Photo) -> dict:
+    row = {"listing_id": photo.path, "images": [photo.path], "labels": [photo.head] if photo.head else [], "slices": [kind_of(photo)]}
+    return row | {"source": photo.source, "seller": photo.seller, "group": photo.group}
+
+
+def text_alone(number: int, row: dict) -> dict:
+    kind = "generated offers" if row["slice"].startswith("offer") else f"{row['slice']} texts" + (f", {row['label']}" if row["slice"] == "example" else "")
+    labels = [row["label"]] if row["label"] in HEADS else []
+    return {"listing_id": f"text-{number}", "title": row["text"], "labels": labels, "slices": [f"{kind}, {row['lang']}"], "source": row["source"]}
+
+
+def write(path: Path, rows: list[dict]) -> None:
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("work", type=Path)
@@ -89,8 +115,11 @@ def main() -> None:
         for fold in range(FOLDS):
             mine = [photo for photo, at in zip(photos, folds) if at == fold]
             rows = Composer(mine, chosen, random.Random(f"{purpose}{fold}")).compose(f"{purpose}{fold}")
-            (out / f"{purpose}_{fold}.jsonl").write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+            write(out / f"{purpose}_{fold}.jsonl", rows)
             print(f"{purpose}, fold {fold}: {len(rows)} listings")
+    for fold in range(FOLDS):
+        write(out / f"photos_{fold}.jsonl", [photo_alone(photo) for photo, at in zip(photos, folds) if at == fold])
+    write(out / "texts.jsonl", [text_alone(number, row) for number, row in enumerate(texts) if row["split"] == "test" and row["label"] != "other"])
 
 
 if __name__ == "__main__":

@@ -96,10 +96,11 @@ run text.py "$work/corpus.jsonl" "$work/text" "$models" "$version"
 say "fusion"
 [ -f "$models/policy.toml" ] || cp models/policy.toml "$models/policy.toml"
 run listings.py "$work" "$work/corpus.jsonl" "${photos[@]}" "${exclude[@]}"
-evaluate() { # NAME POLICY: rates the listings NAME_<fold> by the models that have not seen them
+evaluate() { # NAME [FLAG]...: rates the listings NAME_<fold> by the models that have not seen them
+  local name=$1; shift
   for fold in 0 1 2; do
-    target/release/wildwarden evaluate "$work/listings/$1_$fold.jsonl" --out "$work/evaluation/$1_$fold" \
-      --models "$work/set_$fold/models" --policy "$2"
+    target/release/wildwarden evaluate "$work/listings/${name}_$fold.jsonl" --out "$work/evaluation/${name}_$fold" \
+      --models "$work/set_$fold/models" --policy "$models/policy.toml" "$@"
   done
 }
 for fold in 0 1 2; do
@@ -110,11 +111,15 @@ for fold in 0 1 2; do
   mkdir -p "$set/text_classifier"
   cp -r "$models/text_classifier/$version" "$set/text_classifier/$version"
 done
-evaluate fit "$models/policy.toml"
+evaluate fit --scores
 run fusion.py "$models/policy.toml" "$work"/evaluation/fit_?/scores.jsonl
 
 say "evaluation on listings that nothing was fitted on"
-evaluate test "$models/policy.toml"
-if [ -f "$models/README.md" ]; then run cards.py "$models/README.md" "$models" "$work"/evaluation/test_?/evaluation.json; fi
+evaluate test
+evaluate photos --scores
+target/release/wildwarden evaluate "$work/listings/texts.jsonl" --out "$work/evaluation/texts" --models "$models" --policy "$models/policy.toml" --scores
+if [ -f "$models/README.md" ]; then
+  run cards.py "$models/README.md" "$models" "$work"/evaluation/test_?/evaluation.json "$work"/evaluation/{photos_?,texts}/scores.jsonl
+fi
 target/release/wildwarden check --models "$models" --policy "$models/policy.toml"
 say "done in $(( (SECONDS - started) / 60 )) minutes; reports: $work/evaluation/test_*/report.html"
