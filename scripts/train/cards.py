@@ -2,8 +2,8 @@
 
     cards.py README.md MODELS [EVALUATION.json ...] [SCORES.jsonl ...]
 
-MODELS are the folders whose cards are read; each EVALUATION.json is one fold's, by `wildwarden evaluate`; SCORES.jsonl hold photos
-and texts rated alone. The numbers stand in
+MODELS are the folders whose cards are read; each EVALUATION.json is one fold's, of composed listings or of photos, by
+`wildwarden evaluate`; SCORES.jsonl hold photos and texts rated alone. The numbers stand in
 one place, the cards and reports, and this page only shows them.
 """
 
@@ -87,6 +87,27 @@ def of_alone(rows: list[dict]) -> list[str]:
     return [*lines, ""]
 
 
+def of_stress(reports: list[dict]) -> list[str]:
+    """What degraded copies of the same photos lose."""
+    names = {row["degradation"]: row["title"] for report in reports for category in report["categories"] for row in category["stress"]}
+    if not names:
+        return []
+    lines = [
+        "### Degraded photos", "", "Change of ROC-AUC against the same photos undegraded, a line a fold, with its paired 95 % interval.", "",
+        "| degradation | " + " | ".join(HEADS) + " |", "| --- |" + " --- |" * len(HEADS),
+    ]
+    for key, title in names.items():
+        cells = {head: [] for head in HEADS}
+        for report in reports:
+            for category in report["categories"]:
+                for row in category["stress"]:
+                    if row["degradation"] == key and row["roc_auc_change"]["value"] is not None:
+                        change = row["roc_auc_change"]
+                        cells[category["category"]].append(f"{change['value']:+.3f} [{change['low']:+.3f}, {change['high']:+.3f}]")
+        lines.append(f"| {title} | " + " | ".join("<br>".join(cells[head]) for head in HEADS) + " |")
+    return [*lines, ""]
+
+
 def main(readme: Path, models: Path, measured: list[Path]) -> None:
     folders = [max((models / name).iterdir()) for name in ["image_encoder", *HEADS, "text_classifier"]]
     lines = [line for folder in folders for line in of_card(folder)]
@@ -94,8 +115,10 @@ def main(readme: Path, models: Path, measured: list[Path]) -> None:
     alone = [json.loads(line) for path in measured if path.suffix == ".jsonl" for line in path.open(encoding="utf-8")]
     if alone:
         lines += of_alone(alone)
-    if reports:
-        lines += of_fusion(reports) + of_rules(reports)
+    lines += of_stress(reports)
+    composed = [report for report in reports if any(category["fusion"] for category in report["categories"])]
+    if composed:
+        lines += of_fusion(composed) + of_rules(composed)
     page = readme.read_text(encoding="utf-8")
     if page.count(BEGIN) != 1 or page.count(END) != 1:
         raise SystemExit(f"{readme} needs the markers {BEGIN!r} and {END!r} once each")

@@ -116,10 +116,10 @@ run fusion.py "$models/policy.toml" "$work"/evaluation/fit_?/scores.jsonl
 
 say "evaluation on listings that nothing was fitted on"
 evaluate test
-evaluate photos --scores
+evaluate photos --stress --stress-limit 300
 target/release/wildwarden evaluate "$work/listings/texts.jsonl" --out "$work/evaluation/texts" --models "$models" --policy "$models/policy.toml" --scores
 if [ -f "$models/README.md" ]; then
-  run cards.py "$models/README.md" "$models" "$work"/evaluation/test_?/evaluation.json "$work"/evaluation/{photos_?,texts}/scores.jsonl
+  run cards.py "$models/README.md" "$models" "$work"/evaluation/{test,photos}_?/evaluation.json "$work"/evaluation/{photos_?,texts}/scores.jsonl
 fi
 target/release/wildwarden check --models "$models" --policy "$models/policy.toml"
 say "done in $(( (SECONDS - started) / 60 )) minutes; reports: $work/evaluation/test_*/report.html"
