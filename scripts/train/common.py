@@ -1,6 +1,7 @@
 """What the training scripts share: the data's manifest, grouped splits, intervals, model folders."""
 
 import csv
+import fnmatch
 import hashlib
 import json
 import os
@@ -37,6 +38,22 @@ class Photo:
     def head(self) -> str:
         return CLASSES[self.label]
 
+    @property
+    def is_generic(self) -> bool:
+        """From a data set of everyday things, not chosen for looking like a product."""
+        return any(name in self.source.lower() for name in ("caltech", "imagenet"))
+
+
+def is_excluded(licence: str, patterns: list[str]) -> bool:
+    """Whether `licence` holds one of `patterns` or matches it as a glob. Case does not count."""
+    licence = licence.lower()
+    return any(pattern.lower() in licence or fnmatch.fnmatch(licence, pattern.lower()) for pattern in patterns)
+
+
+def noted(note: str, key: str) -> str:
+    """The value of `key=value` in a manifest's note, whose entries end in a semicolon; "" without."""
+    return note.partition(f"{key}=")[2].split(";")[0].strip()
+
 
 def fold_of(group: str, folds: int) -> int:
     """A fold that depends on the group's name alone, so that new data does not move old data."""
@@ -44,7 +61,7 @@ def fold_of(group: str, folds: int) -> int:
 
 
 def read_photos(folders: list[Path], exclude_licences: list[str] = ()) -> list[Photo]:
-    """Rows of images/manifest.csv in each folder, without those whose licence contains one of the given words, and without
+    """Rows of images/manifest.csv in each folder, without those of an excluded licence, and without
     renders before a real photo of another fold."""
     photos = []
     for data in folders:
@@ -53,11 +70,11 @@ def read_photos(folders: list[Path], exclude_licences: list[str] = ()) -> list[P
             for number, row in enumerate(csv.DictReader(file), 2):
                 if row["class"] not in CLASSES:
                     raise SystemExit(f"{manifest}, line {number}: class {row['class']!r} is none of {', '.join(CLASSES)}")
-                if any(word.lower() in row["licence"].lower() for word in exclude_licences):
+                if is_excluded(row["licence"], exclude_licences):
                     continue
-                seller = row["note"].partition("seller=")[2].split(";")[0].strip()
+                seller = noted(row["note"], "seller")
                 group = f"seller:{seller}" if seller else row["group"] or row["sha256"]
-                behind = row["note"].partition("background_group=")[2].split(";")[0].strip()
+                behind = noted(row["note"], "background_group")
                 if behind and fold_of(behind, FOLDS) != fold_of(group, FOLDS):
                     continue
                 path = str(data / "images" / row["file"])

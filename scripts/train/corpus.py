@@ -14,8 +14,9 @@ import re
 from collections import Counter
 from pathlib import Path
 
+from common import is_excluded
 from offers import CATEGORIES, LABELS, Grammar, split_of
-from sources import GENERATED, LICENCES, UNKNOWN, is_excluded, repository, titles
+from sources import GENERATED, LICENCES, UNKNOWN, repository, titles
 
 SEED = 1
 OFFERS = 6000  # a category, Chinese; a third of it in English
@@ -33,7 +34,7 @@ class Corpus:
 
     def add(self, text: str, lang: str, label: str, slice_: str, split: str = "", source: str = GENERATED) -> None:
         text = re.sub(r"\s+", " ", text).strip()
-        if text and text not in self.seen and not is_excluded(source, self.excluded):
+        if text and text not in self.seen and not is_excluded(LICENCES[source], self.excluded):
             self.seen.add(text)
             self.rows.append({"text": text, "lang": lang, "label": label, "split": split or split_of(text), "source": source, "slice": slice_, "licence": LICENCES[source]})
 

@@ -99,7 +99,7 @@ class Back(nn.Module):
 
 
 def weigh(targets: np.ndarray) -> np.ndarray:
-    """How much each view counts for each head: positives and negatives of a head alike in sum, no more than eightfold."""
+    """How much each view counts for each head: positives the more the rarer they are, by the root of the odds, at most eightfold."""
     weights = np.ones_like(targets)
     for head in range(targets.shape[1]):
         share = targets[:, head].mean()

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+from sklearn.metrics import roc_auc_score
 
 from common import FOLDS, HEADS, Photo, embed, fit_platt, photo_folds, read_photos, write_folder
 from measure import Rows, ranking
@@ -99,7 +100,7 @@ def slices(name: str, photos: list[Photo], folds: np.ndarray) -> list[tuple[str,
     positive = np.array([photo.head == name for photo in photos])
     listing = np.array([bool(photo.seller) for photo in photos])
     rendered = np.array([photo.source == "render" for photo in photos])
-    generic = np.array(["Caltech" in photo.source or "imagenet" in photo.source.lower() for photo in photos])
+    generic = np.array([photo.is_generic for photo in photos])
     real = ~rendered
     found = [("real photos", real), ("all photos", np.ones(len(photos), bool))]
     if name == "ivory":
@@ -162,8 +163,6 @@ def main() -> None:
 
 def lost_by_int8(rows: Rows, full: np.ndarray, protocol: str) -> list[dict]:
     """ROC-AUC by fp32 less that by int8: both at the same photos, each by the set that has not seen them."""
-    from sklearn.metrics import roc_auc_score
-
     loss = roc_auc_score(rows.y, full) - roc_auc_score(rows.y, rows.score)
     return [{"name": "ROC-AUC lost by int8", "value": round(float(loss), 5), "protocol": protocol + "all photos"}]
 

@@ -80,7 +80,7 @@ def kind_of(photo: Photo) -> str:
         return "buffalo-horn craft"
     if photo.seller:
         return "listing photos"
-    return "generic photos" if "caltech" in photo.source.lower() or "imagenet" in photo.source.lower() else "museum and other photos"
+    return "generic photos" if photo.is_generic else "museum and other photos"
 
 
 def photo_alone(photo: Photo) -> dict:

@@ -1,6 +1,5 @@
 """Where each row of the text data comes from and under which licence, as its SOURCES.md says."""
 
-import fnmatch
 from itertools import pairwise
 from pathlib import Path
 
@@ -51,9 +50,3 @@ def repository(source: str) -> str:
     """"github:owner/name@commit and more" -> "owner/name"."""
     name = source.removeprefix("github:").partition("@")[0]
     return name if name in LICENCES else UNKNOWN
-
-
-def is_excluded(source: str, patterns: list[str]) -> bool:
-    """Whether the licence of `source` holds one of `patterns` or matches it as a glob. Case does not count."""
-    licence = LICENCES[source].lower()
-    return any(pattern.lower() in licence or fnmatch.fnmatch(licence, pattern.lower()) for pattern in patterns)
