@@ -11,6 +11,7 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use crate::error::{Error, Result};
+use crate::schedule::BatchRule;
 
 /// The complete, commented default configuration.
 pub const DEFAULT: &str = include_str!("config.default.toml");
@@ -23,6 +24,8 @@ const UNPACKED: &str = ".runtime";
 pub struct Config {
     /// Listener of the public services.
     pub listen: SocketAddr,
+    /// Listener for operators; none: they have no way in.
+    pub admin_listen: Option<SocketAddr>,
     /// Time running requests have to finish after SIGTERM.
     pub drain: Duration,
     /// Requests one connection may have open.
@@ -37,14 +40,31 @@ pub struct Config {
     pub onnxruntime: PathBuf,
     /// Worker threads, at least 1.
     pub workers: usize,
+    /// Threads a model session runs on, at least 1.
+    pub intra_op_threads: usize,
     /// Jobs that may wait.
     pub queue_capacity: usize,
+    /// How much later interactive work may come and still go before bulk work.
+    pub bulk_yields: Duration,
+    /// How jobs are put together.
+    pub batching: Batching,
+    /// Images whose scores are remembered; 0: none.
+    pub cache_images: u64,
     /// Keys that may call; empty: everybody.
     pub keys: Vec<ApiKey>,
     /// Print log lines as JSON.
     pub log_json: bool,
     /// Filter of log lines.
     pub log_level: String,
+}
+
+/// How jobs are put together, by kind. The models over an image share its batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Batching {
+    /// Of images.
+    pub image: BatchRule,
+    /// Of texts.
+    pub text: BatchRule,
 }
 
 /// Limits of requests, all inclusive. Published by `GetServerInfo`.
@@ -105,6 +125,8 @@ struct Raw {
     models: RawModels,
     runtime: RawRuntime,
     scheduler: RawScheduler,
+    batching: RawBatching,
+    cache: RawCache,
     auth: RawAuth,
     log: RawLog,
 }
@@ -113,6 +135,7 @@ struct Raw {
 #[serde(deny_unknown_fields)]
 struct RawServer {
     listen: String,
+    admin_listen: String,
     drain_seconds: u64,
     max_concurrent_streams: u64,
 }
@@ -146,7 +169,24 @@ struct RawRuntime {
 #[serde(deny_unknown_fields)]
 struct RawScheduler {
     workers: u64,
+    intra_op_threads: u64,
     queue_capacity: u64,
+    bulk_yields_ms: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawBatching {
+    image_max_batch: u64,
+    image_max_wait_ms: u64,
+    text_max_batch: u64,
+    text_max_wait_ms: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawCache {
+    images: u64,
 }
 
 #[derive(Deserialize)]
@@ -210,10 +250,11 @@ impl Config {
     }
 
     fn check(raw: Raw, library_variable: Option<String>) -> Result<Self> {
-        let listen = raw.server.listen.parse().map_err(|cause| {
-            let found = &raw.server.listen;
-            Error::Setup(format!("server.listen: {found:?} is not an address and port like 127.0.0.1:50051: {cause}"))
-        })?;
+        let listen = address("server.listen", &raw.server.listen)?;
+        let admin_listen = match raw.server.admin_listen.as_str() {
+            "" => None,
+            given => Some(address("server.admin_listen", given)?),
+        };
         let limits = Limits {
             max_images: size("limits.max_images", raw.limits.max_images, 1..=64)?,
             max_image_bytes: size("limits.max_image_bytes", raw.limits.max_image_bytes, 1024..=1 << 30)?,
@@ -224,10 +265,16 @@ impl Config {
             max_id_bytes: size("limits.max_id_bytes", raw.limits.max_id_bytes, 16..=4096)?,
         };
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let intra_op_threads = size("scheduler.intra_op_threads", raw.scheduler.intra_op_threads, 1..=64)?;
         let workers = match size("scheduler.workers", raw.scheduler.workers, 0..=256)? {
-            0 => cores,
+            0 => (cores / intra_op_threads).max(1),
             workers => workers,
         };
+        let batching = Batching {
+            image: batch_rule("image", raw.batching.image_max_batch, raw.batching.image_max_wait_ms)?,
+            text: batch_rule("text", raw.batching.text_max_batch, raw.batching.text_max_wait_ms)?,
+        };
+        let bulk_yields = number("scheduler.bulk_yields_ms", raw.scheduler.bulk_yields_ms, 0..=60_000)?;
         for key in &raw.auth.keys {
             if key.sha256.len() != 64 || !key.sha256.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
                 return Err(Error::Setup(format!("auth.keys.{}: sha256 must be 64 lower-case hex digits", key.name)));
@@ -246,6 +293,7 @@ impl Config {
         let streams = number("server.max_concurrent_streams", raw.server.max_concurrent_streams, 1..=10_000)?;
         Ok(Self {
             listen,
+            admin_listen,
             drain: Duration::from_secs(number("server.drain_seconds", raw.server.drain_seconds, 0..=600)?),
             max_concurrent_streams: u32::try_from(streams).unwrap_or(u32::MAX),
             limits,
@@ -253,7 +301,11 @@ impl Config {
             policy: raw.models.policy,
             onnxruntime,
             workers,
+            intra_op_threads,
             queue_capacity: size("scheduler.queue_capacity", raw.scheduler.queue_capacity, 1..=1_000_000)?,
+            bulk_yields: Duration::from_millis(bulk_yields),
+            batching,
+            cache_images: number("cache.images", raw.cache.images, 0..=100_000_000)?,
             keys: raw.auth.keys,
             log_json,
             log_level: raw.log.level,
@@ -265,6 +317,18 @@ impl Config {
 fn unpacked_library() -> PathBuf {
     let name = if cfg!(target_os = "macos") { "libonnxruntime.dylib" } else { "libonnxruntime.so" };
     Path::new(UNPACKED).join(name)
+}
+
+fn address(key: &str, given: &str) -> Result<SocketAddr> {
+    given.parse().map_err(|cause| {
+        Error::Setup(format!("{key}: {given:?} is not an address and port like 127.0.0.1:50051: {cause}"))
+    })
+}
+
+fn batch_rule(kind: &str, max_batch: u64, max_wait_ms: u64) -> Result<BatchRule> {
+    let max_batch = size(&format!("batching.{kind}_max_batch"), max_batch, 1..=256)?;
+    let max_wait = number(&format!("batching.{kind}_max_wait_ms"), max_wait_ms, 0..=1000)?;
+    Ok(BatchRule { max_batch, max_wait: Duration::from_millis(max_wait) })
 }
 
 fn number(key: &str, value: u64, allowed: RangeInclusive<u64>) -> Result<u64> {

@@ -144,6 +144,17 @@ pub enum Suggestion {
     Block,
 }
 
+impl Suggestion {
+    /// The name used in metrics and logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Review => "review",
+            Self::Block => "block",
+        }
+    }
+}
+
 /// What a lexicon term says by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -193,10 +204,11 @@ pub struct Options {
     pub explain_images: bool,
 }
 
-/// What became of an image that could not be looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What became of an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ImageStatus {
     /// Decoded and rated.
+    #[default]
     Ok,
     /// No bytes.
     Empty,

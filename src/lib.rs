@@ -10,9 +10,8 @@
 //! | [`model`] | model folders and the ONNX sessions that run them |
 //! | [`score`] | calibration, fusion, rating, explanation; pure |
 //!
-//! [`domain`], [`input_spec`] and [`error`] are leaves that every stage may use; [`server`] puts the parts together;
-//! [`evaluate`] measures the
-//! whole on labelled listings; [`cli`] holds the commands. `tests/architecture.rs` keeps the arrows.
+//! [`domain`], [`input_spec`], [`error`] and [`metrics`] are leaves that every stage may use; [`server`] puts the parts
+//! together; [`evaluate`] measures the whole on labelled listings; [`cli`] holds the commands. `tests/architecture.rs` keeps the arrows.
 
 pub mod cli;
 pub mod config;
@@ -20,6 +19,7 @@ pub mod domain;
 pub mod error;
 pub mod evaluate;
 pub mod input_spec;
+pub mod metrics;
 pub mod model;
 pub mod pipeline;
 pub mod preprocess;

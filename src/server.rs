@@ -16,6 +16,7 @@ use tonic_health::server::HealthReporter;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::pipeline::Pipeline;
+use crate::transport::admin;
 use crate::transport::guard::{Guard, blame_caller_in_headers};
 use crate::transport::proto;
 use crate::transport::proto::risk_service_server::RiskServiceServer;
@@ -36,7 +37,17 @@ pub struct Server {
     health: HealthReporter,
     config: Arc<Config>,
     stop: oneshot::Sender<()>,
-    serving: JoinHandle<std::result::Result<(), tonic::transport::Error>>,
+    serving: Serving,
+    admin: Option<Admin>,
+}
+
+type Serving = JoinHandle<std::result::Result<(), tonic::transport::Error>>;
+
+/// The operators' listener.
+#[derive(Debug)]
+struct Admin {
+    address: SocketAddr,
+    serving: Serving,
 }
 
 impl Server {
@@ -46,11 +57,13 @@ impl Server {
     /// [`Error::Setup`] when the address cannot be bound.
     pub async fn bind(config: Config) -> Result<Self> {
         let config = Arc::new(config);
-        let refused = |cause| Error::Setup(format!("server.listen: {}: {cause}", config.listen));
-        let listener = TcpListener::bind(config.listen).await.map_err(refused)?;
-        let address = listener.local_addr().map_err(refused)?;
-        let shared =
-            Arc::new(Shared { pipeline: OnceCell::new(), draining: AtomicBool::new(false), limits: config.limits });
+        let (listener, address) = listen("server.listen", config.listen).await?;
+        let shared = Arc::new(Shared {
+            pipeline: OnceCell::new(),
+            draining: AtomicBool::new(false),
+            limits: config.limits,
+            metrics: Arc::default(),
+        });
 
         let (health, health_service) = tonic_health::server::health_reporter();
         // The reporter is born SERVING; nothing is ready yet, and the port is already open.
@@ -80,19 +93,26 @@ impl Server {
             .add_service(reflection().build_v1().map_err(broken)?)
             .add_service(reflection().build_v1alpha().map_err(broken)?)
             .add_service(risk);
+        let admin = match config.admin_listen {
+            Some(wanted) => Some(Admin::start(wanted, Arc::clone(&shared)).await?),
+            None => None,
+        };
         let (stop, stopped) = oneshot::channel();
-        // Without it an answer may wait 40 ms for the acknowledgement of its headers.
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(KEEPALIVE));
-        let serving = tokio::spawn(router.serve_with_incoming_shutdown(incoming, async move {
+        let serving = tokio::spawn(router.serve_with_incoming_shutdown(incoming(listener), async move {
             // A dropped sender means the server itself was dropped: stop as well.
             let _ = stopped.await;
         }));
-        Ok(Self { address, shared, health, config, stop, serving })
+        Ok(Self { address, shared, health, config, stop, serving, admin })
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where operators reach it.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin.as_ref().map(|admin| admin.address)
     }
 
     /// Loads policy and models, then says SERVING.
@@ -101,9 +121,10 @@ impl Server {
     /// See [`Pipeline::load`].
     pub async fn load(&self) -> Result<()> {
         let config = Arc::clone(&self.config);
-        let loading = tokio::task::spawn_blocking(move || Pipeline::load(&config)).await;
+        let metrics = Arc::clone(&self.shared.metrics);
+        let loading = tokio::task::spawn_blocking(move || Pipeline::load(&config, metrics)).await;
         let pipeline = loading.map_err(|cause| Error::Bug(format!("loading: {cause}")))??;
-        for model in pipeline.models() {
+        for model in pipeline.generation().models() {
             tracing::info!(name = model.name, version = model.version, sha256 = model.sha256, "model ready");
         }
         self.shared.pipeline.set(pipeline).map_err(|cause| Error::Bug(format!("setting the models: {cause}")))?;
@@ -126,7 +147,7 @@ impl Server {
         // The receiver is gone when serving has already ended.
         let _ = self.stop.send(());
         let abort = self.serving.abort_handle();
-        match tokio::time::timeout(self.config.drain, self.serving).await {
+        let ended = match tokio::time::timeout(self.config.drain, self.serving).await {
             Ok(Ok(served)) => served.map(|()| true).map_err(|cause| Error::Bug(format!("serving: {cause}"))),
             Ok(Err(cause)) => Err(Error::Bug(format!("serving: {cause}"))),
             Err(_) => {
@@ -134,6 +155,32 @@ impl Server {
                 abort.abort();
                 Ok(false)
             }
+        };
+        // Operators watch until the end.
+        if let Some(admin) = self.admin {
+            admin.serving.abort();
         }
+        ended
     }
+}
+
+impl Admin {
+    async fn start(wanted: SocketAddr, shared: Arc<Shared>) -> Result<Self> {
+        let (listener, address) = listen("server.admin_listen", wanted).await?;
+        let routes = tonic::service::Routes::from(admin::routes(shared));
+        let router = tonic::transport::Server::builder().accept_http1(true).add_routes(routes);
+        Ok(Self { address, serving: tokio::spawn(router.serve_with_incoming(incoming(listener))) })
+    }
+}
+
+async fn listen(key: &str, wanted: SocketAddr) -> Result<(TcpListener, SocketAddr)> {
+    let refused = |cause| Error::Setup(format!("{key}: {wanted}: {cause}"));
+    let listener = TcpListener::bind(wanted).await.map_err(refused)?;
+    let address = listener.local_addr().map_err(refused)?;
+    Ok((listener, address))
+}
+
+fn incoming(listener: TcpListener) -> TcpIncoming {
+    // Without TCP_NODELAY an answer may wait 40 ms for the acknowledgement of its headers.
+    TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(KEEPALIVE))
 }

@@ -10,19 +10,23 @@
 use std::path::{Path, PathBuf};
 
 /// Each top-level module and the modules it may name. `server` and `cli` put things together and may name all.
-const ALLOWED: [(&str, &[&str]); 11] = [
+const ALLOWED: [(&str, &[&str]); 12] = [
     ("error", &[]),
     ("domain", &[]),
     ("input_spec", &[]),
     ("telemetry", &["error"]),
-    ("config", &["error"]),
+    ("metrics", &[]),
+    ("config", &["error", "schedule"]),
     ("preprocess", &["domain", "error", "input_spec"]),
     ("schedule", &["error"]),
     ("model", &["domain", "error", "input_spec"]),
     ("score", &["domain"]),
-    ("pipeline", &["config", "domain", "error", "input_spec", "model", "preprocess", "schedule", "score"]),
+    ("pipeline", PIPELINE),
     ("evaluate", EVALUATE),
 ];
+/// Knows every stage.
+const PIPELINE: &[&str] =
+    &["config", "domain", "error", "input_spec", "metrics", "model", "preprocess", "schedule", "score"];
 /// Asks what a caller asks, in the same way. Decodes images a second time for thumbnails and slices, and runs no other stage.
 const EVALUATE: &[&str] = &[
     "config",
@@ -35,7 +39,8 @@ const EVALUATE: &[&str] = &[
     "transport",
 ];
 /// The edge: it may use what it converts, never a stage.
-const TRANSPORT: &[&str] = &["config", "domain", "error", "model::manifest::hex_sha256", "pipeline", "schedule"];
+const TRANSPORT: &[&str] =
+    &["config", "domain", "error", "metrics", "model::manifest::hex_sha256", "pipeline", "schedule"];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap() {

@@ -31,7 +31,7 @@ struct Process {
 
 impl Process {
     fn start(arguments: &[&str]) -> Self {
-        let mut command = wildwarden(&["serve", "--listen", "127.0.0.1:0"]);
+        let mut command = wildwarden(&["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
         let mut child = command.args(arguments).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let address = loop {
@@ -68,7 +68,15 @@ fn run(command: &mut Command) -> Output {
 
 #[test]
 fn a_missing_runtime_library_is_one_sentence_and_exit_code_2() {
-    let output = run(&mut wildwarden(&["serve", "--onnxruntime", "/nowhere/libonnxruntime.so"]));
+    let output = run(&mut wildwarden(&[
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--admin-listen",
+        "",
+        "--onnxruntime",
+        "/nowhere/libonnxruntime.so",
+    ]));
     assert_eq!(output.status.code(), Some(2));
     let message = text(&output.stderr);
     let last = message.lines().last().unwrap();

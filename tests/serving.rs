@@ -298,3 +298,68 @@ async fn reflection_lists_the_service_in_both_versions() {
     let answer = format!("{:?}", answers.next().await.unwrap().unwrap());
     assert!(answer.contains("FileDescriptorResponse"), "{answer}");
 }
+
+/// The operators' page, fetched with a plain HTTP/1.1 request.
+async fn metrics(server: &Server) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut stream = tokio::net::TcpStream::connect(server.admin_address().unwrap()).await.unwrap();
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await.unwrap();
+    let mut page = String::new();
+    stream.read_to_string(&mut page).await.unwrap();
+    page
+}
+
+#[tokio::test]
+async fn a_photo_sent_again_is_answered_from_the_cache_with_the_same_scores_and_metrics_say_so() {
+    let server = start(&[]).await;
+    let mut client = client(&server).await;
+    let first = client.classify(listing("", &["tusk.jpg"])).await.unwrap().into_inner();
+    let again = client.classify(listing("", &["tusk.jpg"])).await.unwrap().into_inner();
+    let (first_image, image) = (&first.images[0], &again.images[0]);
+    assert!(!first_image.cached && image.cached);
+    assert_eq!((first_image.scores.clone(), &first_image.sha256), (image.scores.clone(), &image.sha256));
+    assert_eq!((first_image.width, first_image.frames), (image.width, image.frames));
+    assert_eq!(first.risk, again.risk);
+    assert_eq!(again.timings.unwrap().decode_us, 0);
+    // An explanation is made anew.
+    let mut explained = listing("", &["tusk.jpg"]);
+    explained.options = Some(Options { explain_images: true, ..Default::default() });
+    let explained = client.classify(explained).await.unwrap().into_inner();
+    assert!(!explained.images[0].cached && explained.images[0].scores[0].explanation.is_some());
+    let page = metrics(&server).await;
+    for line in [
+        "wildwarden_image_cache_lookups_total{outcome=\"hit\"} 1",
+        "wildwarden_image_cache_lookups_total{outcome=\"miss\"} 2",
+        "wildwarden_requests_total{rpc=\"Classify\",code=\"OK\"} 3",
+    ] {
+        assert!(page.contains(line), "{line} is not in\n{page}");
+    }
+}
+
+#[tokio::test]
+async fn a_cache_of_size_0_remembers_nothing() {
+    let server = start(&[("cache", "images", "0".into())]).await;
+    let mut client = client(&server).await;
+    for _ in 0..2 {
+        let answer = client.classify(listing("", &["tusk.jpg"])).await.unwrap().into_inner();
+        assert!(!answer.images[0].cached);
+    }
+}
+
+#[tokio::test]
+async fn images_rated_in_batches_get_the_scores_they_get_alone() {
+    let names = ["tusk.jpg", "animated.gif", "tiny.png", "alpha.png"];
+    let off = |batch: &str| [("cache", "images", "0".into()), ("batching", "image_max_batch", batch.to_owned())];
+    let alone = start(&off("1")).await;
+    let batched = start(&[off("8").as_slice(), &[("scheduler", "workers", "1".into())]].concat()).await;
+    let request = listing("", &names);
+    let alone = client(&alone).await.classify(request.clone()).await.unwrap().into_inner();
+    let batched = client(&batched).await.classify(request).await.unwrap().into_inner();
+    for (one, other) in alone.images.iter().zip(&batched.images) {
+        assert_eq!((one.status, one.frames, &one.image_id), (other.status, other.frames, &other.image_id));
+        for (one, other) in one.scores.iter().zip(&other.scores) {
+            // A batch may add up in another order.
+            assert!((one.probability - other.probability).abs() < 1e-3, "{one:?} {other:?}");
+        }
+    }
+}

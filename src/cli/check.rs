@@ -7,7 +7,8 @@ use comfy_table::{Table, presets};
 
 use super::Settings;
 use crate::config::DEFAULT;
-use crate::pipeline::Pipeline;
+use crate::model::session::Runtime;
+use crate::pipeline::generation::Generation;
 
 /// Check configuration, policy and models; start nothing.
 ///
@@ -30,16 +31,19 @@ impl Check {
             return Ok(ExitCode::SUCCESS);
         }
         let config = self.settings.load([("scheduler", "workers", "1".to_owned())])?;
-        let pipeline = Pipeline::load(&config)?;
-        let policy = pipeline.policy_version();
+        let generation = Generation::read(&config)?;
+        let policy = generation.policy_version();
         let mut table = Table::new();
         table.load_style(presets::UTF8_HORIZONTAL_ONLY);
         table.set_header(["what", "version", "sha256"]);
         table.add_row(["policy", &policy.version, &policy.sha256]);
-        for model in pipeline.models() {
+        for model in generation.models() {
             table.add_row([&model.name, &model.version, &model.sha256]);
         }
-        println!("{table}\nONNX Runtime, commit {}; everything is in order", pipeline.runtime_build());
+        println!(
+            "{table}\nONNX Runtime, commit {}; everything is in order",
+            Runtime::load(&config.onnxruntime)?.build()
+        );
         Ok(ExitCode::SUCCESS)
     }
 }

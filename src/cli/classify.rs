@@ -3,6 +3,7 @@
 use std::io::{BufRead, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::Args;
@@ -12,7 +13,7 @@ use tonic::transport::Channel;
 use super::{Settings, json, table};
 use crate::config::{Config, Limits};
 use crate::pipeline::Pipeline;
-use crate::schedule::Deadline;
+use crate::schedule::{Deadline, Priority};
 use crate::transport::convert;
 use crate::transport::proto::risk_service_client::RiskServiceClient;
 use crate::transport::proto::{ClassifyRequest, ClassifyResponse, Image, Options};
@@ -98,7 +99,7 @@ impl Rater {
             Self::Here(pipeline, limits) => {
                 request.request_id = convert::request_id(&request.request_id);
                 let listing = convert::listing(request, limits).map_err(|error| error.to_string())?;
-                let rating = pipeline.rate(listing, Deadline::default()).await;
+                let rating = pipeline.rate(listing, Priority::Interactive, Deadline::default()).await;
                 rating.map(convert::response).map_err(|error| error.to_string())
             }
         }
@@ -115,7 +116,7 @@ impl Classify {
 
     async fn rate_all(&self, config: &Config, listings: Vec<Line>) -> anyhow::Result<ExitCode> {
         let mut rater = if self.embedded {
-            Rater::Here(Box::new(Pipeline::load(config)?), config.limits)
+            Rater::Here(Box::new(Pipeline::load(config, Arc::default())?), config.limits)
         } else {
             let client = RiskServiceClient::connect(self.server.clone()).await;
             let client = client.with_context(|| {
@@ -196,8 +197,12 @@ impl Classify {
             Ok(Image { image_id: file_name(path), content: content.into() })
         };
         let images = line.images.iter().map(read).collect::<anyhow::Result<_>>()?;
-        let options =
-            Some(Options { categories: Vec::new(), explain_text: self.explain, explain_images: self.explain });
+        let options = Some(Options {
+            categories: Vec::new(),
+            explain_text: self.explain,
+            explain_images: self.explain,
+            priority: 0,
+        });
         let Line { listing_id, title, description, .. } = line;
         Ok(ClassifyRequest { request_id: String::new(), listing_id, title, description, images, options })
     }

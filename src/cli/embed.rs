@@ -10,11 +10,11 @@ use clap::Args;
 use ndarray::{Array2, Array4};
 
 use super::Settings;
+use crate::model::loaded::{Budget, LoadedModel};
 use crate::model::registry::{ModelFolder, ModelSet};
 use crate::model::session::Runtime;
-use crate::pipeline::worker::StageWorker;
+use crate::pipeline::embed::embed;
 use crate::preprocess::image::DecodeLimits;
-use crate::preprocess::text::Lexicon;
 
 /// Embed images for training, with the server's own preprocessing.
 ///
@@ -49,21 +49,21 @@ impl Embed {
             Some(folder) => Some(Arc::new(ModelFolder::read(folder)?)),
             None => ModelSet::read(&config.models)?.encoder,
         };
-        let set = ModelSet { encoder, ..ModelSet::default() };
+        let folder = encoder.context("the model folder holds no image_encoder")?;
         let runtime = Runtime::load(&config.onnxruntime)?;
+        let budget = Budget { workers: config.workers, threads: config.intra_op_threads };
+        let encoder = LoadedModel::load(runtime, &folder, budget)?;
         let limits = DecodeLimits { max_pixels: config.limits.max_image_pixels };
-        let lexicon = Arc::new(Lexicon::new(Vec::new())?);
         let bar = super::progress(paths.len(), "images")?;
 
         let next = AtomicUsize::new(0);
-        let embed_some = || -> anyhow::Result<Vec<(usize, Row)>> {
-            let mut worker = StageWorker::load(runtime, &set, None, Arc::clone(&lexicon), limits)?;
+        let embed_some = |worker| -> anyhow::Result<Vec<(usize, Row)>> {
             let mut rows = Vec::new();
             loop {
                 let index = next.fetch_add(1, Ordering::Relaxed);
                 let Some(path) = paths.get(index) else { return Ok(rows) };
                 let content = std::fs::read(path).with_context(|| (*path).to_owned())?;
-                let row = worker.embed(&content);
+                let row = embed(&encoder, worker, &content, limits);
                 if let Err(problem) = &row {
                     bar.suspend(|| eprintln!("{path}: {problem}"));
                 }
@@ -77,7 +77,12 @@ impl Embed {
             }
         };
         let parts: Vec<anyhow::Result<Vec<(usize, Row)>>> = std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..config.workers).map(|_| scope.spawn(embed_some)).collect();
+            let threads: Vec<_> = (0..config.workers)
+                .map(|worker| {
+                    let embed_some = &embed_some;
+                    scope.spawn(move || embed_some(worker))
+                })
+                .collect();
             threads
                 .into_iter()
                 .map(|thread| thread.join().unwrap_or_else(|_| Err(anyhow::anyhow!("a worker panicked"))))

@@ -99,7 +99,7 @@ impl Evaluate {
         std::fs::create_dir_all(&self.out).with_context(|| self.out.display().to_string())?;
 
         let runtime = super::async_runtime()?;
-        let runner = Runner::new(Pipeline::load(&config)?, &config);
+        let runner = Runner::new(Pipeline::load(&config, Arc::default())?, &config);
         let rated = runtime.block_on(self.rate(&runner, &cases, None))?;
         for failure in &rated.failures {
             eprintln!("{}: {}", failure.id, failure.problem);
@@ -116,7 +116,7 @@ impl Evaluate {
         }
         let degraded = if self.stress { runtime.block_on(self.rate_degraded(&runner, &cases))? } else { Vec::new() };
         report::count(&mut data, &rated.records);
-        let report = self.measure(data, Service::of(runner.pipeline()), &rated, &degraded)?;
+        let report = self.measure(data, Service::of(&runner.pipeline().generation()), &rated, &degraded)?;
         self.write(&report, &cases, &config)?;
         print(&table::evaluation(&report).to_string());
         eprintln!("see {}", self.out.join("report.html").display());

@@ -20,18 +20,25 @@ pub(super) struct Serve {
     /// Address and port; port 0 takes a free one.
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<String>,
+    /// Listener for operators: metrics; empty: none.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    admin_listen: Option<String>,
 }
 
 impl Serve {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let listen = self.listen.map(|address| ("server", "listen", address));
-        let config = self.settings.load(listen)?;
+        let admin = self.admin_listen.map(|address| ("server", "admin_listen", address));
+        let config = self.settings.load(listen.into_iter().chain(admin))?;
         let runtime = super::async_runtime()?;
         runtime.block_on(async {
             let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
             let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
             let server = Server::bind(config).await?;
             tracing::info!(address = %server.address(), "listening");
+            if let Some(address) = server.admin_address() {
+                tracing::info!(%address, "listening for operators");
+            }
             tokio::select! {
                 loaded = server.load() => loaded?,
                 _ = terminate.recv() => return Ok(ExitCode::SUCCESS),

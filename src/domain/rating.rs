@@ -88,6 +88,8 @@ pub struct ImageRating {
     pub sha256: String,
     /// Calibrated probability a category.
     pub scores: Vec<ImageCategoryScore>,
+    /// Whether the scores are those of an earlier look at the same bytes.
+    pub cached: bool,
     /// Frames looked at.
     pub frames: usize,
 }

@@ -32,7 +32,7 @@ use crate::evaluate::stress;
 use crate::evaluate::stress::Stress;
 use crate::evaluate::worst;
 use crate::evaluate::worst::Worst;
-use crate::pipeline::Pipeline;
+use crate::pipeline::generation::Generation;
 
 /// Version of the keys.
 pub const FORMAT: u32 = 1;
@@ -201,9 +201,9 @@ pub struct Measured<'a> {
 }
 
 impl Service {
-    /// Of a loaded pipeline.
-    pub fn of(pipeline: &Pipeline) -> Self {
-        let policy = pipeline.policy();
+    /// Of what rates.
+    pub fn of(generation: &Generation) -> Self {
+        let policy = generation.policy();
         let version = |model: &ModelVersion| Version {
             name: model.name.clone(),
             version: model.version.clone(),
@@ -211,11 +211,11 @@ impl Service {
         };
         Self {
             program: env!("CARGO_PKG_VERSION"),
-            models: pipeline.models().iter().map(version).collect(),
+            models: generation.models().iter().map(version).collect(),
             policy: Version {
                 name: "policy".into(),
-                version: pipeline.policy_version().version.clone(),
-                sha256: pipeline.policy_version().sha256.clone(),
+                version: generation.policy_version().version.clone(),
+                sha256: generation.policy_version().sha256.clone(),
             },
             deployment_prior: policy.deployment_prior.value(),
             training_prior: policy.training_prior.value(),

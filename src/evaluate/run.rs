@@ -21,7 +21,7 @@ use crate::model::manifest::hex_sha256;
 use crate::pipeline::Pipeline;
 use crate::preprocess::image::DecodeLimits;
 use crate::preprocess::image::decode;
-use crate::schedule::Deadline;
+use crate::schedule::{Deadline, Priority};
 use crate::transport::convert;
 use crate::transport::proto::ClassifyRequest;
 use crate::transport::proto::Image;
@@ -71,8 +71,9 @@ struct Shared {
 impl Runner {
     /// Takes a loaded pipeline.
     pub fn new(pipeline: Pipeline, config: &Config) -> Self {
-        let models: Vec<String> = pipeline.models().iter().map(|model| model.sha256.clone()).collect();
-        let service = format!("{RECORD_VERSION} {} {}", pipeline.policy_version().sha256, models.join(" "));
+        let generation = pipeline.generation();
+        let models: Vec<String> = generation.models().iter().map(|model| model.sha256.clone()).collect();
+        let service = format!("{RECORD_VERSION} {} {}", generation.policy_version().sha256, models.join(" "));
         // Two a worker keep every core busy; more would only fill the queue, which refuses when it is full.
         let places = config.queue_capacity / (config.limits.max_images + 2);
         let in_flight = (2 * config.workers).min(places).max(1);
@@ -149,7 +150,8 @@ async fn rate_one(shared: &Arc<Shared>, case: Case) -> Result<(Record, bool), St
                 ..ClassifyRequest::default()
             };
             let listing = convert::listing(request, &shared.limits).map_err(|error| error.to_string())?;
-            let rating = shared.pipeline.rate(listing, Deadline::default()).await.map_err(|error| error.to_string())?;
+            let rating = shared.pipeline.rate(listing, Priority::Bulk, Deadline::default()).await;
+            let rating = rating.map_err(|error| error.to_string())?;
             let variant = shared.degradation.map_or("", Degradation::name).to_owned();
             Ok((Record::new(key, variant, &case, &convert::response(rating), &qualities), true))
         }

@@ -1,14 +1,16 @@
-//! The sessions of one model set, owned by one thread. Tensors in, logits out; neither preprocessing nor policy.
+//! The models that serve together. Tensors in, logits out; neither preprocessing nor policy.
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use ndarray::{Array2, Array3, Array4, ArrayD, Axis};
+use ndarray::{Array2, Array3, Array4, ArrayView2, Axis};
 
 use crate::domain::{Category, Logit, PerCategory};
 use crate::error::{Error, Result};
 use crate::input_spec::ImageInputSpec;
+use crate::model::loaded::{Budget, LoadedModel};
 use crate::model::registry::{ModelFolder, ModelSet};
-use crate::model::session::{Input, Runtime, Session, TensorSpec};
+use crate::model::session::{Input, Runtime};
 
 /// Logits of an image, before calibration: of each category the best frame's.
 #[derive(Debug, Default)]
@@ -21,101 +23,119 @@ pub struct ImageScores {
     pub faults: Vec<Error>,
 }
 
-/// Logits of a text's windows, before calibration.
+/// Logits of windows of text, before calibration.
 #[derive(Debug)]
 pub struct TextScores {
     /// `[windows, labels]`.
     pub logits: Array2<f32>,
     /// `[windows, features, labels]`: what each feature added. `logits` minus their sum is the bias.
-    pub contributions: Array3<f32>,
+    pub contributions: Option<Array3<f32>>,
 }
 
-/// The sessions of a set.
+/// The models of a set.
 #[derive(Debug)]
 pub struct Engine {
-    encoder: Option<Loaded>,
-    heads: Vec<Loaded>,
-    classifiers: Vec<Loaded>,
-    text: Option<Loaded>,
+    encoder: Option<Arc<LoadedModel>>,
+    heads: Vec<Arc<LoadedModel>>,
+    classifiers: Vec<Arc<LoadedModel>>,
+    text: Option<Arc<LoadedModel>>,
     image_specs: Vec<ImageInputSpec>,
 }
 
-#[derive(Debug)]
-struct Loaded {
-    folder: Arc<ModelFolder>,
-    session: Session,
-}
-
 impl Engine {
-    /// Loads every model of `set`, each to run on `threads` threads, and checks graphs against manifests.
+    /// Loads every model of `set`; those that `loaded` already holds are taken from there.
     ///
     /// # Errors
     /// [`Error::Model`] when a model does not load; [`Error::Setup`] when graph and manifest differ, or a head does not
     /// fit the encoder.
-    pub fn load(runtime: Runtime, set: &ModelSet, threads: usize) -> Result<Self> {
-        let load = |folder: &Arc<ModelFolder>| Loaded::load(runtime, folder, threads);
+    pub fn load(runtime: Runtime, set: &ModelSet, budget: Budget, loaded: &[Arc<LoadedModel>]) -> Result<Self> {
+        let load = |folder: &Arc<ModelFolder>| {
+            let same = loaded.iter().find(|model| model.folder().identity == folder.identity);
+            same.map_or_else(|| LoadedModel::load(runtime, folder, budget).map(Arc::new), |model| Ok(Arc::clone(model)))
+        };
         let encoder = set.encoder.as_ref().map(load).transpose()?;
         let heads = set.heads.iter().map(load).collect::<Result<Vec<_>>>()?;
         if let Some(encoder) = &encoder {
-            let dimensions = encoder.output("embedding")?.shape.last().copied();
-            for head in &heads {
-                let wanted = head.folder.manifest.inputs.first().and_then(|input| input.shape.last().copied());
-                if wanted != dimensions {
-                    let problem = format!("reads embeddings of {wanted:?} values, the encoder gives {dimensions:?}");
-                    return Err(Error::file(&head.folder.path, problem));
-                }
-            }
+            check_dimensions(encoder, &heads)?;
         }
         let classifiers = set.image_classifiers.iter().map(load).collect::<Result<Vec<_>>>()?;
         let text = set.text.as_ref().map(load).transpose()?;
         let image_models = encoder.iter().chain(&classifiers);
-        let image_specs = image_models.filter_map(|model| model.folder.manifest.image.clone()).collect();
+        let image_specs = image_models.filter_map(|model| model.folder().manifest.image.clone()).collect();
         Ok(Self { encoder, heads, classifiers, text, image_specs })
     }
 
-    /// How each image model wants its input, in the order [`Self::score_image`] takes tensors.
+    /// Every model.
+    pub fn models(&self) -> impl Iterator<Item = &Arc<LoadedModel>> {
+        self.image_models().chain(&self.text)
+    }
+
+    /// Every model over images.
+    pub fn image_models(&self) -> impl Iterator<Item = &Arc<LoadedModel>> {
+        self.encoder.iter().chain(self.image_scorers())
+    }
+
+    /// Models over images that give logits: all but the encoder.
+    pub fn image_scorers(&self) -> impl Iterator<Item = &Arc<LoadedModel>> {
+        self.heads.iter().chain(&self.classifiers)
+    }
+
+    /// The text classifier.
+    pub fn text(&self) -> Option<&Arc<LoadedModel>> {
+        self.text.as_ref()
+    }
+
+    /// How each image model wants its input, in the order [`Self::score_images`] takes tensors.
     pub fn image_specs(&self) -> &[ImageInputSpec] {
         &self.image_specs
     }
 
-    /// Scores the frames of one image: `tensors[i]` is `f32 [frames, 3, height, width]` as `image_specs()[i]` says.
-    /// The encoder runs once; a model that fails leaves its categories without a logit and its error in `faults`.
-    pub fn score_image(&mut self, tensors: &[Array4<f32>], with_maps: bool) -> ImageScores {
-        let mut scores = ImageScores::default();
+    /// Scores a batch of images on the sessions of `worker`. `tensors[i]` is `f32 [rows, 3, height, width]` as
+    /// `image_specs()[i]` says, and image `k` owns the rows `images[k]`, one a frame. The encoder runs once for all; a
+    /// model that fails leaves its categories without a logit and its error in `faults`.
+    pub fn score_images(
+        &self,
+        worker: usize,
+        tensors: &[Array4<f32>],
+        images: &[Range<usize>],
+        with_maps: bool,
+    ) -> Vec<ImageScores> {
+        let mut scores: Vec<ImageScores> = images.iter().map(|_| ImageScores::default()).collect();
         let mut tensors = tensors.iter();
         // The first tensor is the encoder's only when there is an encoder.
-        if let Some(encoder) = &mut self.encoder
+        if let Some(encoder) = &self.encoder
             && let Some(tensor) = tensors.next()
         {
-            match encode(encoder, tensor, with_maps) {
+            match encode(encoder, worker, tensor, with_maps) {
                 Ok((embedding, feature_map)) => {
-                    for head in &mut self.heads {
-                        if let Err(fault) = run_head(head, &embedding, feature_map.as_ref(), &mut scores) {
-                            scores.faults.push(fault);
-                        }
+                    for head in &self.heads {
+                        let logits = head.logits(worker, Input::F32(embedding.view().into_dyn()));
+                        spread(head, logits, images, &mut scores, |logits, rows, scores| {
+                            let best = keep_best(head, &logits, rows.start, scores)?;
+                            let Some(map) = &feature_map else { return Ok(()) };
+                            best.into_iter().try_for_each(|best| add_map(head, worker, map, best, scores))
+                        });
                     }
                 }
-                Err(fault) => scores.faults.push(fault),
+                Err(fault) => scores.iter_mut().for_each(|scores| scores.faults.push(fault.clone())),
             }
         }
-        for (classifier, tensor) in self.classifiers.iter_mut().zip(tensors) {
-            let outcome = classifier
-                .logits(&[Input::F32(tensor.view().into_dyn())])
-                .and_then(|logits| classifier.keep_best(&logits, &mut scores));
-            if let Err(fault) = outcome {
-                scores.faults.push(fault);
-            }
+        for (classifier, tensor) in self.classifiers.iter().zip(tensors) {
+            let logits = classifier.logits(worker, Input::F32(tensor.view().into_dyn()));
+            spread(classifier, logits, images, &mut scores, |logits, rows, scores| {
+                keep_best(classifier, &logits, rows.start, scores).map(|_| ())
+            });
         }
         scores
     }
 
-    /// The encoder's embedding of `tensor`, `f32 [frames, D]`.
+    /// The encoder's embedding of `tensor`, `f32 [rows, D]`.
     ///
     /// # Errors
     /// [`Error::Model`] when there is no encoder or it fails.
-    pub fn embed(&mut self, tensor: &Array4<f32>) -> Result<Array2<f32>> {
-        let encoder = self.encoder.as_mut().ok_or_else(|| Error::model("image_encoder", "is not loaded"))?;
-        encode(encoder, tensor, false).map(|(embedding, _)| embedding)
+    pub fn embed(&self, worker: usize, tensor: &Array4<f32>) -> Result<Array2<f32>> {
+        let encoder = self.encoder.as_ref().ok_or_else(|| Error::model("image_encoder", "is not loaded"))?;
+        encode(encoder, worker, tensor, false).map(|(embedding, _)| embedding)
     }
 
     /// Scores windows of hashed features: `ids` `i64 [windows, features]`, `values` `f32` of the same shape, 0 where
@@ -123,131 +143,125 @@ impl Engine {
     ///
     /// # Errors
     /// [`Error::Model`] when there is no text model, it fails, or it gives a non-finite score.
-    pub fn score_text(&mut self, ids: &Array2<i64>, values: &Array2<f32>) -> Result<TextScores> {
-        let text = self.text.as_mut().ok_or_else(|| Error::model("text_classifier", "is not loaded"))?;
+    pub fn score_text(
+        &self,
+        worker: usize,
+        ids: &Array2<i64>,
+        values: &Array2<f32>,
+        with_contributions: bool,
+    ) -> Result<TextScores> {
+        let text = self.text.as_ref().ok_or_else(|| Error::model("text_classifier", "is not loaded"))?;
         let inputs = [("ids", Input::I64(ids.view().into_dyn())), ("values", Input::F32(values.view().into_dyn()))];
-        let mut outputs = text.session.run(&inputs, &["logits", "contributions"])?.into_iter();
-        let name = text.name();
-        let mut next = || outputs.next().ok_or_else(|| Error::model(&name, "gave too few outputs"));
-        let logits = finite(&name, shaped(&name, next()?)?)?;
-        let contributions = shaped(&name, next()?)?;
+        let wanted: &[&str] = if with_contributions { &["logits", "contributions"] } else { &["logits"] };
+        let mut outputs = text.run(worker, &inputs, wanted)?.into_iter();
+        let logits = outputs.next().ok_or_else(|| Error::model(text.name(), "gave no logits"))?;
+        let logits: Array2<f32> = text.shaped(logits)?;
+        finite(text, logits.view())?;
+        let contributions = outputs.next().map(|array| text.shaped(array)).transpose()?;
         Ok(TextScores { logits, contributions })
     }
-
-    /// Runs a head or a classifier by name on raw inputs: what golden samples do.
-    ///
-    /// # Errors
-    /// [`Error::Model`] when there is no such model or it fails.
-    pub fn run_head_alone(&mut self, name: &str, embedding: &Array2<f32>) -> Result<Array2<f32>> {
-        let head = self.heads.iter_mut().find(|head| head.folder.manifest.name == name);
-        let head = head.ok_or_else(|| Error::model(name, "is not loaded"))?;
-        head.logits(&[Input::F32(embedding.view().into_dyn())])
-    }
 }
 
-impl Loaded {
-    fn load(runtime: Runtime, folder: &Arc<ModelFolder>, threads: usize) -> Result<Self> {
-        let session = Session::load(runtime, &folder.manifest.name, folder.onnx()?, threads)?;
-        let (inputs, outputs) = session.signature();
-        let manifest = &folder.manifest;
-        for (what, declared, found) in [("inputs", &manifest.inputs, inputs), ("outputs", &manifest.outputs, outputs)] {
-            if *declared != found {
-                let problem = format!("{what}: the graph has {}, model.toml says {}", list(&found), list(declared));
-                return Err(Error::file(&folder.path, problem));
-            }
+fn check_dimensions(encoder: &LoadedModel, heads: &[Arc<LoadedModel>]) -> Result<()> {
+    let folder = encoder.folder();
+    let embedding = folder.manifest.outputs.iter().find(|output| output.name == "embedding");
+    let embedding = embedding.ok_or_else(|| Error::file(&folder.path, "outputs: there is no \"embedding\""))?;
+    let dimensions = embedding.shape.last().copied();
+    for head in heads {
+        let wanted = head.folder().manifest.inputs.first().and_then(|input| input.shape.last().copied());
+        if wanted != dimensions {
+            let problem = format!("reads embeddings of {wanted:?} values, the encoder gives {dimensions:?}");
+            return Err(Error::file(&head.folder().path, problem));
         }
-        Ok(Self { folder: Arc::clone(folder), session })
-    }
-
-    fn name(&self) -> String {
-        self.folder.manifest.name.clone()
-    }
-
-    fn output(&self, name: &str) -> Result<&TensorSpec> {
-        let outputs = &self.folder.manifest.outputs;
-        let missing = || Error::file(&self.folder.path, format!("outputs: there is no {name:?}"));
-        outputs.iter().find(|output| output.name == name).ok_or_else(missing)
-    }
-
-    /// Runs a model with the inputs of its manifest, in order, and returns `logits [N, labels]`.
-    fn logits(&mut self, inputs: &[Input<'_>]) -> Result<Array2<f32>> {
-        let name = self.name();
-        let names = self.folder.manifest.inputs.iter().map(|input| input.name.as_str());
-        let views = inputs.iter().map(|input| match input {
-            Input::F32(view) => Input::F32(view.view()),
-            Input::I64(view) => Input::I64(view.view()),
-        });
-        let named: Vec<_> = names.zip(views).collect();
-        let output = self.session.run(&named, &["logits"])?.pop();
-        finite(&name, shaped(&name, output.ok_or_else(|| Error::model(&name, "gave no output"))?)?)
-    }
-
-    /// Keeps the best frame's logit of every label that feeds a category; returns the label's column and that frame.
-    fn keep_best(&self, logits: &Array2<f32>, scores: &mut ImageScores) -> Result<Vec<(Category, usize, usize)>> {
-        let mut best_frames = Vec::new();
-        for (column, label) in self.folder.manifest.labels.iter().enumerate() {
-            let Some(category) = label.category else { continue };
-            let frames = logits.axis_iter(Axis(0)).map(|row| row.get(column).copied());
-            let best = frames.enumerate().filter_map(|(frame, logit)| Some((frame, logit?)));
-            let best = best.max_by(|a, b| a.1.total_cmp(&b.1));
-            let (frame, logit) =
-                best.ok_or_else(|| Error::model(self.name(), format!("gave no column for label {}", label.name)))?;
-            scores.logits.set(category, Logit(f64::from(logit)));
-            best_frames.push((category, column, frame));
-        }
-        Ok(best_frames)
-    }
-}
-
-fn encode(encoder: &mut Loaded, tensor: &Array4<f32>, with_map: bool) -> Result<(Array2<f32>, Option<Array4<f32>>)> {
-    let name = encoder.name();
-    let wanted: &[&str] = if with_map { &["embedding", "feature_map"] } else { &["embedding"] };
-    let input = encoder.folder.manifest.inputs.first().map(|input| input.name.clone()).unwrap_or_default();
-    let mut outputs = encoder.session.run(&[(&input, Input::F32(tensor.view().into_dyn()))], wanted)?.into_iter();
-    let embedding = outputs.next().ok_or_else(|| Error::model(&name, "gave no embedding"))?;
-    let feature_map = outputs.next().map(|map| shaped(&name, map)).transpose()?;
-    Ok((shaped(&name, embedding)?, feature_map))
-}
-
-fn run_head(
-    head: &mut Loaded,
-    embedding: &Array2<f32>,
-    feature_map: Option<&Array4<f32>>,
-    scores: &mut ImageScores,
-) -> Result<()> {
-    let logits = head.logits(&[Input::F32(embedding.view().into_dyn())])?;
-    let best_frames = head.keep_best(&logits, scores)?;
-    let Some(feature_map) = feature_map else { return Ok(()) };
-    for (category, column, frame) in best_frames {
-        // The head, applied to each cell as if the cell were the whole image. For a linear head over the average-pooled
-        // map the mean of these logits is the image's logit, so the map is exact (Zhou et al. 2016).
-        let map = feature_map.index_axis(Axis(0), frame);
-        let (dimensions, rows, columns) = map.dim();
-        let name = head.name();
-        let cells = map.permuted_axes([1, 2, 0]).as_standard_layout().into_owned();
-        let cells = cells.into_shape_with_order((rows * columns, dimensions)).map_err(|c| Error::model(&name, c))?;
-        let at_cells = head.logits(&[Input::F32(cells.view().into_dyn())])?;
-        let values = at_cells.index_axis(Axis(1), column).to_vec();
-        let grid = Array2::from_shape_vec((rows, columns), values).map_err(|cause| Error::model(&name, cause))?;
-        scores.maps.set(category, grid);
     }
     Ok(())
 }
 
-fn shaped<D: ndarray::Dimension>(model: &str, array: ArrayD<f32>) -> Result<ndarray::Array<f32, D>> {
-    let shape = array.shape().to_vec();
-    array
-        .into_dimensionality()
-        .map_err(|cause| Error::model(model, format!("gave an output of shape {shape:?}: {cause}")))
+fn encode(
+    encoder: &LoadedModel,
+    worker: usize,
+    tensor: &Array4<f32>,
+    with_map: bool,
+) -> Result<(Array2<f32>, Option<Array4<f32>>)> {
+    let wanted: &[&str] = if with_map { &["embedding", "feature_map"] } else { &["embedding"] };
+    let input = encoder.folder().manifest.inputs.first().map(|input| input.name.as_str()).unwrap_or_default();
+    let mut outputs = encoder.run(worker, &[(input, Input::F32(tensor.view().into_dyn()))], wanted)?.into_iter();
+    let embedding = outputs.next().ok_or_else(|| Error::model(encoder.name(), "gave no embedding"))?;
+    let feature_map = outputs.next().map(|map| encoder.shaped(map)).transpose()?;
+    Ok((encoder.shaped(embedding)?, feature_map))
+}
+
+/// Gives each image its rows of a model's logits. A row that is not finite is that image's fault alone.
+fn spread(
+    model: &LoadedModel,
+    logits: Result<Array2<f32>>,
+    images: &[Range<usize>],
+    scores: &mut [ImageScores],
+    keep: impl Fn(ArrayView2<'_, f32>, &Range<usize>, &mut ImageScores) -> Result<()>,
+) {
+    let last = images.last().map_or(0, |rows| rows.end);
+    let logits = logits.and_then(|logits| {
+        let enough = logits.nrows() >= last;
+        if enough { Ok(logits) } else { Err(Error::model(model.name(), format!("gave {} rows", logits.nrows()))) }
+    });
+    for (rows, scores) in images.iter().zip(scores) {
+        let kept = logits.as_ref().map_err(Clone::clone).and_then(|logits| {
+            let own = logits.slice_axis(Axis(0), rows.clone().into());
+            finite(model, own)?;
+            keep(own, rows, scores)
+        });
+        if let Err(fault) = kept {
+            scores.faults.push(fault);
+        }
+    }
+}
+
+/// The best row of one category: its label's column and the row in the batch.
+struct Best {
+    category: Category,
+    column: usize,
+    row: usize,
+}
+
+/// Keeps the best frame's logit of every label that feeds a category. `logits` begin at row `first` of the batch.
+fn keep_best(
+    model: &LoadedModel,
+    logits: &ArrayView2<'_, f32>,
+    first: usize,
+    scores: &mut ImageScores,
+) -> Result<Vec<Best>> {
+    let mut kept = Vec::new();
+    for (column, label) in model.folder().manifest.labels.iter().enumerate() {
+        let Some(category) = label.category else { continue };
+        let frames = logits.axis_iter(Axis(0)).map(|row| row.get(column).copied());
+        let best = frames.enumerate().filter_map(|(frame, logit)| Some((frame, logit?)));
+        let best = best.max_by(|a, b| a.1.total_cmp(&b.1));
+        let (frame, logit) =
+            best.ok_or_else(|| Error::model(model.name(), format!("gave no column for label {}", label.name)))?;
+        scores.logits.set(category, Logit(f64::from(logit)));
+        kept.push(Best { category, column, row: first + frame });
+    }
+    Ok(kept)
+}
+
+/// The head, applied to each cell as if the cell were the whole image. For a linear head over the average-pooled map the
+/// mean of these logits is the image's logit, so the map is exact (Zhou et al. 2016).
+fn add_map(head: &LoadedModel, worker: usize, maps: &Array4<f32>, best: Best, scores: &mut ImageScores) -> Result<()> {
+    let map = maps.index_axis(Axis(0), best.row);
+    let (dimensions, rows, columns) = map.dim();
+    let name = head.name();
+    let cells = map.permuted_axes([1, 2, 0]).as_standard_layout().into_owned();
+    let cells = cells.into_shape_with_order((rows * columns, dimensions)).map_err(|c| Error::model(name, c))?;
+    let at_cells = head.logits(worker, Input::F32(cells.view().into_dyn()))?;
+    finite(head, at_cells.view())?;
+    let values = at_cells.index_axis(Axis(1), best.column).to_vec();
+    let grid = Array2::from_shape_vec((rows, columns), values).map_err(|cause| Error::model(name, cause))?;
+    scores.maps.set(best.category, grid);
+    Ok(())
 }
 
 /// A non-finite score is a fault of the model, never a rating.
-fn finite(model: &str, logits: Array2<f32>) -> Result<Array2<f32>> {
+fn finite(model: &LoadedModel, logits: ArrayView2<'_, f32>) -> Result<()> {
     let all = logits.iter().all(|value| value.is_finite());
-    if all { Ok(logits) } else { Err(Error::model(model, "gave a non-finite score")) }
-}
-
-fn list(specs: &[TensorSpec]) -> String {
-    let one = |spec: &TensorSpec| format!("{} {:?} {:?}", spec.name, spec.dtype, spec.shape).to_lowercase();
-    specs.iter().map(one).collect::<Vec<_>>().join(", ")
+    if all { Ok(()) } else { Err(Error::model(model.name(), "gave a non-finite score")) }
 }

@@ -2,6 +2,7 @@
 
 pub mod engine;
 pub mod golden;
+pub mod loaded;
 pub mod manifest;
 pub mod registry;
 pub mod session;

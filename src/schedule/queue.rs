@@ -2,11 +2,13 @@
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::{Deadline, policy};
+use super::policy::{self, Decision};
+use super::{Batchable, Deadline, Priority};
 
 /// A job that waits.
 #[derive(Debug)]
@@ -26,21 +28,43 @@ impl<J, R> Entry<J, R> {
 
 #[derive(Debug)]
 struct State<J, R> {
-    waiting: VecDeque<Entry<J, R>>,
+    interactive: VecDeque<Entry<J, R>>,
+    bulk: VecDeque<Entry<J, R>>,
     closed: bool,
 }
 
-/// First in, first out.
+impl<J, R> State<J, R> {
+    fn len(&self) -> usize {
+        self.interactive.len() + self.bulk.len()
+    }
+
+    fn class(&mut self, priority: Priority) -> &mut VecDeque<Entry<J, R>> {
+        match priority {
+            Priority::Interactive => &mut self.interactive,
+            Priority::Bulk => &mut self.bulk,
+        }
+    }
+
+    fn drop_abandoned(&mut self) {
+        self.interactive.retain(|entry| !entry.is_abandoned());
+        self.bulk.retain(|entry| !entry.is_abandoned());
+    }
+}
+
+/// First in, first out within a class.
 #[derive(Debug)]
 pub(super) struct Queue<J, R> {
     state: Mutex<State<J, R>>,
     changed: Condvar,
     capacity: usize,
+    workers: usize,
+    bulk_yields: Duration,
 }
 
-impl<J, R> Queue<J, R> {
-    pub(super) fn new(capacity: usize) -> Self {
-        Self { state: Mutex::new(State { waiting: VecDeque::new(), closed: false }), changed: Condvar::new(), capacity }
+impl<J: Batchable, R> Queue<J, R> {
+    pub(super) fn new(capacity: usize, workers: usize, bulk_yields: Duration) -> Self {
+        let state = State { interactive: VecDeque::new(), bulk: VecDeque::new(), closed: false };
+        Self { state: Mutex::new(state), changed: Condvar::new(), capacity, workers, bulk_yields }
     }
 
     fn lock(&self) -> MutexGuard<'_, State<J, R>> {
@@ -49,35 +73,57 @@ impl<J, R> Queue<J, R> {
     }
 
     /// Adds all entries or none. Refused: the number that wait.
-    pub(super) fn push_all(&self, entries: Vec<Entry<J, R>>) -> Result<(), usize> {
+    pub(super) fn push_all(&self, entries: Vec<Entry<J, R>>, priority: Priority) -> Result<(), usize> {
         let mut state = self.lock();
-        if !policy::admits(state.waiting.len(), entries.len(), self.capacity) {
+        if !policy::admits(state.len(), entries.len(), self.capacity) {
             // What nobody waits for any more makes room first.
-            state.waiting.retain(|entry| !entry.is_abandoned());
-            if !policy::admits(state.waiting.len(), entries.len(), self.capacity) {
-                return Err(state.waiting.len());
+            state.drop_abandoned();
+            if !policy::admits(state.len(), entries.len(), self.capacity) {
+                return Err(state.len());
             }
         }
-        state.waiting.extend(entries);
+        let single = entries.len() == 1;
+        state.class(priority).extend(entries);
         drop(state);
-        self.changed.notify_all();
+        if single {
+            self.changed.notify_one();
+        } else {
+            self.changed.notify_all();
+        }
         Ok(())
     }
 
-    /// The next entry somebody still waits for; blocks; `None` once closed and empty.
-    pub(super) fn pop(&self) -> Option<Entry<J, R>> {
+    /// The next batch: entries of one lane, in their order, each still waited for. Blocks; `None` once closed and empty.
+    pub(super) fn pop(&self) -> Option<Vec<Entry<J, R>>> {
         let mut state = self.lock();
         loop {
-            while let Some(entry) = state.waiting.pop_front() {
-                if !entry.is_abandoned() {
-                    return Some(entry);
+            let Some(priority) = self.next_class(&mut state) else {
+                if state.closed {
+                    return None;
+                }
+                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let closed = state.closed;
+            match choose(state.class(priority), self.workers, closed) {
+                Choice::Start(batch) if batch.is_empty() => {} // all of it was abandoned meanwhile
+                Choice::Start(batch) => return Some(batch),
+                Choice::Wait(longest) => {
+                    state = self.changed.wait_timeout(state, longest).unwrap_or_else(PoisonError::into_inner).0;
                 }
             }
-            if state.closed {
-                return None;
-            }
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    /// The class served next, after dropping what nobody waits for from the front of both.
+    fn next_class(&self, state: &mut State<J, R>) -> Option<Priority> {
+        for queue in [&mut state.interactive, &mut state.bulk] {
+            while queue.front().is_some_and(Entry::is_abandoned) {
+                queue.pop_front();
+            }
+        }
+        let since = |queue: &VecDeque<Entry<J, R>>| queue.front().map(|entry| entry.enqueued);
+        policy::next_class(since(&state.interactive), since(&state.bulk), self.bulk_yields)
     }
 
     pub(super) fn close(&self) {
@@ -88,4 +134,59 @@ impl<J, R> Queue<J, R> {
     pub(super) fn capacity(&self) -> usize {
         self.capacity
     }
+
+    /// Jobs that wait.
+    pub(super) fn len(&self) -> usize {
+        self.lock().len()
+    }
+}
+
+enum Choice<J, R> {
+    Start(Vec<Entry<J, R>>),
+    Wait(Duration),
+}
+
+/// The first lane, in the order of the queue, that has enough to start; a lane that waits for more holds up no other.
+fn choose<J: Batchable, R>(queue: &mut VecDeque<Entry<J, R>>, workers: usize, closed: bool) -> Choice<J, R> {
+    let mut passed_over: Vec<J::Lane> = Vec::new();
+    let mut longest = Duration::MAX;
+    let mut start = None;
+    for entry in queue.iter() {
+        let (lane, rule) = (entry.job.lane(), entry.job.rule());
+        if passed_over.contains(&lane) {
+            continue;
+        }
+        // More than this changes no decision, so the rest of a long queue need not be looked at.
+        let enough = rule.max_batch.saturating_mul(workers);
+        let waiting = queue.iter().filter(|other| other.job.lane() == lane).take(enough).count();
+        let waited = if closed { rule.max_wait } else { entry.enqueued.elapsed() };
+        match policy::batch(waiting, waited, workers, rule) {
+            Decision::Start(most) => {
+                start = Some((lane, most));
+                break;
+            }
+            Decision::Wait(more) => {
+                longest = longest.min(more);
+                passed_over.push(lane);
+            }
+        }
+    }
+    match start {
+        Some((lane, most)) => Choice::Start(take(queue, &lane, most)),
+        None => Choice::Wait(longest),
+    }
+}
+
+/// Removes up to `most` entries of `lane` that somebody still waits for; abandoned ones on the way are dropped.
+fn take<J: Batchable, R>(queue: &mut VecDeque<Entry<J, R>>, lane: &J::Lane, most: usize) -> Vec<Entry<J, R>> {
+    let mut taken = Vec::with_capacity(most);
+    let mut position = 0;
+    while taken.len() < most && position < queue.len() {
+        if queue.get(position).is_some_and(|entry| entry.job.lane() == *lane) {
+            taken.extend(queue.remove(position).filter(|entry| !entry.is_abandoned()));
+        } else {
+            position += 1;
+        }
+    }
+    taken
 }

@@ -1,4 +1,4 @@
-//! Worker threads over one queue. A thread owns its worker, and so its model sessions, for its whole life.
+//! Worker threads over one queue: the core budget. A thread owns its worker for its whole life.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -9,13 +9,22 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::Deadline;
 use super::policy::retry_after;
 use super::queue::{Entry, Queue};
+use super::{Batchable, Deadline, Priority};
 use crate::error::{Error, Result};
 
-/// What a thread runs.
-pub type Worker<J, R> = Box<dyn FnMut(J, Deadline) -> R + Send>;
+/// What a thread runs: a batch of one lane. It gives an answer for each job, in their order.
+pub type Worker<J, R> = Box<dyn FnMut(Vec<(J, Deadline)>) -> Vec<R> + Send>;
+
+/// The queue's settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// Jobs that may wait.
+    pub capacity: usize,
+    /// How much later interactive work may come and still go before bulk work.
+    pub bulk_yields: Duration,
+}
 
 /// An answer and how long its job waited.
 #[derive(Debug)]
@@ -50,19 +59,19 @@ impl<R> Ticket<R> {
 
 /// The threads and their queue.
 #[derive(Debug)]
-pub struct Scheduler<J, R> {
+pub struct Scheduler<J: Batchable, R> {
     queue: Arc<Queue<J, R>>,
     threads: Vec<JoinHandle<()>>,
     mean_job_us: Arc<AtomicU64>,
 }
 
-impl<J: Send + 'static, R: Send + 'static> Scheduler<J, R> {
+impl<J: Batchable + Send + 'static, R: Send + 'static> Scheduler<J, R> {
     /// Starts a thread for each worker.
     ///
     /// # Errors
     /// [`Error::Bug`] when the system refuses a thread.
-    pub fn start(workers: Vec<Worker<J, R>>, capacity: usize) -> Result<Self> {
-        let queue = Arc::new(Queue::new(capacity));
+    pub fn start(workers: Vec<Worker<J, R>>, settings: Settings) -> Result<Self> {
+        let queue = Arc::new(Queue::new(settings.capacity, workers.len(), settings.bulk_yields));
         let mean_job_us = Arc::new(AtomicU64::new(0));
         let mut threads = Vec::new();
         for (index, worker) in workers.into_iter().enumerate() {
@@ -78,7 +87,7 @@ impl<J: Send + 'static, R: Send + 'static> Scheduler<J, R> {
     ///
     /// # Errors
     /// [`Error::Overloaded`] when they do not fit.
-    pub fn submit(&self, jobs: Vec<J>, deadline: Deadline) -> Result<Vec<Ticket<R>>> {
+    pub fn submit(&self, jobs: Vec<J>, priority: Priority, deadline: Deadline) -> Result<Vec<Ticket<R>>> {
         let enqueued = Instant::now();
         let (entries, tickets) = jobs
             .into_iter()
@@ -87,7 +96,7 @@ impl<J: Send + 'static, R: Send + 'static> Scheduler<J, R> {
                 (Entry { job, deadline, enqueued, reply }, Ticket(answer))
             })
             .unzip();
-        self.queue.push_all(entries).map_err(|queued| Error::Overloaded {
+        self.queue.push_all(entries, priority).map_err(|queued| Error::Overloaded {
             queued,
             capacity: self.queue.capacity(),
             retry_after: retry_after(
@@ -98,9 +107,14 @@ impl<J: Send + 'static, R: Send + 'static> Scheduler<J, R> {
         })?;
         Ok(tickets)
     }
+
+    /// Jobs that wait.
+    pub fn queued(&self) -> usize {
+        self.queue.len()
+    }
 }
 
-impl<J, R> Drop for Scheduler<J, R> {
+impl<J: Batchable, R> Drop for Scheduler<J, R> {
     /// Lets the threads finish what waits, then joins them: sessions must not outlive the process's exit handlers.
     fn drop(&mut self) {
         self.queue.close();
@@ -111,50 +125,98 @@ impl<J, R> Drop for Scheduler<J, R> {
     }
 }
 
-fn run<J, R>(mut worker: Worker<J, R>, queue: &Queue<J, R>, mean_job_us: &AtomicU64) {
-    while let Some(Entry { job, deadline, enqueued, reply }) = queue.pop() {
+fn run<J: Batchable, R>(mut worker: Worker<J, R>, queue: &Queue<J, R>, mean_job_us: &AtomicU64) {
+    while let Some(batch) = queue.pop() {
         let started = Instant::now();
-        // A panic is that job's error. Sessions are plain handles that a later run does not find half changed.
-        let outcome = catch_unwind(AssertUnwindSafe(|| worker(job, deadline)));
-        let took = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let size = u64::try_from(batch.len().max(1)).unwrap_or(u64::MAX);
+        let (jobs, replies): (Vec<_>, Vec<_>) = batch
+            .into_iter()
+            .map(|Entry { job, deadline, enqueued, reply }| ((job, deadline), (reply, started - enqueued)))
+            .unzip();
+        // A panic is that batch's error. Sessions are plain handles that a later run does not find half changed.
+        let outcome = catch_unwind(AssertUnwindSafe(|| worker(jobs)));
+        let took = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX) / size;
         let mean = mean_job_us.load(Ordering::Relaxed);
         mean_job_us.store(if mean == 0 { took } else { (mean * 7 + took) / 8 }, Ordering::Relaxed);
         match outcome {
-            // Nobody listens when the caller has gone: then the answer is dropped, as it should be.
-            Ok(result) => drop(reply.send(Finished { result, queue_wait: started - enqueued })),
-            Err(_) => tracing::error!("a worker panicked; its job is answered with an internal error"),
+            Ok(results) => {
+                for ((reply, queue_wait), result) in replies.into_iter().zip(results) {
+                    // Nobody listens when the caller has gone: then the answer is dropped, as it should be.
+                    drop(reply.send(Finished { result, queue_wait }));
+                }
+            }
+            Err(_) => tracing::error!(jobs = size, "a worker panicked; its jobs are answered with an internal error"),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicUsize;
-    use std::sync::mpsc;
+    use std::sync::{Mutex, mpsc};
 
     use super::*;
+    use crate::schedule::BatchRule;
 
-    /// A scheduler with one worker that waits for a permit before each job and counts what it ran.
-    fn gated(capacity: usize) -> (Scheduler<u32, u32>, mpsc::Sender<()>, Arc<AtomicUsize>) {
+    const ONE_BY_ONE: BatchRule = BatchRule { max_batch: 1, max_wait: Duration::ZERO };
+
+    /// A number to double, in the lane of its hundreds.
+    #[derive(Debug)]
+    struct Job(u32, BatchRule);
+
+    impl Batchable for Job {
+        type Lane = u32;
+
+        fn lane(&self) -> u32 {
+            self.0 / 100
+        }
+
+        fn rule(&self) -> BatchRule {
+            self.1
+        }
+    }
+
+    fn jobs(numbers: &[u32], rule: BatchRule) -> Vec<Job> {
+        numbers.iter().map(|&number| Job(number, rule)).collect()
+    }
+
+    type Ran = Arc<Mutex<Vec<Vec<u32>>>>;
+
+    /// A scheduler with one worker that waits for a permit before each batch and notes what it ran.
+    fn gated(capacity: usize) -> (Scheduler<Job, u32>, mpsc::Sender<()>, Ran) {
         let (permit, permits) = mpsc::channel();
-        let ran = Arc::new(AtomicUsize::new(0));
-        let counter = Arc::clone(&ran);
-        let worker: Worker<u32, u32> = Box::new(move |job, _| {
+        let ran = Ran::default();
+        let notes = Arc::clone(&ran);
+        let worker: Worker<Job, u32> = Box::new(move |batch| {
             permits.recv().unwrap();
-            counter.fetch_add(1, Ordering::SeqCst);
-            assert!(job != 13, "unlucky");
-            job * 2
+            let numbers: Vec<u32> = batch.iter().map(|(job, _)| job.0).collect();
+            notes.lock().unwrap().push(numbers.clone());
+            assert!(!numbers.contains(&13), "unlucky");
+            numbers.into_iter().map(|number| number * 2).collect()
         });
-        (Scheduler::start(vec![worker], capacity).unwrap(), permit, ran)
+        let settings = Settings { capacity, bulk_yields: Duration::from_secs(60) };
+        (Scheduler::start(vec![worker], settings).unwrap(), permit, ran)
+    }
+
+    fn interactive(scheduler: &Scheduler<Job, u32>, numbers: &[u32]) -> Result<Vec<Ticket<u32>>> {
+        scheduler.submit(jobs(numbers, ONE_BY_ONE), Priority::Interactive, Deadline::default())
+    }
+
+    /// Submits a job and returns once the worker has taken it, so that what follows has to queue.
+    async fn occupy(scheduler: &Scheduler<Job, u32>) -> Ticket<u32> {
+        let ticket = interactive(scheduler, &[1]).unwrap().remove(0);
+        while scheduler.queued() > 0 {
+            tokio::task::yield_now().await;
+        }
+        ticket
     }
 
     #[tokio::test]
     async fn a_full_queue_refuses_at_once_and_says_when_to_come_back() {
         let (scheduler, permit, _) = gated(2);
-        let mut tickets = scheduler.submit(vec![1, 2], Deadline::default()).unwrap();
+        let mut tickets = interactive(&scheduler, &[1, 2]).unwrap();
         // The worker may have taken the first job, so fill up before expecting a refusal.
         let refusal = loop {
-            match scheduler.submit(vec![3], Deadline::default()) {
+            match interactive(&scheduler, &[3]) {
                 Ok(more) => tickets.extend(more),
                 Err(error) => break error,
             }
@@ -169,10 +231,11 @@ mod tests {
     #[tokio::test]
     async fn jobs_of_a_caller_that_left_and_jobs_past_their_deadline_are_never_run() {
         let (scheduler, permit, ran) = gated(8);
-        let first = scheduler.submit(vec![1], Deadline::default()).unwrap();
-        drop(scheduler.submit(vec![2, 3], Deadline::default()).unwrap());
-        let late = scheduler.submit(vec![4], Deadline(Some(Instant::now()))).unwrap();
-        let last = scheduler.submit(vec![5], Deadline::default()).unwrap();
+        let first = interactive(&scheduler, &[1]).unwrap();
+        drop(interactive(&scheduler, &[2, 3]).unwrap());
+        let passed = Deadline(Some(Instant::now()));
+        let late = scheduler.submit(jobs(&[4], ONE_BY_ONE), Priority::Interactive, passed).unwrap();
+        let last = interactive(&scheduler, &[5]).unwrap();
         permit.send(()).unwrap();
         permit.send(()).unwrap();
         for ticket in first.into_iter().chain(last) {
@@ -182,16 +245,65 @@ mod tests {
             let outcome = ticket.wait(Deadline(Some(Instant::now()))).await;
             assert!(matches!(outcome, Err(Error::DeadlineExceeded)));
         }
-        assert_eq!(ran.load(Ordering::SeqCst), 2);
+        assert_eq!(*ran.lock().unwrap(), [vec![1], vec![5]]);
     }
 
     #[tokio::test]
     async fn a_panic_is_that_jobs_error_and_the_worker_lives() {
         let (scheduler, permit, _) = gated(8);
-        let mut tickets = scheduler.submit(vec![13, 21], Deadline::default()).unwrap().into_iter();
+        let mut tickets = interactive(&scheduler, &[13, 21]).unwrap().into_iter();
         permit.send(()).unwrap();
         permit.send(()).unwrap();
         assert!(matches!(tickets.next().unwrap().wait(Deadline::default()).await, Err(Error::Bug(_))));
         assert_eq!(tickets.next().unwrap().wait(Deadline::default()).await.unwrap().result, 42);
+    }
+
+    #[tokio::test]
+    async fn what_queued_while_the_worker_was_busy_runs_as_one_batch_of_its_lane() {
+        let (scheduler, permit, ran) = gated(64);
+        let mut tickets = vec![occupy(&scheduler).await];
+        let rule = BatchRule { max_batch: 3, max_wait: Duration::ZERO };
+        let numbers = [2, 100, 3, 4, 101, 5];
+        tickets.extend(scheduler.submit(jobs(&numbers, rule), Priority::Interactive, Deadline::default()).unwrap());
+        for _ in 0..4 {
+            permit.send(()).unwrap();
+        }
+        let mut answers = Vec::new();
+        for ticket in tickets {
+            answers.push(ticket.wait(Deadline::default()).await.unwrap().result);
+        }
+        assert_eq!(answers, [2, 4, 200, 6, 8, 202, 10]);
+        assert_eq!(*ran.lock().unwrap(), [vec![1], vec![2, 3, 4], vec![100, 101], vec![5]]);
+    }
+
+    #[tokio::test]
+    async fn a_batch_waits_for_more_only_as_long_as_its_rule_says_and_holds_up_no_other_lane() {
+        let (scheduler, permit, ran) = gated(64);
+        let patient = BatchRule { max_batch: 2, max_wait: Duration::from_secs(600) };
+        let mut tickets = scheduler.submit(jobs(&[1], patient), Priority::Interactive, Deadline::default()).unwrap();
+        tickets.extend(interactive(&scheduler, &[100]).unwrap());
+        permit.send(()).unwrap();
+        assert_eq!(tickets.pop().unwrap().wait(Deadline::default()).await.unwrap().result, 200);
+        tickets.extend(scheduler.submit(jobs(&[2], patient), Priority::Interactive, Deadline::default()).unwrap());
+        permit.send(()).unwrap();
+        for ticket in tickets {
+            ticket.wait(Deadline::default()).await.unwrap();
+        }
+        assert_eq!(*ran.lock().unwrap(), [vec![100], vec![1, 2]]);
+    }
+
+    #[tokio::test]
+    async fn interactive_work_goes_before_bulk_that_came_earlier() {
+        let (scheduler, permit, ran) = gated(64);
+        let mut tickets = vec![occupy(&scheduler).await];
+        tickets.extend(scheduler.submit(jobs(&[2, 3], ONE_BY_ONE), Priority::Bulk, Deadline::default()).unwrap());
+        tickets.extend(interactive(&scheduler, &[4]).unwrap());
+        for _ in 0..4 {
+            permit.send(()).unwrap();
+        }
+        for ticket in tickets {
+            ticket.wait(Deadline::default()).await.unwrap();
+        }
+        assert_eq!(*ran.lock().unwrap(), [vec![1], vec![4], vec![2], vec![3]]);
     }
 }

@@ -7,6 +7,7 @@ use crate::domain::{
     TermKind, TextCategoryScore, TextField, TextRating, Timings, TokenContribution,
 };
 use crate::error::{Error, Result};
+use crate::schedule::Priority;
 use crate::transport::proto;
 
 /// Checks a request against the contract and `limits`. An empty request id is filled in first, so that every answer,
@@ -79,6 +80,22 @@ fn options(options: proto::Options) -> Result<Options> {
     let asked = |category: &Category| wanted.is_empty() || wanted.contains(category);
     let categories = Category::ALL.into_iter().filter(asked).collect();
     Ok(Options { categories, explain_text: options.explain_text, explain_images: options.explain_images })
+}
+
+/// The priority that a request asks for; `usual` when it asks for none.
+///
+/// # Errors
+/// [`Error::Invalid`] when the number is no priority.
+pub fn priority(request: &proto::ClassifyRequest, usual: Priority) -> Result<Priority> {
+    let Some(options) = &request.options else { return Ok(usual) };
+    match proto::Priority::try_from(options.priority) {
+        Ok(proto::Priority::Unspecified) => Ok(usual),
+        Ok(proto::Priority::Interactive) => Ok(Priority::Interactive),
+        Ok(proto::Priority::Bulk) => Ok(Priority::Bulk),
+        Err(_) => {
+            Err(Error::invalid("options.priority", format!("{} is not a priority; 1 and 2 are", options.priority)))
+        }
+    }
 }
 
 /// A rating as a message.
@@ -170,6 +187,7 @@ fn image_rating(rating: ImageRating) -> proto::ImageRating {
         height: rating.height,
         sha256: rating.sha256,
         scores: rating.scores.into_iter().map(image_score).collect(),
+        cached: rating.cached,
         frames: u32::try_from(rating.frames).unwrap_or(u32::MAX),
     }
 }

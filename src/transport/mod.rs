@@ -1,5 +1,6 @@
 //! gRPC at the edge: checks what comes in, says what goes out. Never decodes an image or runs a model.
 
+pub mod admin;
 pub mod convert;
 pub mod guard;
 pub mod service;

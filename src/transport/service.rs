@@ -12,15 +12,16 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::config::{Limits, Role};
 use crate::domain::Category;
 use crate::error::{Error, Result};
+use crate::metrics::Metrics;
 use crate::pipeline::Pipeline;
-use crate::schedule::Deadline;
+use crate::schedule::{Deadline, Priority};
 use crate::transport::proto::classify_result::Outcome;
 use crate::transport::proto::risk_service_server::RiskService;
 use crate::transport::proto::{
     ClassifyBatchRequest, ClassifyBatchResponse, ClassifyRequest, ClassifyResponse, ClassifyResult,
     GetServerInfoRequest, GetServerInfoResponse,
 };
-use crate::transport::status::{item_error, status};
+use crate::transport::status::{code_name, item_error, status};
 use crate::transport::{convert, guard};
 
 /// Listings of one batch or stream that are rated at the same time: enough to keep the workers busy, few enough that one
@@ -36,6 +37,8 @@ pub struct Shared {
     pub draining: AtomicBool,
     /// Limits in force.
     pub limits: Limits,
+    /// What operators watch.
+    pub metrics: Arc<Metrics>,
 }
 
 impl Shared {
@@ -51,18 +54,25 @@ impl Shared {
         self.pipeline()
     }
 
+    fn count<T>(&self, rpc: &'static str, outcome: &Result<T>) {
+        self.metrics.call(rpc, outcome.as_ref().err().map_or("OK", code_name));
+    }
+
     /// Rates one admitted request whose id is set.
-    async fn rate(&self, request: ClassifyRequest, deadline: Deadline) -> Result<ClassifyResponse> {
+    async fn rate(&self, request: ClassifyRequest, usual: Priority, deadline: Deadline) -> Result<ClassifyResponse> {
         let pipeline = self.pipeline()?;
+        let priority = convert::priority(&request, usual)?;
         let listing = convert::listing(request, &self.limits)?;
-        pipeline.rate(listing, deadline).await.map(convert::response)
+        pipeline.rate(listing, priority, deadline).await.map(convert::response)
     }
 
     /// Rates one admitted listing of a batch or stream.
     async fn rate_item(&self, mut request: ClassifyRequest, deadline: Deadline) -> ClassifyResult {
         request.request_id = convert::request_id(&request.request_id);
         let request_id = request.request_id.clone();
-        result(request_id, self.rate(request, deadline).await)
+        let outcome = self.rate(request, Priority::Bulk, deadline).await;
+        self.count("Classify item", &outcome);
+        result(request_id, outcome)
     }
 }
 
@@ -86,8 +96,12 @@ impl RiskService for Service {
         let mut message = request.into_inner();
         message.request_id = convert::request_id(&message.request_id);
         let request_id = message.request_id.clone();
-        self.0.admit().map_err(|error| status(&error, &request_id))?;
-        self.0.rate(message, deadline).await.map(Response::new).map_err(|error| status(&error, &request_id))
+        let outcome = match self.0.admit() {
+            Ok(_) => self.0.rate(message, Priority::Interactive, deadline).await,
+            Err(error) => Err(error),
+        };
+        self.0.count("Classify", &outcome);
+        outcome.map(Response::new).map_err(|error| status(&error, &request_id))
     }
 
     async fn classify_batch(
@@ -152,12 +166,13 @@ impl RiskService for Service {
     ) -> Result<Response<GetServerInfoResponse>, Status> {
         guard::require(&request, Role::Info).map_err(|error| status(&error, ""))?;
         let pipeline = self.0.admit().map_err(|error| status(&error, ""))?;
+        let generation = pipeline.generation();
         Ok(Response::new(GetServerInfoResponse {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             limits: Some(convert::limits(&self.0.limits)),
             categories: Category::ALL.into_iter().map(|category| convert::category(category).into()).collect(),
-            models: pipeline.models().iter().map(convert::model_version).collect(),
-            policy: Some(convert::policy_version(pipeline.policy_version())),
+            models: generation.models().iter().map(convert::model_version).collect(),
+            policy: Some(convert::policy_version(generation.policy_version())),
             onnxruntime_build: pipeline.runtime_build().to_owned(),
         }))
     }

@@ -22,6 +22,19 @@ pub fn code(error: &Error) -> Code {
     }
 }
 
+/// The name of its status code, as the gRPC specification spells it.
+pub fn code_name(error: &Error) -> &'static str {
+    match error {
+        Error::Invalid { .. } => "INVALID_ARGUMENT",
+        Error::Overloaded { .. } => "RESOURCE_EXHAUSTED",
+        Error::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Error::NotReady(_) => "UNAVAILABLE",
+        Error::Unauthenticated(_) => "UNAUTHENTICATED",
+        Error::PermissionDenied(_) => "PERMISSION_DENIED",
+        Error::Setup(_) | Error::Model { .. } | Error::Bug(_) => "INTERNAL",
+    }
+}
+
 /// What the caller may read. Internal causes go to the log with the request id, not to the wire.
 fn message(error: &Error) -> String {
     match error {

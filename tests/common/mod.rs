@@ -15,7 +15,11 @@ pub(crate) type Client = RiskServiceClient<Channel>;
 
 /// Settings of the shipped configuration on port 0, with `flags` on top.
 pub(crate) fn config(flags: &[Flag]) -> Config {
-    let mut all: Vec<Flag> = vec![("server", "listen", "127.0.0.1:0".into()), ("log", "level", "error".into())];
+    let mut all: Vec<Flag> = vec![
+        ("server", "listen", "127.0.0.1:0".into()),
+        ("server", "admin_listen", "127.0.0.1:0".into()),
+        ("log", "level", "error".into()),
+    ];
     all.extend_from_slice(flags);
     let library = std::env::vars().filter(|(name, _)| name == "ORT_DYLIB_PATH").collect::<HashMap<_, _>>();
     Config::from_parts(None, library, &all).unwrap()

@@ -1,0 +1,175 @@
+//! What operators watch, in the text format of OpenMetrics. Counts and times only: never a listing's content or id.
+
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+/// Upper bounds in seconds: from a cached image to a queue of many.
+const BOUNDS: [f64; 16] =
+    [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12];
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Call {
+    rpc: &'static str,
+    code: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Stage {
+    stage: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ImageLabels {
+    status: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Lookup {
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Suggested {
+    suggestion: &'static str,
+}
+
+/// The server's counters. Cheap to add to from any thread.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    calls: Family<Call, Counter>,
+    stages: Family<Stage, Histogram>,
+    listings: Histogram,
+    images: Family<ImageLabels, Counter>,
+    cache: Family<Lookup, Counter>,
+    suggestions: Family<Suggested, Counter>,
+    queued: Gauge,
+    cached_images: Gauge<u64, AtomicU64>,
+    resident: Gauge<u64, AtomicU64>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// All at zero.
+    pub fn new() -> Self {
+        let seconds: fn() -> Histogram = || Histogram::new(BOUNDS);
+        let mut metrics = Self {
+            registry: Registry::with_prefix("wildwarden"),
+            calls: Family::default(),
+            stages: Family::new_with_constructor(seconds),
+            listings: seconds(),
+            images: Family::default(),
+            cache: Family::default(),
+            suggestions: Family::default(),
+            queued: Gauge::default(),
+            cached_images: Gauge::default(),
+            resident: Gauge::default(),
+        };
+        let r = &mut metrics.registry;
+        r.register("requests", "Calls answered, by RPC and gRPC code", metrics.calls.clone());
+        r.register_with_unit(
+            "stage_duration",
+            "Time an image, a text or a listing spent in a stage",
+            Unit::Seconds,
+            metrics.stages.clone(),
+        );
+        r.register_with_unit(
+            "listing_duration",
+            "From the decoded request to the rating",
+            Unit::Seconds,
+            metrics.listings.clone(),
+        );
+        r.register("images", "Images looked at, by status", metrics.images.clone());
+        r.register("image_cache_lookups", "Images by whether the cache knew them: hit, miss", metrics.cache.clone());
+        r.register("listings_rated", "Listings rated, by suggestion", metrics.suggestions.clone());
+        r.register("queue_jobs", "Images and texts that wait for a worker", metrics.queued.clone());
+        r.register("image_cache_images", "Images the cache holds", metrics.cached_images.clone());
+        r.register_with_unit(
+            "resident_memory",
+            "Resident memory of the process",
+            Unit::Bytes,
+            metrics.resident.clone(),
+        );
+        metrics
+    }
+
+    /// A call was answered.
+    pub fn call(&self, rpc: &'static str, code: &'static str) {
+        self.calls.get_or_create(&Call { rpc, code }).inc();
+    }
+
+    /// A part of a listing spent `time` in a stage.
+    pub fn stage(&self, stage: &'static str, time: Duration) {
+        self.stages.get_or_create(&Stage { stage }).observe(time.as_secs_f64());
+    }
+
+    /// An image was looked at, or found in the cache.
+    pub fn image(&self, status: &'static str, cached: bool) {
+        self.images.get_or_create(&ImageLabels { status }).inc();
+        self.cache.get_or_create(&Lookup { outcome: if cached { "hit" } else { "miss" } }).inc();
+    }
+
+    /// A listing was rated.
+    pub fn rated(&self, suggestion: &'static str, score: Duration, total: Duration) {
+        self.suggestions.get_or_create(&Suggested { suggestion }).inc();
+        self.stage("score", score);
+        self.listings.observe(total.as_secs_f64());
+    }
+
+    /// The exposition, with what is only known when asked: jobs that wait, images in the cache, resident memory.
+    pub fn render(&self, queued: usize, cached_images: u64) -> String {
+        self.queued.set(i64::try_from(queued).unwrap_or(i64::MAX));
+        self.cached_images.set(cached_images);
+        if let Some(bytes) = resident_bytes() {
+            self.resident.set(bytes);
+        }
+        let mut page = String::new();
+        // Writing to a string cannot fail.
+        let _ = text::encode(&mut page, &self.registry);
+        page
+    }
+}
+
+/// Resident memory of this process, where the system tells it (Linux).
+fn resident_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_counted_is_on_the_page() {
+        let metrics = Metrics::new();
+        metrics.image("ok", true);
+        metrics.image("ok", false);
+        metrics.stage("decode", Duration::from_millis(3));
+        metrics.call("Classify", "OK");
+        let page = metrics.render(5, 7);
+        for line in [
+            "wildwarden_image_cache_lookups_total{outcome=\"hit\"} 1",
+            "wildwarden_images_total{status=\"ok\"} 2",
+            "wildwarden_stage_duration_seconds_count{stage=\"decode\"} 1",
+            "wildwarden_requests_total{rpc=\"Classify\",code=\"OK\"} 1",
+            "wildwarden_queue_jobs 5",
+            "wildwarden_image_cache_images 7",
+        ] {
+            assert!(page.contains(line), "{line} is not in\n{page}");
+        }
+    }
+}

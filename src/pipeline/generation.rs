@@ -1,0 +1,188 @@
+//! What rates together: models, policy, and the scores remembered of those models. A listing is rated by one generation
+//! from its first stage to its last, so no answer mixes versions; the last listing that holds an old one frees it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::cache::ImageCache;
+use super::golden;
+use crate::config::{Batching, Config};
+use crate::domain::{ModelVersion, PolicyVersion};
+use crate::error::{Error, Result};
+use crate::model::engine::Engine;
+use crate::model::loaded::{Budget, LoadedModel};
+use crate::model::manifest::{Label, hex_sha256};
+use crate::model::registry::ModelSet;
+use crate::model::session::Runtime;
+use crate::preprocess::image::DecodeLimits;
+use crate::preprocess::text::{Lexicon, LexiconEntry, TextProcessor};
+use crate::score::policy::Policy;
+
+/// Models and policy that serve together.
+#[derive(Debug)]
+pub struct Generation {
+    number: u64,
+    engine: Engine,
+    models: Vec<ModelVersion>,
+    image_labels: Vec<Label>,
+    text_labels: Vec<Label>,
+    text: Option<Arc<TextProcessor>>,
+    policy: Policy,
+    policy_version: PolicyVersion,
+    lexicon: Lexicon,
+    cache: Arc<ImageCache>,
+    batching: Batching,
+    limits: DecodeLimits,
+}
+
+impl Generation {
+    /// Reads models and policy as `config` says.
+    ///
+    /// # Errors
+    /// See [`Self::load`].
+    pub fn read(config: &Config) -> Result<Self> {
+        Self::load(config, &ModelSet::read(&config.models)?, None)
+    }
+
+    /// Loads `set` and the policy and runs the golden samples on every session, which also warms them. Models that
+    /// `before` holds in the same version are shared with it.
+    ///
+    /// # Errors
+    /// [`Error::Setup`] or [`Error::Model`] naming file and value.
+    pub fn load(config: &Config, set: &ModelSet, before: Option<&Self>) -> Result<Self> {
+        static NUMBERS: AtomicU64 = AtomicU64::new(0);
+        let (policy, policy_version) = read_policy(&config.policy)?;
+        let runtime = Runtime::load(&config.onnxruntime)?;
+        let budget = Budget { workers: config.workers, threads: config.intra_op_threads };
+        let loaded: Vec<Arc<LoadedModel>> =
+            before.iter().flat_map(|before| before.engine.models()).map(Arc::clone).collect();
+        let engine = Engine::load(runtime, set, budget, &loaded)?;
+        let labels = |model: &Arc<LoadedModel>| model.folder().manifest.labels.clone();
+        let text = match (engine.text(), before.and_then(|before| before.engine.text().zip(before.text.as_ref()))) {
+            (Some(model), Some((old, processor))) if Arc::ptr_eq(model, old) => Some(Arc::clone(processor)),
+            (Some(model), _) => text_processor(model)?.map(Arc::new),
+            (None, _) => None,
+        };
+        let cache =
+            before.filter(|before| same_image_models(&before.engine, &engine)).map(|before| Arc::clone(&before.cache));
+        let generation = Self {
+            number: NUMBERS.fetch_add(1, Ordering::Relaxed),
+            models: set.versions(),
+            image_labels: engine.image_scorers().flat_map(labels).collect(),
+            text_labels: engine.text().into_iter().flat_map(labels).collect(),
+            engine,
+            text,
+            lexicon: Lexicon::new(lexicon_entries(&policy))?,
+            policy,
+            policy_version,
+            cache: cache.unwrap_or_else(|| Arc::new(ImageCache::new(config.cache_images))),
+            batching: config.batching,
+            limits: DecodeLimits { max_pixels: config.limits.max_image_pixels },
+        };
+        generation.warm(budget.workers, &loaded)?;
+        Ok(generation)
+    }
+
+    /// Every session runs the golden samples of its model, those of all workers side by side.
+    fn warm(&self, workers: usize, already: &[Arc<LoadedModel>]) -> Result<()> {
+        let new: Vec<&Arc<LoadedModel>> =
+            self.engine.models().filter(|model| !already.iter().any(|old| Arc::ptr_eq(old, model))).collect();
+        std::thread::scope(|scope| {
+            let check = |worker| new.iter().try_for_each(|model| golden::check(self, model, worker));
+            let threads: Vec<_> = (0..workers).map(|worker| scope.spawn(move || check(worker))).collect();
+            let panicked = |_| Err(Error::Bug("running the golden samples panicked".into()));
+            threads.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(panicked))
+        })
+    }
+
+    /// Tells generations apart within this process.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// The models' sessions.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Name, version and hash of every model.
+    pub fn models(&self) -> &[ModelVersion] {
+        &self.models
+    }
+
+    /// Labels of the image models.
+    pub fn image_labels(&self) -> &[Label] {
+        &self.image_labels
+    }
+
+    /// Labels of the text classifier, by column.
+    pub fn text_labels(&self) -> &[Label] {
+        &self.text_labels
+    }
+
+    /// The text preparation that the text classifier asks for.
+    pub fn text(&self) -> Option<&TextProcessor> {
+        self.text.as_deref()
+    }
+
+    /// The policy.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Its version and hash.
+    pub fn policy_version(&self) -> &PolicyVersion {
+        &self.policy_version
+    }
+
+    /// The policy's terms.
+    pub fn lexicon(&self) -> &Lexicon {
+        &self.lexicon
+    }
+
+    /// Scores of images that these models have seen.
+    pub fn cache(&self) -> &ImageCache {
+        &self.cache
+    }
+
+    /// How jobs are put together.
+    pub fn batching(&self) -> Batching {
+        self.batching
+    }
+
+    /// Limits of decoding.
+    pub fn limits(&self) -> DecodeLimits {
+        self.limits
+    }
+}
+
+fn same_image_models(a: &Engine, b: &Engine) -> bool {
+    a.image_models().map(Arc::as_ptr).eq(b.image_models().map(Arc::as_ptr))
+}
+
+/// Reads and checks a policy file.
+///
+/// # Errors
+/// [`Error::Setup`] naming file, key and value.
+fn read_policy(path: &Path) -> Result<(Policy, PolicyVersion)> {
+    let text = std::fs::read_to_string(path).map_err(|cause| Error::file(path, cause))?;
+    let policy = Policy::parse(&text).map_err(|problem| Error::file(path, problem))?;
+    let version = PolicyVersion { version: policy.version.clone(), sha256: hex_sha256(text.as_bytes()) };
+    Ok((policy, version))
+}
+
+fn lexicon_entries(policy: &Policy) -> Vec<LexiconEntry> {
+    let entries = policy.terms.iter().flat_map(|group| {
+        group.terms.iter().map(|term| LexiconEntry { term: term.clone(), kind: group.kind, category: group.category })
+    });
+    entries.collect()
+}
+
+fn text_processor(model: &LoadedModel) -> Result<Option<TextProcessor>> {
+    let folder = model.folder();
+    let Some(text) = &folder.manifest.text else { return Ok(None) };
+    let words = std::str::from_utf8(folder.file(&text.words)?)
+        .map_err(|cause| Error::file(&folder.path.join(&text.words), cause))?;
+    TextProcessor::new(text.spec(), words).map(Some)
+}

@@ -1,0 +1,127 @@
+//! The parts of a listing that workers run, and what becomes of them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::generation::Generation;
+use crate::domain::{FoundTerm, ImageExplanation, ImageStatus, Language, Logit, PerCategory, TokenContribution};
+use crate::error::Error;
+use crate::schedule::{BatchRule, Batchable};
+
+/// One part of a listing. It carries the generation that the whole listing is rated with.
+#[derive(Debug)]
+pub(super) struct Job {
+    /// Models, policy and cache to use.
+    pub generation: Arc<Generation>,
+    /// What to do.
+    pub task: Task,
+}
+
+/// What to do with a part.
+#[derive(Debug)]
+pub(super) enum Task {
+    /// Look at an image.
+    Image {
+        /// The file's bytes.
+        content: Bytes,
+        /// Explain where the evidence is.
+        with_maps: bool,
+    },
+    /// Read a text.
+    Text {
+        /// The caller's string.
+        text: String,
+        /// Explain which tokens count.
+        with_tokens: bool,
+    },
+}
+
+/// What must be equal for jobs to share a batch: the generation, the kind of task, and whether it is explained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Lane {
+    generation: u64,
+    is_image: bool,
+    explained: bool,
+}
+
+impl Batchable for Job {
+    type Lane = Lane;
+
+    fn lane(&self) -> Lane {
+        let generation = self.generation.number();
+        match &self.task {
+            Task::Image { with_maps, .. } => Lane { generation, is_image: true, explained: *with_maps },
+            Task::Text { with_tokens, .. } => Lane { generation, is_image: false, explained: *with_tokens },
+        }
+    }
+
+    fn rule(&self) -> BatchRule {
+        let rules = self.generation.batching();
+        if matches!(self.task, Task::Image { .. }) { rules.image } else { rules.text }
+    }
+}
+
+/// What became of a job.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// Of [`Task::Image`].
+    Image(ImageOutcome),
+    /// Of [`Task::Text`].
+    Text(TextOutcome),
+    /// The deadline passed between two stages; nothing more was spent on it.
+    Expired,
+}
+
+/// An image, looked at.
+#[derive(Debug, Clone, Default)]
+pub struct ImageOutcome {
+    /// What became of it.
+    pub status: ImageStatus,
+    /// Why the status is not OK.
+    pub message: String,
+    /// Format name; empty when not recognised.
+    pub format: &'static str,
+    /// Pixels after orientation; 0 when not decoded.
+    pub width: u32,
+    /// Pixels after orientation; 0 when not decoded.
+    pub height: u32,
+    /// Of the bytes, lower-case hex.
+    pub sha256: String,
+    /// Frames looked at.
+    pub frames: usize,
+    /// Whether the scores were found in the cache: nothing was decoded.
+    pub cached: bool,
+    /// Calibrated, of the best frame.
+    pub logits: PerCategory<Logit>,
+    /// When asked for.
+    pub explanations: PerCategory<ImageExplanation>,
+    /// Models that failed.
+    pub faults: Vec<Error>,
+    /// Time to decode.
+    pub decode: Duration,
+    /// Time to resize and normalise.
+    pub resize: Duration,
+    /// Time in models: of a batch, this image's part.
+    pub inference: Duration,
+}
+
+/// A text, read.
+#[derive(Debug)]
+pub(super) struct TextOutcome {
+    /// Main language.
+    pub language: Language,
+    /// Lexicon terms.
+    pub terms: Vec<FoundTerm>,
+    /// Calibrated, of the strongest window; empty when the text has no words or the model failed.
+    pub logits: PerCategory<Logit>,
+    /// Tokens of that window with contributions, and the bias; when asked for.
+    pub tokens: PerCategory<(Vec<TokenContribution>, f64)>,
+    /// Why there are no logits.
+    pub fault: Option<Error>,
+    /// Time to normalise, cut and hash.
+    pub features: Duration,
+    /// Time in the model: of a batch, this text's part.
+    pub inference: Duration,
+}

@@ -1,0 +1,180 @@
+//! Images on a worker thread: hash, decode, resize, run the models, calibrate, explain.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use bytes::Bytes;
+use image::RgbImage;
+use ndarray::{Array4, Axis};
+use tokio::time::Instant;
+
+use super::cache::ContentHash;
+use super::generation::Generation;
+use super::job::{ImageOutcome, Outcome};
+use crate::domain::{Category, ImageStatus, PerCategory};
+use crate::error::{Error, Result};
+use crate::input_spec::ImageInputSpec;
+use crate::model::engine::ImageScores;
+use crate::model::manifest::Label;
+use crate::preprocess::image::{decode, to_tensor};
+use crate::schedule::Deadline;
+use crate::score::calibrate::calibrate;
+use crate::score::explain::image_explanation;
+
+/// An image that waits for the models.
+struct Prepared {
+    /// Place in the batch.
+    index: usize,
+    hash: ContentHash,
+    outcome: ImageOutcome,
+    frames: Vec<RgbImage>,
+    deadline: Deadline,
+}
+
+/// Looks at a batch of images. Those that the cache knows or that do not decode are done before the models run, and so
+/// are those whose deadline passed meanwhile.
+pub(super) fn look(
+    generation: &Generation,
+    worker: usize,
+    images: &[(Bytes, Deadline)],
+    with_maps: bool,
+) -> Vec<Outcome> {
+    let mut outcomes: Vec<Option<Outcome>> = Vec::with_capacity(images.len());
+    let mut waiting: Vec<Prepared> = Vec::with_capacity(images.len());
+    for (index, (content, deadline)) in images.iter().enumerate() {
+        let hash = ContentHash::of(content);
+        let known = if with_maps { None } else { generation.cache().get(hash) };
+        outcomes.push(known.map(Outcome::Image));
+        if outcomes.last().is_some_and(Option::is_some) {
+            continue;
+        }
+        let (outcome, frames) = open(generation, content, hash);
+        if frames.is_empty() {
+            generation.cache().put(hash, &outcome);
+            set(&mut outcomes, index, Outcome::Image(outcome));
+        } else {
+            waiting.push(Prepared { index, hash, outcome, frames, deadline: *deadline });
+        }
+    }
+    // Decoding may have taken all the caller's time: no model time is spent after it.
+    waiting.retain(|image| {
+        let late = image.deadline.has_passed();
+        if late {
+            set(&mut outcomes, image.index, Outcome::Expired);
+        }
+        !late
+    });
+    score(generation, worker, &mut waiting, with_maps);
+    for Prepared { index, hash, outcome, .. } in waiting {
+        generation.cache().put(hash, &outcome);
+        set(&mut outcomes, index, Outcome::Image(outcome));
+    }
+    outcomes.into_iter().flatten().collect()
+}
+
+fn set(outcomes: &mut [Option<Outcome>], index: usize, outcome: Outcome) {
+    if let Some(slot) = outcomes.get_mut(index) {
+        *slot = Some(outcome);
+    }
+}
+
+/// Decodes one image; without frames the outcome says why.
+fn open(generation: &Generation, content: &[u8], hash: ContentHash) -> (ImageOutcome, Vec<RgbImage>) {
+    let mut outcome = ImageOutcome { sha256: hash.to_hex(), ..ImageOutcome::default() };
+    let start = Instant::now();
+    let decoded = decode(content, generation.limits());
+    outcome.decode = start.elapsed();
+    match decoded {
+        Ok(decoded) => {
+            outcome.format = decoded.format;
+            outcome.frames = decoded.frames.len();
+            if let Some(frame) = decoded.frames.first() {
+                (outcome.width, outcome.height) = frame.dimensions();
+            }
+            (outcome, decoded.frames)
+        }
+        Err(fault) => {
+            (outcome.status, outcome.message, outcome.format) = (fault.status, fault.message, fault.format);
+            (outcome, Vec::new())
+        }
+    }
+}
+
+/// Resizes, runs the models over the whole batch, calibrates.
+fn score(generation: &Generation, worker: usize, batch: &mut [Prepared], with_maps: bool) {
+    if batch.is_empty() {
+        return;
+    }
+    let start = Instant::now();
+    let rows = rows_of(batch);
+    let tensors = tensors(generation, batch);
+    let resized = share(start.elapsed(), batch.len());
+    let start = Instant::now();
+    let scores = match &tensors {
+        Ok(tensors) => generation.engine().score_images(worker, tensors, &rows, with_maps),
+        Err(fault) => {
+            let failed = || ImageScores { faults: vec![fault.clone()], ..ImageScores::default() };
+            batch.iter().map(|_| failed()).collect()
+        }
+    };
+    for (image, scores) in batch.iter_mut().zip(scores) {
+        conclude(&mut image.outcome, scores, generation.image_labels());
+    }
+    let inferred = share(start.elapsed(), batch.len());
+    for image in batch {
+        (image.outcome.resize, image.outcome.inference) = (resized, inferred);
+    }
+}
+
+/// The rows of the batch that are each image's frames.
+fn rows_of(batch: &[Prepared]) -> Vec<Range<usize>> {
+    let mut next = 0;
+    let rows = batch.iter().map(|image| {
+        let first = next;
+        next += image.frames.len();
+        first..next
+    });
+    rows.collect()
+}
+
+/// A tensor for each image model, in the order of its specs; a row is a frame.
+fn tensors(generation: &Generation, batch: &[Prepared]) -> Result<Vec<Array4<f32>>> {
+    let specs = generation.engine().image_specs().iter();
+    specs.map(|spec| tensor(batch.iter().flat_map(|image| &image.frames), spec)).collect()
+}
+
+/// Frames as a tensor `f32 [frames, 3, height, width]`.
+pub(super) fn tensor<'a>(frames: impl Iterator<Item = &'a RgbImage>, spec: &ImageInputSpec) -> Result<Array4<f32>> {
+    let planes: Vec<_> = frames.map(|frame| to_tensor(frame, spec)).collect::<Result<_>>()?;
+    let views: Vec<_> = planes.iter().map(|planes| planes.view()).collect();
+    ndarray::stack(Axis(0), &views).map_err(|cause| Error::Bug(format!("stacking frames: {cause}")))
+}
+
+fn conclude(outcome: &mut ImageOutcome, scores: ImageScores, labels: &[Label]) {
+    outcome.faults = scores.faults;
+    outcome.explanations = PerCategory::default();
+    for (label, category) in feeding(labels) {
+        let c = label.calibration;
+        if let Some(&logit) = scores.logits.get(category) {
+            outcome.logits.set(category, calibrate(logit, c.slope, c.intercept));
+        }
+        if let Some(map) = scores.maps.get(category) {
+            #[expect(clippy::cast_possible_truncation, reason = "a threshold for f32 cells")]
+            let baseline = (-c.intercept / c.slope) as f32;
+            outcome.explanations.set(category, image_explanation(map, baseline));
+        }
+    }
+    if outcome.logits.is_empty() {
+        outcome.status = ImageStatus::NotRated;
+        outcome.message = "no image model answered".into();
+    }
+}
+
+fn feeding(labels: &[Label]) -> impl Iterator<Item = (&Label, Category)> {
+    labels.iter().filter_map(|label| Some((label, label.category?)))
+}
+
+/// One image's part of the time of a batch.
+fn share(whole: Duration, images: usize) -> Duration {
+    whole / u32::try_from(images.max(1)).unwrap_or(u32::MAX)
+}
