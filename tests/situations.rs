@@ -159,6 +159,8 @@ fn slow(folder: &std::path::Path, queue: &str) -> Vec<wildwarden::config::Flag> 
         ("models", "directory", models.display().to_string()),
         ("scheduler", "workers", "1".into()),
         ("scheduler", "queue_capacity", queue.into()),
+        // The same photo is sent again and again, and is to be slow each time.
+        ("cache", "images", "0".into()),
     ]
 }
 
