@@ -1,6 +1,7 @@
 //! Tokens become hashed features: words, pairs of neighbours, character n-grams. The recipe is version
 //! [`TEXT_FEATURE_VERSION`](crate::input_spec::TEXT_FEATURE_VERSION); a change of it needs a new number and new models.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use xxhash_rust::xxh3::xxh3_64;
@@ -54,75 +55,89 @@ pub(super) fn windows(pieces: &[Piece], spec: &TextInputSpec) -> Vec<Window> {
 }
 
 fn window(pieces: &[Piece], buckets: u32) -> Window {
-    let mut ids = Vec::new();
-    let mut covers = Vec::new();
-    let mut add = |kind: u8, text: &str, range: Range<usize>| {
-        ids.push(bucket(kind, text, buckets));
-        covers.push(range);
-    };
-    for (index, piece) in pieces.iter().enumerate() {
-        let word = word_form(piece);
-        add(b'w', &word, index..index + 1);
-        if let Some(next) = pieces.get(index + 1)
+    let mut features = Features { key: Vec::with_capacity(64), buckets, ids: Vec::new(), covers: Vec::new() };
+    let words: Vec<Cow<'_, str>> = pieces.iter().map(word_form).collect();
+    for (index, (piece, word)) in pieces.iter().zip(&words).enumerate() {
+        features.add(b'w', &[word], index..index + 1);
+        if let Some(next) = words.get(index + 1)
             && !piece.ends_sentence
         {
-            add(b'p', &format!("{word} {}", word_form(next)), index..index + 2);
+            features.add(b'p', &[word, " ", next], index..index + 2);
         }
         if piece.script == Script::Latin {
-            character_ngrams(&format!("<{}>", piece.text), 3..=5, |gram| add(b'l', gram, index..index + 1));
+            latin_ngrams(&format!("<{}>", piece.text), index, &mut features);
         }
     }
     let mut offset = 0;
     for run in pieces.chunk_by(|a, b| a.run == b.run) {
         if run.first().is_some_and(|piece| piece.script == Script::Han) {
-            han_ngrams(run, offset, &mut add);
+            han_ngrams(run, offset, &mut features);
         }
         offset += run.len();
     }
+    let Features { ids, covers, .. } = features;
     #[expect(clippy::cast_precision_loss, reason = "a window has far fewer than 2^24 features")]
     let value = if ids.is_empty() { 0.0 } else { 1.0 / (ids.len() as f32).sqrt() };
     let tokens = pieces.iter().map(|piece| Token { text: piece.text.clone(), span: piece.span.clone() }).collect();
     Window { tokens, ids, covers, value }
 }
 
+/// Features so far, and one buffer for the keys that are hashed: a long text has tens of thousands of them.
+struct Features {
+    key: Vec<u8>,
+    buckets: u32,
+    ids: Vec<u32>,
+    covers: Vec<Range<usize>>,
+}
+
+impl Features {
+    /// Adds the feature of `kind` whose text is `parts` in a row.
+    fn add(&mut self, kind: u8, parts: &[&str], covers: Range<usize>) {
+        self.key.clear();
+        self.key.push(kind);
+        parts.iter().for_each(|part| self.key.extend_from_slice(part.as_bytes()));
+        let bucket = xxh3_64(&self.key) % u64::from(self.buckets.max(1));
+        self.ids.push(u32::try_from(bucket).unwrap_or_default());
+        self.covers.push(covers);
+    }
+}
+
 /// Numbers are told apart by length only: 50 grams and 80 grams say the same.
-fn word_form(piece: &Piece) -> String {
-    if piece.script == Script::Number { format!("#{}", piece.text.chars().count()) } else { piece.text.clone() }
+fn word_form(piece: &Piece) -> Cow<'_, str> {
+    if piece.script == Script::Number {
+        Cow::Owned(format!("#{}", piece.text.chars().count()))
+    } else {
+        Cow::Borrowed(&piece.text)
+    }
 }
 
 /// Pairs and triples of characters of a Chinese run, across its words: catches what segmentation cuts wrongly.
-fn han_ngrams(run: &[Piece], offset: usize, add: &mut impl FnMut(u8, &str, Range<usize>)) {
-    let chars: Vec<(char, usize)> =
-        run.iter().enumerate().flat_map(|(i, piece)| piece.text.chars().map(move |c| (c, offset + i))).collect();
+fn han_ngrams(run: &[Piece], offset: usize, features: &mut Features) {
+    let text: String = run.iter().map(|piece| piece.text.as_str()).collect();
+    let tokens = run.iter().enumerate().flat_map(|(i, piece)| piece.text.chars().map(move |_| offset + i));
+    let starts: Vec<(usize, usize)> = text.char_indices().map(|(byte, _)| byte).zip(tokens).collect();
     for size in 2..=3 {
-        for gram in chars.windows(size) {
-            if let (Some(&(_, first)), Some(&(_, last))) = (gram.first(), gram.last()) {
-                let text: String = gram.iter().map(|&(c, _)| c).collect();
-                add(b'h', &text, first..last + 1);
-            }
+        for (position, &(start, first)) in starts.iter().enumerate() {
+            let Some(&(_, last)) = starts.get(position + size - 1) else { break };
+            let end = starts.get(position + size).map_or(text.len(), |&(byte, _)| byte);
+            features.add(b'h', &[text.get(start..end).unwrap_or_default()], first..last + 1);
         }
     }
 }
 
-fn character_ngrams(word: &str, sizes: std::ops::RangeInclusive<usize>, mut add: impl FnMut(&str)) {
+/// Runs of 3 to 5 characters of a word with its ends marked.
+fn latin_ngrams(word: &str, token: usize, features: &mut Features) {
     let mut bounds: Vec<usize> = word.char_indices().map(|(byte, _)| byte).collect();
     bounds.push(word.len());
-    for size in sizes {
+    for size in 3..=5 {
         for bound in bounds.windows(size + 1) {
             if let (Some(&start), Some(&end)) = (bound.first(), bound.last())
                 && let Some(gram) = word.get(start..end)
             {
-                add(gram);
+                features.add(b'l', &[gram], token..token + 1);
             }
         }
     }
-}
-
-fn bucket(kind: u8, text: &str, buckets: u32) -> u32 {
-    let mut key = Vec::with_capacity(text.len() + 1);
-    key.push(kind);
-    key.extend_from_slice(text.as_bytes());
-    u32::try_from(xxh3_64(&key) % u64::from(buckets.max(1))).unwrap_or_default()
 }
 
 #[cfg(test)]

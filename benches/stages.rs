@@ -1,0 +1,173 @@
+//! What each stage costs alone, on one core, with the shipped models. Run: `cargo bench`. A performance claim is a ratio of
+//! two lines of one run; absolute times are this machine's.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    missing_docs,
+    unused_qualifications,
+    reason = "a benchmark fails by panicking"
+)]
+
+use std::collections::HashMap;
+use std::io::Cursor;
+use std::sync::{Arc, OnceLock};
+
+use divan::{Bencher, black_box};
+use image::codecs::jpeg::JpegEncoder;
+use image::imageops::{FilterType, resize};
+use ndarray::{Array2, Array4};
+use wildwarden::config::{Config, Limits};
+use wildwarden::domain::{Logit, Probability, Rating};
+use wildwarden::model::loaded::{Budget, LoadedModel};
+use wildwarden::model::registry::ModelSet;
+use wildwarden::model::session::{Input, Runtime};
+use wildwarden::pipeline::Pipeline;
+use wildwarden::preprocess::image::{DecodeLimits, decode, to_tensor};
+use wildwarden::preprocess::text::{Lexicon, TextProcessor};
+use wildwarden::schedule::{Deadline, Priority};
+use wildwarden::score::fuse::shift_prior;
+use wildwarden::score::policy::Policy;
+use wildwarden::transport::convert;
+use wildwarden::transport::proto::{ClassifyRequest, Image};
+
+fn main() {
+    divan::main();
+}
+
+const LIMITS: DecodeLimits = DecodeLimits { max_pixels: 50_000_000 };
+/// A listing photo and a phone photo.
+const PHOTOS: [(u32, u32); 2] = [(1080, 720), (4032, 3024)];
+
+fn config() -> Config {
+    let library = std::env::vars().filter(|(name, _)| name == "ORT_DYLIB_PATH").collect::<HashMap<_, _>>();
+    Config::from_parts(None, library, &[]).unwrap()
+}
+
+fn limits() -> Limits {
+    config().limits
+}
+
+fn models() -> &'static ModelSet {
+    static SET: OnceLock<ModelSet> = OnceLock::new();
+    SET.get_or_init(|| ModelSet::read(&config().models).unwrap())
+}
+
+fn loaded(name: &str) -> LoadedModel {
+    let runtime = Runtime::load(&config().onnxruntime).unwrap();
+    let folder = models().folders().find(|folder| folder.manifest.name == name).unwrap();
+    LoadedModel::load(runtime, folder, Budget { workers: 1, threads: 1 }).unwrap()
+}
+
+/// A fixture scaled to `size`, as a camera would write it.
+fn photo((width, height): (u32, u32)) -> Vec<u8> {
+    let small = image::load_from_memory(include_bytes!("../tests/fixtures/images/tusk.jpg")).unwrap().into_rgb8();
+    let large = resize(&small, width, height, FilterType::CatmullRom);
+    let mut jpeg = Cursor::new(Vec::new());
+    large.write_with_encoder(JpegEncoder::new_with_quality(&mut jpeg, 90)).unwrap();
+    jpeg.into_inner()
+}
+
+fn text(bytes: usize) -> String {
+    let sentence =
+        "老料手串，包浆自然，纹路清晰，懂的来。Old carved figure, natural grain, private message only! 18k 50g\n";
+    sentence
+        .chars()
+        .cycle()
+        .scan(0, |length, c| {
+            *length += c.len_utf8();
+            (*length <= bytes).then_some(c)
+        })
+        .collect()
+}
+
+fn text_processor() -> TextProcessor {
+    let folder = models().text.as_ref().unwrap();
+    let text = folder.manifest.text.as_ref().unwrap();
+    let words = std::str::from_utf8(folder.file(&text.words).unwrap()).unwrap();
+    TextProcessor::new(text.spec(), words).unwrap()
+}
+
+#[divan::bench(args = PHOTOS)]
+fn image_decode(bencher: Bencher<'_, '_>, size: (u32, u32)) {
+    let content = photo(size);
+    bencher.bench(|| decode(black_box(&content), LIMITS).unwrap());
+}
+
+#[divan::bench(args = PHOTOS)]
+fn image_resize_and_normalise(bencher: Bencher<'_, '_>, size: (u32, u32)) {
+    let decoded = decode(&photo(size), LIMITS).unwrap();
+    let encoder = models().encoder.as_ref().unwrap();
+    let spec = encoder.manifest.image.as_ref().unwrap();
+    bencher.bench(|| to_tensor(black_box(&decoded.frames[0]), spec).unwrap());
+}
+
+#[divan::bench(args = PHOTOS)]
+fn image_sha256(bencher: Bencher<'_, '_>, size: (u32, u32)) {
+    let content = photo(size);
+    bencher.bench(|| wildwarden::model::manifest::hex_sha256(black_box(&content)));
+}
+
+#[divan::bench(args = [1, 2, 4, 8])]
+fn image_encoder_batch_of(bencher: Bencher<'_, '_>, rows: usize) {
+    let encoder = loaded("image_encoder");
+    let side = encoder.folder().manifest.image.as_ref().unwrap().width as usize;
+    let tensor = Array4::<f32>::from_shape_fn((rows, 3, side, side), |(n, c, y, x)| {
+        f32::from(u8::try_from((n * 7 + c * 31 + y * 3 + x) % 251).unwrap()) / 128.0 - 1.0
+    });
+    bencher
+        .counter(divan::counter::ItemsCount::new(rows))
+        .bench_local(|| encoder.single(0, Input::F32(tensor.view().into_dyn()), "embedding").unwrap());
+}
+
+#[divan::bench]
+fn head(bencher: Bencher<'_, '_>) {
+    let head = loaded("ivory");
+    let dimensions = usize::try_from(*head.folder().manifest.inputs[0].shape.last().unwrap()).unwrap();
+    let embedding = Array2::<f32>::from_elem((1, dimensions), 0.3);
+    bencher.bench_local(|| head.logits(0, Input::F32(embedding.view().into_dyn())).unwrap());
+}
+
+#[divan::bench(args = [60, 600, 6_000, 65_536])]
+fn text_prepare_bytes(bencher: Bencher<'_, '_>, bytes: usize) {
+    let processor = text_processor();
+    let lexicon = Lexicon::new(Vec::new()).unwrap();
+    let text = text(bytes);
+    bencher.bench(|| processor.prepare(black_box(&text), &lexicon));
+}
+
+#[divan::bench]
+fn fuse(bencher: Bencher<'_, '_>) {
+    let policy = Policy::parse(&std::fs::read_to_string(config().policy).unwrap()).unwrap();
+    let weights = policy.fusion.get(&wildwarden::domain::Category::Ivory).copied().unwrap();
+    let (from, to) = (Probability::new(0.5).unwrap(), Probability::new(0.01).unwrap());
+    bencher.bench(|| shift_prior(weights.fuse(black_box(Some(Logit(1.2))), black_box(Some(Logit(-0.4)))), from, to));
+}
+
+fn request() -> ClassifyRequest {
+    let image = |index: usize| Image { image_id: index.to_string(), content: photo((320, 240)).into() };
+    ClassifyRequest {
+        title: text(60),
+        description: text(600),
+        images: (0..3).map(image).collect(),
+        ..Default::default()
+    }
+}
+
+#[divan::bench]
+fn convert_request(bencher: Bencher<'_, '_>) {
+    let (request, limits) = (request(), limits());
+    bencher.with_inputs(|| request.clone()).bench_values(|request| convert::listing(request, &limits).unwrap());
+}
+
+fn rating() -> Rating {
+    let pipeline = Pipeline::load(&config(), Arc::default()).unwrap();
+    let listing = convert::listing(request(), &limits()).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(pipeline.rate(listing, Priority::Interactive, Deadline::default())).unwrap()
+}
+
+#[divan::bench]
+fn convert_response(bencher: Bencher<'_, '_>) {
+    let rating = rating();
+    bencher.with_inputs(|| rating.clone()).bench_values(convert::response);
+}
