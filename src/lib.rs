@@ -14,6 +14,7 @@
 //! [`evaluate`] measures the
 //! whole on labelled listings; [`cli`] holds the commands. `tests/architecture.rs` keeps the arrows.
 
+pub mod bench;
 pub mod cli;
 pub mod config;
 pub mod domain;
@@ -21,6 +22,7 @@ pub mod error;
 pub mod evaluate;
 pub mod input_spec;
 pub mod model;
+pub mod page;
 pub mod pipeline;
 pub mod preprocess;
 pub mod schedule;

@@ -10,10 +10,11 @@
 use std::path::{Path, PathBuf};
 
 /// Each top-level module and the modules it may name. `server` and `cli` put things together and may name all.
-const ALLOWED: [(&str, &[&str]); 11] = [
+const ALLOWED: [(&str, &[&str]); 13] = [
     ("error", &[]),
     ("domain", &[]),
     ("input_spec", &[]),
+    ("page", &[]),
     ("telemetry", &["error"]),
     ("config", &["error"]),
     ("preprocess", &["domain", "error", "input_spec"]),
@@ -22,6 +23,7 @@ const ALLOWED: [(&str, &[&str]); 11] = [
     ("score", &["domain"]),
     ("pipeline", &["config", "domain", "error", "input_spec", "model", "preprocess", "schedule", "score"]),
     ("evaluate", EVALUATE),
+    ("bench", BENCH),
 ];
 /// Asks what a caller asks, in the same way. Decodes images a second time for thumbnails and slices, and runs no other stage.
 const EVALUATE: &[&str] = &[
@@ -29,11 +31,15 @@ const EVALUATE: &[&str] = &[
     "domain",
     "error",
     "model::manifest::hex_sha256",
+    "page",
     "pipeline",
     "preprocess::image",
     "schedule",
     "transport",
 ];
+/// A caller like any other: knows the contract and how listings are read, and no stage.
+const BENCH: &[&str] =
+    &["error", "evaluate::bootstrap::SplitMix64", "evaluate::case", "evaluate::input", "page", "transport::proto"];
 /// The edge: it may use what it converts, never a stage.
 const TRANSPORT: &[&str] = &["config", "domain", "error", "model::manifest::hex_sha256", "pipeline", "schedule"];
 
