@@ -136,9 +136,9 @@ impl Connections {
         };
         let answer = client.clone().classify(request).await.map(tonic::Response::into_inner);
         // The client's own timer, which runs as long, says CANCELLED.
-        let answer = answer.map_err(|status| match status.code() {
-            Code::Cancelled if sent.elapsed() >= self.target.deadline => Status::deadline_exceeded(status.message()),
-            _ => status,
+        let answer = answer.map_err(|status| {
+            let is_timer = status.code() == Code::Cancelled && sent.elapsed() >= self.target.deadline;
+            if is_timer { Status::deadline_exceeded(status.message()) } else { status }
         });
         (request_id, answer)
     }
