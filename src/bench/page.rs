@@ -49,7 +49,7 @@ fn header(report: &Report) -> String {
         (
             "client",
             format!(
-                "wildwarden {}, {} connections, seed {}{}",
+                "wildwarden {}, connections: {}, seed {}{}",
                 report.program,
                 client.connections,
                 client.seed,
@@ -62,7 +62,7 @@ fn header(report: &Report) -> String {
 }
 
 fn mode(report: &Report) -> String {
-    let warmup = format!("; {} s of warm-up each", report.client.warmup_seconds);
+    let warmup = format!("; warm-up of {} s", report.client.warmup_seconds);
     let most = report.client.max_in_flight;
     match report.mode {
         "closed" => "closed loop: each caller sends when its answer is there".to_owned() + &warmup,
@@ -152,7 +152,6 @@ fn section(step: &Step) -> String {
         (format!("{:.1}", measured.images_per_second), "images a second"),
         (ms(latency.p50_ms), "median"),
         (ms(latency.p99_ms), "99th percentile"),
-        (ms(latency.max_ms), "maximum"),
         (counts.right.to_string(), "right answers"),
         ((counts.wrong + counts.errors() + counts.not_sent).to_string(), "faults"),
     ];
@@ -161,7 +160,7 @@ fn section(step: &Step) -> String {
         .map(|(value, name)| format!("<div class='tile'><b>{value}</b><span>{name}</span></div>"))
         .collect();
     format!(
-        "<section><h2>{}</h2><div class='tiles'>{tiles}</div>{}{}{}<h3>Where the time went</h3>{}<h3>Outcomes</h3>{}{}</section>",
+        "<section><h2>{}</h2><div class='tiles'>{tiles}</div>{}{}<h3>Where the time went</h3>{}<h3>Outcomes</h3>{}{}</section>",
         step.name(),
         legend(&[
             (plot::MEDIAN, "median"),
@@ -171,9 +170,10 @@ fn section(step: &Step) -> String {
         ]),
         charts(&[
             (plot::throughput(step), "Right answers and faults over time"),
-            (plot::latency(step), "Latency over time")
+            (plot::latency(step), "Latency over time"),
+            (plot::percentiles(step), "Latency by percentile"),
+            (plot::stages(step), "Where the time went"),
         ]),
-        charts(&[(plot::percentiles(step), "Latency by percentile")]),
         stages(step),
         outcomes(step),
         examples(step)

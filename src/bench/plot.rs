@@ -1,6 +1,8 @@
 //! Charts of a run, on the axes of [`crate::page::svg`].
 
+use crate::bench::measure::Second;
 use crate::bench::report::Step;
+use crate::bench::stages::Stage;
 use crate::page::svg;
 use crate::page::svg::Place;
 
@@ -22,7 +24,7 @@ pub struct Chart {
 }
 
 impl Chart {
-    /// From 0 to at least the given ends.
+    /// From 0 to at least the given ends. An axis without a title has no ticks either.
     pub fn new(x: (&str, f64), y: (&str, f64)) -> Self {
         let (x_step, y_step) = (nice_step(x.1), nice_step(y.1));
         let (x_end, y_end) = (ceiling(x.1, x_step), ceiling(y.1, y_step));
@@ -74,6 +76,22 @@ impl Chart {
         }
     }
 
+    /// Adds bars from the left, one below the other, each with its name above it.
+    pub fn bars(&mut self, bars: &[(String, f64)], colour: &str) {
+        let room = 1.0 / bars.len().max(1) as f64;
+        for (row, (name, length)) in bars.iter().enumerate() {
+            let top = 1.0 - row as f64 * room;
+            let (left, _) = svg::place((0.0, top));
+            let (right, y) = svg::place((self.unit((*length, 0.0)).0, top - 0.5 * room));
+            self.body += &format!(
+                "<text x='{:.1}' y='{:.1}'>{name}</text><rect x='{left:.1}' y='{y:.1}' width='{:.1}' height='7' fill='{colour}'/>",
+                left + 5.0,
+                y - 3.0,
+                right - left
+            );
+        }
+    }
+
     /// The whole chart.
     pub fn finish(self, title: &str) -> String {
         svg::chart(title, &self.body)
@@ -97,6 +115,16 @@ pub fn percentiles(step: &Step) -> String {
     chart.finish("Latency by percentile, from when a listing was to be sent")
 }
 
+/// Mean time a listing of each stage.
+pub fn stages(step: &Step) -> String {
+    let name = |stage: &Stage| format!("{}: {:.2} ms", stage.name.replace('_', " "), stage.spread.mean_ms);
+    let bars: Vec<_> = step.measured.stages.iter().map(|stage| (name(stage), stage.spread.mean_ms)).collect();
+    let longest = bars.iter().map(|bar| bar.1).fold(0.0, f64::max);
+    let mut chart = Chart::new(("mean time a listing, ms", longest), ("", 1.0));
+    chart.bars(&bars, MEDIAN);
+    chart.finish("Mean time a listing of each stage")
+}
+
 /// Right answers and faults over time.
 pub fn throughput(step: &Step) -> String {
     let series = &step.measured.series;
@@ -105,14 +133,19 @@ pub fn throughput(step: &Step) -> String {
     if let Some(rate) = step.offered {
         chart.line([(0.0, rate), (step.measured.seconds, rate)], "#94a3b8", "4 3");
     }
-    chart.line(series.iter().map(|row| (row.at_seconds, row.listings_per_second)), RATE, "");
+    chart.line(series.iter().map(|row| (middle(row), row.listings_per_second)), RATE, "");
     if series.iter().any(|row| faults_of(row) > 0.0) {
-        chart.line(series.iter().map(|row| (row.at_seconds, faults_of(row))), FAULTS, "");
+        chart.line(series.iter().map(|row| (middle(row), faults_of(row))), FAULTS, "");
     }
     chart.finish("Right answers and faults over time")
 }
 
-fn faults_of(row: &crate::bench::measure::Second) -> f64 {
+/// The middle of a row, seconds.
+fn middle(row: &Second) -> f64 {
+    (row.at_seconds - 0.5).max(0.0)
+}
+
+fn faults_of(row: &Second) -> f64 {
     (row.counts.wrong + row.counts.errors() + row.counts.not_sent) as f64
 }
 
@@ -123,8 +156,8 @@ pub fn latency(step: &Step) -> String {
     let mut chart = Chart::new(("seconds", step.measured.seconds), ("latency, ms", highest));
     // A second without an answer has no latency: the line leaves it out.
     let answered = || series.iter().filter(|row| row.counts.right > 0);
-    chart.line(answered().map(|row| (row.at_seconds, row.p99_ms)), TAIL, "");
-    chart.line(answered().map(|row| (row.at_seconds, row.p50_ms)), MEDIAN, "");
+    chart.line(answered().map(|row| (middle(row), row.p99_ms)), TAIL, "");
+    chart.line(answered().map(|row| (middle(row), row.p50_ms)), MEDIAN, "");
     chart.finish("Median and 99th percentile over time")
 }
 

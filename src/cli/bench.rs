@@ -21,10 +21,11 @@ const MOST_CONNECTIONS: usize = 8;
 
 /// Load a server and measure it; every answer is checked.
 ///
-/// Each listing is first sent alone and its rating kept; under load an answer that differs is wrong, and neither it nor an
-/// error counts as a success. In an open loop latency counts from when a listing was to be sent. Ctrl-C ends the load and
-/// reports what was measured. Exit code 1: an answer was wrong, or, without --allow-errors, a call failed or a listing was
-/// not sent. In a search, overload above the rate that it finds is no failure.
+/// Each listing is first sent alone and its rating kept; under load an answer that differs is
+/// wrong, and neither it nor an error counts as a success. In an open loop latency counts from when
+/// a listing was to be sent. Ctrl-C ends the load and reports what was measured. Exit code 1: an
+/// answer was wrong, or, without --allow-errors, a call failed or a listing was not sent. In a
+/// search, overload above the rate that it finds is no failure.
 ///
 /// Examples:
 ///   wildwarden bench closed --images photos --concurrency 8
