@@ -1,5 +1,6 @@
 //! Listings to send, read into memory before the load starts.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -14,7 +15,7 @@ use crate::evaluate::input;
 /// Where listings come from.
 #[derive(Debug, Clone)]
 pub enum Source {
-    /// Every file in a folder, or one file; each is the first photo of a listing.
+    /// Every file in a folder that is named like a photo, or one file of any name; each is the first photo of a listing.
     Photos {
         /// Folder or file.
         path: PathBuf,
@@ -61,16 +62,28 @@ pub fn read(source: &Source, limit: Option<usize>, seed: u64) -> Result<Vec<List
         }
     };
     if cases.is_empty() {
-        return Err(Error::file(path, "holds no file to send"));
+        return Err(Error::file(path, format!("holds no photo to send ({})", EXTENSIONS.join(", "))));
     }
     SplitMix64(seed).shuffle(&mut cases);
     cases.truncate(limit.unwrap_or(usize::MAX));
-    let mut photos = std::collections::HashMap::new();
+    let mut photos = HashMap::new();
     cases.into_iter().map(|case| listing(case, &mut photos)).collect()
 }
 
+/// Ends of names of the formats that the contract promises.
+const EXTENSIONS: [&str; 6] = ["jpg", "jpeg", "png", "webp", "gif", "bmp"];
+
+fn is_named_like_a_photo(path: &Path) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    EXTENSIONS.iter().any(|name| extension.eq_ignore_ascii_case(name))
+}
+
 fn cases_of_photos(path: &Path, title: &str, images_per_listing: usize) -> Result<Vec<Case>> {
-    let files = if path.is_dir() { input::files(path)? } else { vec![path.to_owned()] };
+    let mut files = vec![path.to_owned()];
+    if path.is_dir() {
+        files = input::files(path)?;
+        files.retain(|file| is_named_like_a_photo(file));
+    }
     let case = |(first, file): (usize, &PathBuf)| Case {
         id: file.strip_prefix(path).ok().filter(|name| *name != Path::new("")).unwrap_or(file).display().to_string(),
         title: title.to_owned(),
@@ -81,7 +94,7 @@ fn cases_of_photos(path: &Path, title: &str, images_per_listing: usize) -> Resul
 }
 
 /// Photos that several listings show are in memory once.
-fn listing(case: Case, photos: &mut std::collections::HashMap<PathBuf, Photo>) -> Result<Listing> {
+fn listing(case: Case, photos: &mut HashMap<PathBuf, Photo>) -> Result<Listing> {
     let mut photo = |path: &PathBuf| {
         if let Some(photo) = photos.get(path) {
             return Ok(photo.clone());
@@ -106,21 +119,22 @@ mod tests {
     #[test]
     fn each_file_is_the_first_photo_of_one_listing() {
         let folder = tempfile::tempdir().unwrap();
-        for name in ["a", "b", "c"] {
+        for name in ["a.jpg", "b.PNG", "c.webp", "labels.csv"] {
             std::fs::write(folder.path().join(name), name).unwrap();
         }
         let mut listings = photos(folder.path(), 2).unwrap();
         listings.sort_by(|a, b| a.id.cmp(&b.id));
         let shown = |listing: &Listing| -> Vec<_> { listing.photos.iter().map(Photo::as_it_is).collect() };
-        assert_eq!(shown(&listings[2]), ["c", "a"], "from the start again after the last");
+        assert_eq!(shown(&listings[2]), ["c.webp", "a.jpg"], "from the start again after the last");
         assert_eq!((listings.len(), listings[0].title.as_str()), (3, "手串"));
-        let one = photos(&folder.path().join("b"), 3).unwrap();
+        let one = photos(&folder.path().join("labels.csv"), 3).unwrap();
         assert_eq!((one.len(), shown(&one[0]).len()), (1, 3));
     }
 
     #[test]
-    fn an_empty_folder_is_named() {
+    fn a_folder_without_photos_is_named() {
         let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("labels.csv"), "x").unwrap();
         let problem = photos(folder.path(), 1).unwrap_err().to_string();
         assert!(problem.contains(&folder.path().display().to_string()), "{problem}");
     }

@@ -123,12 +123,7 @@ fn rates(report: &Report) -> String {
     format!(
         "<section><h2>Rates</h2>{}{}{}{table}</section>",
         found.unwrap_or_default(),
-        legend(&[
-            (plot::MEDIAN, "median"),
-            (plot::TAIL, "99th percentile"),
-            (plot::RATE, "right answers"),
-            (plot::FAULTS, "faults")
-        ]),
+        legend(),
         charts(&[
             (plot::latency_by_rate(&report.steps, limit), "Latency against the offered rate"),
             (
@@ -162,14 +157,16 @@ fn section(step: &Step) -> String {
     format!(
         "<section><h2>{}</h2><div class='tiles'>{tiles}</div>{}{}<h3>Where the time went</h3>{}<h3>Outcomes</h3>{}{}</section>",
         step.name(),
-        legend(&[
-            (plot::MEDIAN, "median"),
-            (plot::TAIL, "99th percentile"),
-            (plot::RATE, "right answers"),
-            (plot::FAULTS, "faults")
-        ]),
+        legend(),
         charts(&[
-            (plot::throughput(step), "Right answers and faults over time"),
+            (
+                plot::throughput(step),
+                if step.offered.is_some() {
+                    "Right answers and faults over time; dashed: the mean rate that is offered"
+                } else {
+                    "Right answers and faults over time"
+                }
+            ),
             (plot::latency(step), "Latency over time"),
             (plot::percentiles(step), "Latency by percentile"),
             (plot::stages(step), "Where the time went"),
@@ -180,10 +177,16 @@ fn section(step: &Step) -> String {
     )
 }
 
-fn legend(entries: &[(&str, &str)]) -> String {
-    let entries: String =
-        entries.iter().map(|(colour, name)| format!("<i style='background:{colour}'></i>{name}")).collect();
-    format!("<p class='legend'>{entries}</p>")
+fn legend() -> String {
+    let lines = [
+        (plot::MEDIAN, "median"),
+        (plot::TAIL, "99th percentile"),
+        (plot::RATE, "right answers"),
+        (plot::FAULTS, "faults"),
+    ];
+    let lines: String =
+        lines.iter().map(|(colour, name)| format!("<i style='background:{colour}'></i>{name}")).collect();
+    format!("<p class='legend'>{lines}</p>")
 }
 
 fn charts(charts: &[(String, &str)]) -> String {

@@ -29,9 +29,9 @@ impl Chart {
         let (x_step, y_step) = (nice_step(x.1), nice_step(y.1));
         let (x_end, y_end) = (ceiling(x.1, x_step), ceiling(y.1, y_step));
         let mut body = svg::frame();
-        for (end, step, tick) in [(x_end, x_step, svg::tick_x as fn(f64, &str) -> String), (y_end, y_step, svg::tick_y)]
-        {
-            for value in ticks(end, step) {
+        let tick_x = svg::tick_x as fn(f64, &str) -> String;
+        for (title, end, step, tick) in [(x.0, x_end, x_step, tick_x), (y.0, y_end, y_step, svg::tick_y)] {
+            for value in ticks(end, step).filter(|_| !title.is_empty()) {
                 body += &tick(value / end, &number(value));
             }
         }

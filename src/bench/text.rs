@@ -32,7 +32,7 @@ fn header(report: &Report) -> String {
     let unique = if input.unique { ", each sent with bytes of its own" } else { "" };
     let cpu = report.client.cpu_seconds.map(|seconds| format!("; client CPU {seconds:.2} s")).unwrap_or_default();
     format!(
-        "{} loop on {}: {} listings with {} photos ({:.1} MB{unique}){cpu}{}",
+        "{} loop on {}: distinct listings {}, their photos {} ({:.1} MB{unique}){cpu}{}",
         if report.mode == "closed" { "closed" } else { "open" },
         report.address,
         input.listings,
@@ -57,17 +57,16 @@ fn steps(report: &Report) -> Table {
         "wrong",
         "errors",
         "not sent",
-        "",
     ]);
     for step in &report.steps {
         let (measured, latency, counts) = (&step.measured, &step.measured.latency, &step.measured.counts);
         let times = [latency.p50_ms, latency.p90_ms, latency.p99_ms, latency.p999_ms, latency.max_ms];
         let counted = [counts.right, counts.wrong, counts.errors(), counts.not_sent];
-        let mut row = vec![step.name()];
+        let held = step.held.map_or("", |held| if held { " holds" } else { " too much" });
+        let mut row = vec![step.name() + held];
         row.extend([measured.listings_per_second, measured.images_per_second].map(|rate| format!("{rate:.1}")));
         row.extend(times.map(|time| format!("{time:.2}")));
         row.extend(counted.map(|count| count.to_string()));
-        row.push(step.held.map_or("", |held| if held { "holds" } else { "too much" }).to_owned());
         rows.add_row(row);
     }
     rows

@@ -1,5 +1,6 @@
 //! `wildwarden bench`
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -93,7 +94,7 @@ struct Shared {
     /// Listings as `wildwarden evaluate` reads them: labelled folder, .jsonl or .csv file.
     #[arg(required_unless_present = "images")]
     input: Option<PathBuf>,
-    /// A folder, or one file, instead: each photo is a listing.
+    /// A folder, or one file, instead: each photo is a listing. Files not named like photos are left alone.
     #[arg(long, value_name = "PATH", conflicts_with = "input")]
     images: Option<PathBuf>,
     /// Title of every listing made from --images.
@@ -128,7 +129,7 @@ struct Shared {
     #[arg(long, value_name = "MS", default_value_t = 30_000, value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
     deadline_ms: u64,
     /// Listings on the way at most, in an open loop; more are counted as not sent.
-    #[arg(long, value_name = "N", default_value_t = 512, value_parser = count)]
+    #[arg(long, value_name = "N", default_value_t = 1024, value_parser = count)]
     max_in_flight: usize,
 
     /// Seconds to measure, each step.
@@ -194,7 +195,8 @@ impl Bench {
         bar.finish_and_clear();
         let outcome = outcome?;
         shared.write(&outcome)?;
-        print(&text::summary(&outcome.report));
+        // A reader that has gone, such as `head`, is no fault of the run.
+        let _ = writeln!(std::io::stdout(), "{}", text::summary(&outcome.report));
         let faults = outcome.report.faults(shared.allow_errors);
         faults.iter().for_each(|fault| eprintln!("{fault}"));
         Ok(if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
@@ -298,9 +300,4 @@ fn seconds(text: &str) -> Result<f64, String> {
 
 fn share(text: &str) -> Result<f64, String> {
     number(text, 0.001, 1.0)
-}
-
-#[expect(clippy::print_stdout, reason = "the command's output")]
-fn print(text: &str) {
-    println!("{text}");
 }
