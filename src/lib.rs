@@ -11,7 +11,7 @@
 //! | [`score`] | calibration, fusion, rating, explanation; pure |
 //!
 //! [`domain`], [`input_spec`] and [`error`] are leaves that every stage may use; [`server`] puts the parts together;
-//! [`evaluate`] measures the whole on labelled listings, [`bench`] under load, and both draw with [`page`]; [`cli`] holds
+//! [`evaluate`] measures the whole on labelled listings, [`mod@bench`] under load, and both draw with [`page`]; [`cli`] holds
 //! the commands. `tests/architecture.rs` keeps the arrows.
 
 pub mod bench;
