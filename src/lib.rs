@@ -11,8 +11,10 @@
 //! | [`score`] | calibration, fusion, rating, explanation; pure |
 //!
 //! [`domain`], [`input_spec`], [`error`] and [`metrics`] are leaves that every stage may use; [`server`] puts the parts
-//! together; [`evaluate`] measures the whole on labelled listings; [`cli`] holds the commands. `tests/architecture.rs` keeps the arrows.
+//! together; [`evaluate`] measures the whole on labelled listings, [`mod@bench`] under load, and both draw with [`page`];
+//! [`cli`] holds the commands. `tests/architecture.rs` keeps the arrows.
 
+pub mod bench;
 pub mod cli;
 pub mod config;
 pub mod domain;
@@ -21,6 +23,7 @@ pub mod evaluate;
 pub mod input_spec;
 pub mod metrics;
 pub mod model;
+pub mod page;
 pub mod pipeline;
 pub mod preprocess;
 pub mod schedule;

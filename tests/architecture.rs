@@ -10,10 +10,11 @@
 use std::path::{Path, PathBuf};
 
 /// Each top-level module and the modules it may name. `server` and `cli` put things together and may name all.
-const ALLOWED: [(&str, &[&str]); 12] = [
+const ALLOWED: [(&str, &[&str]); 14] = [
     ("error", &[]),
     ("domain", &[]),
     ("input_spec", &[]),
+    ("page", &[]),
     ("telemetry", &["error"]),
     ("metrics", &[]),
     ("config", &["error", "schedule"]),
@@ -23,6 +24,7 @@ const ALLOWED: [(&str, &[&str]); 12] = [
     ("score", &["domain"]),
     ("pipeline", PIPELINE),
     ("evaluate", EVALUATE),
+    ("bench", BENCH),
 ];
 /// Knows every stage.
 const PIPELINE: &[&str] =
@@ -33,11 +35,15 @@ const EVALUATE: &[&str] = &[
     "domain",
     "error",
     "model::manifest::hex_sha256",
+    "page",
     "pipeline",
     "preprocess::image",
     "schedule",
     "transport",
 ];
+/// A caller like any other: knows the contract and how listings are read, and no stage.
+const BENCH: &[&str] =
+    &["error", "evaluate::bootstrap::SplitMix64", "evaluate::case", "evaluate::input", "page", "transport::proto"];
 /// The edge: it may use what it converts, never a stage.
 const TRANSPORT: &[&str] =
     &["config", "domain", "error", "metrics", "model::manifest::hex_sha256", "pipeline", "schedule"];

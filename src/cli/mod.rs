@@ -1,5 +1,6 @@
 //! The commands. Each file is one; here is what they share.
 
+mod bench;
 mod check;
 mod classify;
 mod embed;
@@ -35,6 +36,7 @@ struct Cli {
 enum Command {
     Serve(serve::Serve),
     Classify(classify::Classify),
+    Bench(bench::Bench),
     Check(check::Check),
     Embed(embed::Embed),
     Evaluate(evaluate::Evaluate),
@@ -91,6 +93,7 @@ pub fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Serve(command) => command.run(),
         Command::Classify(command) => command.run(),
+        Command::Bench(command) => command.run(),
         Command::Check(command) => command.run(),
         Command::Embed(command) => command.run(),
         Command::Evaluate(command) => command.run(),

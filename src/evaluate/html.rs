@@ -1,7 +1,7 @@
 //! `report.html`: the report as one page that needs nothing else: no script, no font, no file beside it.
 
 mod category;
-mod table;
+mod figures;
 
 use std::collections::HashMap;
 
@@ -10,7 +10,9 @@ use crate::evaluate::case::Case;
 use crate::evaluate::operation::LEVELS;
 use crate::evaluate::operation::SUGGESTIONS;
 use crate::evaluate::report::Report;
-use table::Table;
+use crate::page::document;
+use crate::page::escape;
+use crate::page::table::Table;
 
 /// What the page shows besides figures.
 #[derive(Debug)]
@@ -33,18 +35,7 @@ pub fn page(report: &Report, shown: &Shown<'_>) -> String {
     }
     body += &failures(report);
     body += definitions(report).as_str();
-    format!(
-        "<!DOCTYPE html>\n<html lang='en'><head><meta charset='utf-8'>\
-         <meta name='viewport' content='width=device-width, initial-scale=1'>\
-         <title>Wildwarden evaluation: {}</title><style>{}</style></head><body><main>{body}</main></body></html>\n",
-        escape(&report.data.input),
-        include_str!("html/style.css")
-    )
-}
-
-/// `text` as it is shown, also inside quoted attributes.
-pub fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
+    document(&format!("Wildwarden evaluation: {}", report.data.input), &body)
 }
 
 /// A category for people.
@@ -139,7 +130,7 @@ fn operation(report: &Report) -> String {
     };
     for row in &report.operation {
         let counts = SUGGESTIONS.iter().map(|name| count(&row.suggestions, name));
-        let shares = [row.flagged_share, row.blocked_share].map(table::share);
+        let shares = [row.flagged_share, row.blocked_share].map(figures::share);
         let label = row.label.replace('_', " ");
         suggestions.row([label.clone(), row.listings.to_string()].into_iter().chain(counts).chain(shares));
         levels.row([label.clone()].into_iter().chain(LEVELS.iter().map(|name| count(&row.levels, name))));
@@ -196,11 +187,6 @@ fn definitions(report: &Report) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn text_of_listings_cannot_become_markup() {
-        assert_eq!(escape("<b a='1'>&\""), "&lt;b a=&#39;1&#39;&gt;&amp;&quot;");
-    }
 
     #[test]
     fn percentages_have_no_trailing_zeros() {

@@ -71,6 +71,16 @@ pub fn read(path: &Path, images_root: Option<&Path>, names: &LabelNames) -> Resu
     Ok(input)
 }
 
+/// Every file below `folder`, by name, hidden ones left out.
+///
+/// # Errors
+/// [`Error::Setup`] naming the folder that cannot be read.
+pub fn files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    folder::files_below(folder, &mut found)?;
+    Ok(found)
+}
+
 fn check_ids(path: &Path, cases: &[Case]) -> Result<()> {
     let mut seen: HashMap<&str, usize> = HashMap::new();
     for (index, case) in cases.iter().enumerate() {

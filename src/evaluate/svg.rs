@@ -5,13 +5,21 @@ use crate::evaluate::fusion::Rule;
 use crate::evaluate::report::ScoreReport;
 use crate::evaluate::statistics::HIGH_FPR;
 use crate::evaluate::statistics::precision_at;
+use crate::page::svg::BOTTOM;
+use crate::page::svg::HEIGHT;
+use crate::page::svg::LEFT;
+use crate::page::svg::Place;
+use crate::page::svg::RIGHT;
+use crate::page::svg::WIDTH;
+use crate::page::svg::axes;
+use crate::page::svg::chart;
+use crate::page::svg::frame;
+use crate::page::svg::line;
+use crate::page::svg::place;
+use crate::page::svg::tick_x;
+use crate::page::svg::tick_y;
+use crate::page::svg::titles;
 
-const WIDTH: f64 = 360.0;
-const HEIGHT: f64 = 300.0;
-const LEFT: f64 = 52.0;
-const RIGHT: f64 = 12.0;
-const TOP: f64 = 12.0;
-const BOTTOM: f64 = 46.0;
 const POSITIVE: &str = "#c2410c";
 const NEGATIVE: &str = "#475569";
 /// Bars of the histogram.
@@ -20,9 +28,6 @@ const BARS: usize = 28;
 const HISTOGRAM_ENDS: (f64, f64) = (-9.0, 7.0);
 const HISTOGRAM_TICKS: [(f64, &str); 6] =
     [(0.001, "0.1 %"), (0.01, "1 %"), (0.1, "10 %"), (0.5, "50 %"), (0.9, "90 %"), (0.99, "99 %")];
-
-/// A place in the unit square of the axes, from the lower left.
-type Place = (f64, f64);
 
 /// The colour of a score's curve.
 pub fn colour(rule: Rule) -> &'static str {
@@ -127,74 +132,4 @@ pub fn histogram(score: &ScoreReport, review: f64, block: f64) -> String {
         body += &format!("<text x='{:.1}' y='{:.1}' class='mark'>{name}</text>", x + 3.0, y + 9.0);
     }
     chart("Scores of positives (orange) and negatives (grey), with the thresholds of the policy", &body)
-}
-
-fn place((x, y): Place) -> Place {
-    (LEFT + x * (WIDTH - LEFT - RIGHT), HEIGHT - BOTTOM - y * (HEIGHT - TOP - BOTTOM))
-}
-
-fn chart(title: &str, body: &str) -> String {
-    format!("<svg viewBox='0 0 {WIDTH} {HEIGHT}' role='img' aria-label='{title}'><title>{title}</title>{body}</svg>")
-}
-
-fn frame() -> String {
-    let ((left, top), (right, bottom)) = (place((0.0, 1.0)), place((1.0, 0.0)));
-    format!(
-        "<rect x='{left}' y='{top}' width='{:.1}' height='{:.1}' fill='#fff' stroke='#cbd5e1'/>",
-        right - left,
-        bottom - top
-    )
-}
-
-/// A frame from 0 to 1 both ways.
-fn axes(x_title: &str, y_title: &str) -> String {
-    let mut body = frame();
-    for step in 0..=4 {
-        let share = f64::from(step) / 4.0;
-        body += &tick_x(share, &share.to_string());
-        body += &tick_y(share, &share.to_string());
-    }
-    body + &titles(x_title, y_title)
-}
-
-fn tick_x(at: f64, name: &str) -> String {
-    let ((x, bottom), (_, top)) = (place((at, 0.0)), place((at, 1.0)));
-    format!(
-        "<line x1='{x:.1}' y1='{top:.1}' x2='{x:.1}' y2='{bottom:.1}' stroke='#eef2f7'/>\
-         <text x='{x:.1}' y='{:.1}' text-anchor='middle'>{name}</text>",
-        bottom + 14.0
-    )
-}
-
-fn tick_y(at: f64, name: &str) -> String {
-    let ((left, y), (right, _)) = (place((0.0, at)), place((1.0, at)));
-    format!(
-        "<line x1='{left:.1}' y1='{y:.1}' x2='{right:.1}' y2='{y:.1}' stroke='#eef2f7'/>\
-         <text x='{:.1}' y='{:.1}' text-anchor='end'>{name}</text>",
-        left - 6.0,
-        y + 3.5
-    )
-}
-
-fn titles(x: &str, y: &str) -> String {
-    let (middle_x, middle_y) = place((0.5, 0.5));
-    format!(
-        "<text x='{middle_x:.1}' y='{:.1}' text-anchor='middle' class='axis'>{x}</text>\
-         <text transform='translate(13 {middle_y:.1}) rotate(-90)' text-anchor='middle' class='axis'>{y}</text>",
-        HEIGHT - 10.0
-    )
-}
-
-fn line(points: &[Place], colour: &str, dashes: &str) -> String {
-    let points: Vec<String> = points
-        .iter()
-        .map(|&point| {
-            let (x, y) = place(point);
-            format!("{x:.1},{y:.1}")
-        })
-        .collect();
-    let points = points.join(" ");
-    format!(
-        "<polyline points='{points}' fill='none' stroke='{colour}' stroke-width='1.8' stroke-dasharray='{dashes}'/>"
-    )
 }

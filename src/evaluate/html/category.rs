@@ -1,10 +1,8 @@
 //! The section of one category.
 
 use super::Shown;
-use super::escape;
+use super::figures;
 use super::percent;
-use super::table;
-use super::table::Table;
 use super::title;
 use crate::evaluate::fusion::COMPARED;
 use crate::evaluate::measures::FIGURES;
@@ -14,6 +12,8 @@ use crate::evaluate::slices::Slice;
 use crate::evaluate::slices::SliceBy;
 use crate::evaluate::svg;
 use crate::evaluate::worst::WrongListing;
+use crate::page::escape;
+use crate::page::table::Table;
 
 /// Figures shown large.
 const TILES: [(&str, &str); 6] = [
@@ -111,7 +111,7 @@ fn figures(measured: &CategoryReport) -> String {
     let mut table = Table::new(["figure"].into_iter().chain(rules));
     for (key, name) in FIGURES {
         let cells =
-            measured.scores.iter().map(|score| table::figure(score.figures.get(key).copied().unwrap_or_default()));
+            measured.scores.iter().map(|score| figures::figure(score.figures.get(key).copied().unwrap_or_default()));
         table.row([name.to_owned()].into_iter().chain(cells));
     }
     table.to_string()
@@ -146,7 +146,7 @@ fn fusion(measured: &CategoryReport) -> String {
             let own = rule.figures.get(key).copied().unwrap_or_default();
             let less = rule.fused_minus_rule.get(key).copied().unwrap_or_default();
             let is_fused = rule.rule == crate::evaluate::fusion::Rule::Fused;
-            [table::figure(own), if is_fused { String::new() } else { table::difference(less) }]
+            [figures::figure(own), if is_fused { String::new() } else { figures::difference(less) }]
         });
         table.row([rule.rule.title().to_owned()].into_iter().chain(cells));
     }
@@ -191,7 +191,7 @@ fn slices(measured: &CategoryReport) -> String {
             slice.recall_at_review,
             slice.false_positive_rate_at_review,
         ];
-        let cells = counts.into_iter().chain([table::figure(slice.roc_auc)]).chain(shares.map(table::share));
+        let cells = counts.into_iter().chain([figures::figure(slice.roc_auc)]).chain(shares.map(figures::share));
         table.row([escape(&slice.name)].into_iter().chain(cells));
     }
     format!(
@@ -214,12 +214,12 @@ fn stress(measured: &CategoryReport) -> String {
     for stress in &measured.stress {
         table.row([
             stress.title.to_owned(),
-            table::figure(stress.roc_auc),
-            table::difference(stress.roc_auc_change),
-            table::figure(stress.recall_at_fpr),
-            table::difference(stress.recall_at_fpr_change),
-            table::share(stress.recall_at_clean_threshold),
-            table::share(stress.false_positive_rate_at_clean_threshold),
+            figures::figure(stress.roc_auc),
+            figures::difference(stress.roc_auc_change),
+            figures::figure(stress.recall_at_fpr),
+            figures::difference(stress.recall_at_fpr_change),
+            figures::share(stress.recall_at_clean_threshold),
+            figures::share(stress.false_positive_rate_at_clean_threshold),
         ]);
     }
     format!(

@@ -26,7 +26,7 @@ pub(super) fn read(root: &Path, names: &LabelNames) -> Result<Input> {
     Ok(input)
 }
 
-fn files_below(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
+pub(super) fn files_below(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
     for path in entries(folder)? {
         if path.is_dir() {
             files_below(&path, found)?;
