@@ -13,7 +13,7 @@ use super::Settings;
 use crate::model::registry::{ModelFolder, ModelSet};
 use crate::model::session::Runtime;
 use crate::pipeline::worker::StageWorker;
-use crate::preprocess::image::DecodeLimits;
+use crate::preprocess::image::{DecodeLimits, MARGIN};
 use crate::preprocess::text::Lexicon;
 
 /// Embed images for training, with the server's own preprocessing.
@@ -34,8 +34,16 @@ pub(super) struct Embed {
     /// Write the input tensors too.
     #[arg(long)]
     tensors: bool,
+    /// Decode JPEGs at no less than this many times the encoder's input; `inf`: in full. The server uses the default.
+    #[arg(long, value_name = "TIMES", default_value_t = MARGIN, value_parser = margin)]
+    decode_margin: f64,
     #[command(flatten)]
     settings: Settings,
+}
+
+fn margin(text: &str) -> Result<f64, String> {
+    let margin = text.parse().map_err(|_not_a_number| format!("{text} is no number"))?;
+    if margin >= 1.0 { Ok(margin) } else { Err(format!("{text} is below 1: frames would be smaller than the input")) }
 }
 
 type Row = Option<(Vec<f32>, Array4<f32>)>;
@@ -58,6 +66,7 @@ impl Embed {
         let next = AtomicUsize::new(0);
         let embed_some = || -> anyhow::Result<Vec<(usize, Row)>> {
             let mut worker = StageWorker::load(runtime, &set, None, Arc::clone(&lexicon), limits)?;
+            worker.set_margin(self.decode_margin);
             let mut rows = Vec::new();
             loop {
                 let index = next.fetch_add(1, Ordering::Relaxed);

@@ -13,12 +13,13 @@ use crate::domain::{
     Category, FoundTerm, ImageExplanation, ImageStatus, Language, Logit, PerCategory, TokenContribution,
 };
 use crate::error::{Error, Result};
+use crate::input_spec::ImageInputSpec;
 use crate::model::engine::Engine;
 use crate::model::golden::{GoldenFile, GoldenSample};
 use crate::model::manifest::{Kind, Label, hex_sha256};
 use crate::model::registry::{ModelFolder, ModelSet};
 use crate::model::session::Runtime;
-use crate::preprocess::image::{DecodeLimits, decode, to_tensor};
+use crate::preprocess::image::{DecodeLimits, MARGIN, TensorMaker, WantedSize, decode};
 use crate::preprocess::text::{Lexicon, TextProcessor, Window};
 use crate::schedule::Deadline;
 use crate::score::calibrate::calibrate;
@@ -113,6 +114,8 @@ pub struct StageWorker {
     text: Option<Arc<TextProcessor>>,
     lexicon: Arc<Lexicon>,
     limits: DecodeLimits,
+    wanted: WantedSize,
+    tensor_maker: TensorMaker,
 }
 
 impl StageWorker {
@@ -128,14 +131,22 @@ impl StageWorker {
         limits: DecodeLimits,
     ) -> Result<Self> {
         let labels = |folder: &Arc<ModelFolder>| folder.manifest.labels.clone();
+        let engine = Engine::load(runtime, set, 1)?;
         Ok(Self {
-            engine: Engine::load(runtime, set, 1)?,
+            wanted: WantedSize::for_inputs(engine.image_specs(), MARGIN),
+            tensor_maker: TensorMaker::default(),
+            engine,
             image_labels: set.heads.iter().chain(&set.image_classifiers).flat_map(labels).collect(),
             text_labels: set.text.iter().flat_map(labels).collect(),
             text,
             lexicon,
             limits,
         })
+    }
+
+    /// Decodes images at no less than `margin` times the models' inputs instead of [`MARGIN`] times.
+    pub fn set_margin(&mut self, margin: f64) {
+        self.wanted = WantedSize::for_inputs(self.engine.image_specs(), margin);
     }
 
     /// Runs one job.
@@ -163,7 +174,7 @@ impl StageWorker {
             inference: Duration::ZERO,
         };
         let start = Instant::now();
-        let decoded = decode(content, self.limits);
+        let decoded = decode(content, self.limits, self.wanted);
         outcome.decode = start.elapsed();
         let decoded = match decoded {
             Ok(decoded) => decoded,
@@ -174,9 +185,7 @@ impl StageWorker {
         };
         outcome.format = decoded.format;
         outcome.frames = decoded.frames.len();
-        if let Some(frame) = decoded.frames.first() {
-            (outcome.width, outcome.height) = frame.dimensions();
-        }
+        (outcome.width, outcome.height) = (decoded.width, decoded.height);
         let start = Instant::now();
         let tensors = self.tensors(&decoded.frames);
         outcome.resize = start.elapsed();
@@ -212,11 +221,14 @@ impl StageWorker {
     }
 
     /// A tensor `f32 [frames, 3, height, width]` for each image model, in the order of `image_specs`.
-    fn tensors(&self, frames: &[image::RgbImage]) -> Result<Vec<Array4<f32>>> {
-        let of_spec = |spec| {
-            let planes: Vec<_> = frames.iter().map(|frame| to_tensor(frame, spec)).collect::<Result<_>>()?;
-            let views: Vec<_> = planes.iter().map(|planes| planes.view()).collect();
-            ndarray::stack(Axis(0), &views).map_err(|cause| Error::Bug(format!("stacking frames: {cause}")))
+    fn tensors(&mut self, frames: &[image::RgbImage]) -> Result<Vec<Array4<f32>>> {
+        let maker = &mut self.tensor_maker;
+        let of_spec = |spec: &ImageInputSpec| {
+            let mut tensor = Array4::zeros((frames.len(), 3, spec.height as usize, spec.width as usize));
+            for (frame, mut planes) in frames.iter().zip(tensor.outer_iter_mut()) {
+                maker.fill(planes.as_slice_mut().unwrap_or_default(), frame, spec)?;
+            }
+            Ok(tensor)
         };
         self.engine.image_specs().iter().map(of_spec).collect()
     }
@@ -287,7 +299,8 @@ impl StageWorker {
     /// # Errors
     /// [`Error::Invalid`] when the image does not decode, [`Error::Model`] when there is no encoder or it fails.
     pub fn embed(&mut self, content: &[u8]) -> Result<(Vec<f32>, Array4<f32>)> {
-        let decoded = decode(content, self.limits).map_err(|fault| Error::invalid("image", fault.message))?;
+        let decoded =
+            decode(content, self.limits, self.wanted).map_err(|fault| Error::invalid("image", fault.message))?;
         let first = decoded.frames.get(..1).unwrap_or_default();
         let tensor = self.tensors(first)?.into_iter().next();
         let tensor = tensor.ok_or_else(|| Error::model("image_encoder", "is not loaded"))?;
