@@ -22,7 +22,7 @@ use wildwarden::model::loaded::{Budget, LoadedModel};
 use wildwarden::model::registry::ModelSet;
 use wildwarden::model::session::{Input, Runtime};
 use wildwarden::pipeline::Pipeline;
-use wildwarden::preprocess::image::{DecodeLimits, decode, to_tensor};
+use wildwarden::preprocess::image::{DecodeLimits, MARGIN, TensorMaker, WantedSize, decode};
 use wildwarden::preprocess::text::{Lexicon, TextProcessor};
 use wildwarden::schedule::{Deadline, Priority};
 use wildwarden::score::fuse::shift_prior;
@@ -58,6 +58,12 @@ fn loaded(name: &str) -> LoadedModel {
     LoadedModel::load(runtime, folder, Budget { workers: 1, threads: 1 }).unwrap()
 }
 
+/// What the shipped models need of a photo.
+fn wanted() -> WantedSize {
+    let encoder = models().encoder.as_ref().unwrap();
+    WantedSize::for_inputs(encoder.manifest.image.as_slice(), MARGIN)
+}
+
 /// A fixture scaled to `size`, as a camera would write it.
 fn photo((width, height): (u32, u32)) -> Vec<u8> {
     let small = image::load_from_memory(include_bytes!("../tests/fixtures/images/tusk.jpg")).unwrap().into_rgb8();
@@ -90,15 +96,23 @@ fn text_processor() -> TextProcessor {
 #[divan::bench(args = PHOTOS)]
 fn image_decode(bencher: Bencher<'_, '_>, size: (u32, u32)) {
     let content = photo(size);
-    bencher.bench(|| decode(black_box(&content), LIMITS).unwrap());
+    bencher.bench(|| decode(black_box(&content), LIMITS, wanted()).unwrap());
+}
+
+#[divan::bench(args = PHOTOS)]
+fn image_decode_in_full(bencher: Bencher<'_, '_>, size: (u32, u32)) {
+    let content = photo(size);
+    bencher.bench(|| decode(black_box(&content), LIMITS, WantedSize::FULL).unwrap());
 }
 
 #[divan::bench(args = PHOTOS)]
 fn image_resize_and_normalise(bencher: Bencher<'_, '_>, size: (u32, u32)) {
-    let decoded = decode(&photo(size), LIMITS).unwrap();
+    let decoded = decode(&photo(size), LIMITS, wanted()).unwrap();
     let encoder = models().encoder.as_ref().unwrap();
     let spec = encoder.manifest.image.as_ref().unwrap();
-    bencher.bench(|| to_tensor(black_box(&decoded.frames[0]), spec).unwrap());
+    let mut planes = vec![0.0; 3 * spec.width as usize * spec.height as usize];
+    let mut maker = TensorMaker::default();
+    bencher.bench_local(|| maker.fill(&mut planes, black_box(&decoded.frames[0]), spec).unwrap());
 }
 
 #[divan::bench(args = PHOTOS)]

@@ -42,6 +42,8 @@ else
 fi
 
 if [ "${1:-}" != "--runtime-only" ]; then
+  . scripts/jpeg.sh
   say "building (the first time takes a few minutes)"
-  cargo build --release --locked
+  # Written so that an empty list is no error in the bash of macOS.
+  cargo build --release --locked ${cargo_features[@]+"${cargo_features[@]}"}
 fi

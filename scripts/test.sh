@@ -5,6 +5,7 @@ cd "$(dirname "$0")/.."
 say() { printf '==> %s\n' "$*"; }
 
 scripts/setup.sh --runtime-only
+. scripts/jpeg.sh
 
 python=.runtime/python
 if ! "$python/bin/python" -c 'import grpc_tools, cv2, onnx, sklearn' 2>/dev/null; then
@@ -16,12 +17,14 @@ fi
 say "format"
 cargo fmt --check
 say "lints"
-cargo clippy --locked --all-targets --quiet -- -D warnings
+cargo clippy --locked --all-targets --quiet ${cargo_features[@]+"${cargo_features[@]}"} -- -D warnings
+say "lints without libjpeg-turbo"
+cargo clippy --locked --no-default-features --quiet -- -D warnings
 say "documentation"
-RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
+RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet ${cargo_features[@]+"${cargo_features[@]}"}
 say "tests"
 log=.runtime/test.log
-cargo test --locked 2>&1 | tee "$log"
+cargo test --locked ${cargo_features[@]+"${cargo_features[@]}"} 2>&1 | tee "$log"
 say "tests of the training scripts"
 "$python/bin/python" -m unittest discover --start-directory tests --pattern 'test_*.py' 2>&1 | tee -a "$log"
 passed=$(awk '/^test result:/ { sum += $4 } /^Ran [0-9]+ tests? in/ { sum += $2 } END { print sum + 0 }' "$log")

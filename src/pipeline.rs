@@ -6,6 +6,7 @@ mod conclude;
 pub mod embed;
 pub mod generation;
 mod golden;
+mod inputs;
 mod job;
 mod look;
 mod read;
@@ -17,6 +18,7 @@ use tokio::time::Instant;
 
 use self::conclude::{Gathered, conclude, micros};
 use self::generation::Generation;
+use self::inputs::Inputs;
 use self::job::{Job, Outcome, Task};
 use crate::config::Config;
 use crate::domain::{Listing, Rating, TextField};
@@ -42,8 +44,10 @@ impl Pipeline {
     /// [`Error::Setup`] or [`Error::Model`] naming file and value.
     pub fn load(config: &Config, metrics: Arc<Metrics>) -> Result<Self> {
         let generation = Generation::read(config)?;
-        let workers = (0..config.workers)
-            .map(|index| -> Worker<Job, Outcome> { Box::new(move |batch| worker::run(index, batch)) });
+        let workers = (0..config.workers).map(|index| -> Worker<Job, Outcome> {
+            let mut inputs = Inputs::default();
+            Box::new(move |batch| worker::run(index, &mut inputs, batch))
+        });
         let settings = Settings { capacity: config.queue_capacity, bulk_yields: config.bulk_yields };
         Ok(Self {
             scheduler: Scheduler::start(workers.collect(), settings)?,

@@ -14,7 +14,7 @@ use crate::model::loaded::{Budget, LoadedModel};
 use crate::model::registry::{ModelFolder, ModelSet};
 use crate::model::session::Runtime;
 use crate::pipeline::embed::embed;
-use crate::preprocess::image::DecodeLimits;
+use crate::preprocess::image::{DecodeLimits, MARGIN, TensorMaker, WantedSize};
 
 /// Embed images for training, with the server's own preprocessing.
 ///
@@ -34,8 +34,16 @@ pub(super) struct Embed {
     /// Write the input tensors too.
     #[arg(long)]
     tensors: bool,
+    /// Decode JPEGs at no less than this many times the encoder's input; `inf`: in full. The server uses the default.
+    #[arg(long, value_name = "TIMES", default_value_t = MARGIN, value_parser = margin)]
+    decode_margin: f64,
     #[command(flatten)]
     settings: Settings,
+}
+
+fn margin(text: &str) -> Result<f64, String> {
+    let margin = text.parse().map_err(|_not_a_number| format!("{text} is no number"))?;
+    if margin >= 1.0 { Ok(margin) } else { Err(format!("{text} is below 1: frames would be smaller than the input")) }
 }
 
 type Row = Option<(Vec<f32>, Array4<f32>)>;
@@ -54,16 +62,18 @@ impl Embed {
         let budget = Budget { workers: config.workers, threads: config.intra_op_threads };
         let encoder = LoadedModel::load(runtime, &folder, budget)?;
         let limits = DecodeLimits { max_pixels: config.limits.max_image_pixels };
+        let wanted = WantedSize::for_inputs(folder.manifest.image.as_slice(), self.decode_margin);
         let bar = super::progress(paths.len(), "images")?;
 
         let next = AtomicUsize::new(0);
         let embed_some = |worker| -> anyhow::Result<Vec<(usize, Row)>> {
             let mut rows = Vec::new();
+            let mut maker = TensorMaker::default();
             loop {
                 let index = next.fetch_add(1, Ordering::Relaxed);
                 let Some(path) = paths.get(index) else { return Ok(rows) };
                 let content = std::fs::read(path).with_context(|| (*path).to_owned())?;
-                let row = embed(&encoder, worker, &content, limits);
+                let row = embed(&encoder, worker, &content, (limits, wanted), &mut maker);
                 if let Err(problem) = &row {
                     bar.suspend(|| eprintln!("{path}: {problem}"));
                 }

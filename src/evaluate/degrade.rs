@@ -163,6 +163,7 @@ fn collage(picture: &RgbImage) -> RgbImage {
 mod tests {
     use super::*;
     use crate::preprocess::image::DecodeLimits;
+    use crate::preprocess::image::WantedSize;
     use crate::preprocess::image::decode;
 
     fn checks(width: u32, height: u32) -> RgbImage {
@@ -171,7 +172,7 @@ mod tests {
 
     fn degraded(degradation: Degradation, picture: &RgbImage) -> RgbImage {
         let bytes = degradation.apply(picture).unwrap();
-        decode(&bytes, DecodeLimits { max_pixels: 1_000_000 }).unwrap().frames.remove(0)
+        decode(&bytes, DecodeLimits { max_pixels: 1_000_000 }, WantedSize::FULL).unwrap().frames.remove(0)
     }
 
     #[test]

@@ -20,6 +20,7 @@ use crate::evaluate::store::Store;
 use crate::model::manifest::hex_sha256;
 use crate::pipeline::Pipeline;
 use crate::preprocess::image::DecodeLimits;
+use crate::preprocess::image::WantedSize;
 use crate::preprocess::image::decode;
 use crate::schedule::{Deadline, Priority};
 use crate::transport::convert;
@@ -178,7 +179,8 @@ fn prepare(shared: &Shared, case: Case) -> Result<Prepared, String> {
     let mut qualities = Vec::new();
     let mut contents = Vec::new();
     for content in images {
-        let decoded = decode(&content, limits).ok();
+        // In full: degraded copies and sharpness are those of the picture as it was sent.
+        let decoded = decode(&content, limits, WantedSize::FULL).ok();
         let picture = decoded.as_ref().and_then(|decoded| decoded.frames.first());
         match (shared.degradation, picture) {
             (Some(degradation), Some(picture)) => contents.push(degradation.apply(picture)?.into()),

@@ -16,6 +16,7 @@ use crate::evaluate::glyphs::Ink;
 use crate::evaluate::worst::Worst;
 use crate::evaluate::worst::WrongListing;
 use crate::preprocess::image::DecodeLimits;
+use crate::preprocess::image::WantedSize;
 use crate::preprocess::image::decode;
 
 /// Pixels of a thumbnail's longer side.
@@ -32,7 +33,8 @@ const BLANK: Ink = Ink { colour: [226, 232, 240], opacity: 1.0 };
 /// The picture, at most [`THUMBNAIL`] wide and high. `None`: it does not read or decode.
 pub fn thumbnail(path: &Path, limits: DecodeLimits) -> Option<RgbImage> {
     let content = std::fs::read(path).ok()?;
-    let picture = decode(&content, limits).ok()?.frames.into_iter().next()?;
+    let picture =
+        decode(&content, limits, WantedSize::at_least(THUMBNAIL, THUMBNAIL)).ok()?.frames.into_iter().next()?;
     let (width, height) = picture.dimensions();
     let longest = u64::from(width.max(height).max(1));
     let scaled = |side: u32| {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use ndarray::{Array2, Array3, Array4, ArrayView2, Axis};
+use ndarray::{Array2, Array3, Array4, ArrayView2, ArrayView4, Axis};
 
 use crate::domain::{Category, Logit, PerCategory};
 use crate::error::{Error, Result};
@@ -96,7 +96,7 @@ impl Engine {
     pub fn score_images(
         &self,
         worker: usize,
-        tensors: &[Array4<f32>],
+        tensors: &[ArrayView4<'_, f32>],
         images: &[Range<usize>],
         with_maps: bool,
     ) -> Vec<ImageScores> {
@@ -127,15 +127,6 @@ impl Engine {
             });
         }
         scores
-    }
-
-    /// The encoder's embedding of `tensor`, `f32 [rows, D]`.
-    ///
-    /// # Errors
-    /// [`Error::Model`] when there is no encoder or it fails.
-    pub fn embed(&self, worker: usize, tensor: &Array4<f32>) -> Result<Array2<f32>> {
-        let encoder = self.encoder.as_ref().ok_or_else(|| Error::model("image_encoder", "is not loaded"))?;
-        encode(encoder, worker, tensor, false).map(|(embedding, _)| embedding)
     }
 
     /// Scores windows of hashed features: `ids` `i64 [windows, features]`, `values` `f32` of the same shape, 0 where
@@ -180,7 +171,7 @@ fn check_dimensions(encoder: &LoadedModel, heads: &[Arc<LoadedModel>]) -> Result
 fn encode(
     encoder: &LoadedModel,
     worker: usize,
-    tensor: &Array4<f32>,
+    tensor: &ArrayView4<'_, f32>,
     with_map: bool,
 ) -> Result<(Array2<f32>, Option<Array4<f32>>)> {
     let wanted: &[&str] = if with_map { &["embedding", "feature_map"] } else { &["embedding"] };

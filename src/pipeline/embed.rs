@@ -2,11 +2,11 @@
 
 use ndarray::Array4;
 
-use super::look::tensor;
+use super::inputs::tensor;
 use crate::error::{Error, Result};
 use crate::model::loaded::LoadedModel;
 use crate::model::session::Input;
-use crate::preprocess::image::{DecodeLimits, decode};
+use crate::preprocess::image::{DecodeLimits, TensorMaker, WantedSize, decode};
 
 /// Embedding of an image's first frame, `f32 [D]`, and the input `f32 [1, 3, height, width]` it was made from, on the
 /// session of `worker`.
@@ -17,12 +17,13 @@ pub fn embed(
     encoder: &LoadedModel,
     worker: usize,
     content: &[u8],
-    limits: DecodeLimits,
+    (limits, wanted): (DecodeLimits, WantedSize),
+    maker: &mut TensorMaker,
 ) -> Result<(Vec<f32>, Array4<f32>)> {
-    let decoded = decode(content, limits).map_err(|fault| Error::invalid("image", fault.message))?;
+    let decoded = decode(content, limits, wanted).map_err(|fault| Error::invalid("image", fault.message))?;
     let spec = encoder.folder().manifest.image.as_ref();
     let spec = spec.ok_or_else(|| Error::model(encoder.name(), "takes no image"))?;
-    let input = tensor(decoded.frames.iter().take(1), spec)?;
+    let input = tensor(maker, decoded.frames.iter().take(1), spec)?;
     let embedding = encoder.single(worker, Input::F32(input.view().into_dyn()), "embedding")?;
     Ok((embedding.into_iter().collect(), input))
 }

@@ -15,7 +15,7 @@ use crate::model::loaded::{Budget, LoadedModel};
 use crate::model::manifest::{Label, hex_sha256};
 use crate::model::registry::ModelSet;
 use crate::model::session::Runtime;
-use crate::preprocess::image::DecodeLimits;
+use crate::preprocess::image::{DecodeLimits, MARGIN, WantedSize};
 use crate::preprocess::text::{Lexicon, LexiconEntry, TextProcessor};
 use crate::score::policy::Policy;
 
@@ -34,6 +34,7 @@ pub struct Generation {
     cache: Arc<ImageCache>,
     batching: Batching,
     limits: DecodeLimits,
+    wanted: WantedSize,
 }
 
 impl Generation {
@@ -71,6 +72,7 @@ impl Generation {
             models: set.versions(),
             image_labels: engine.image_scorers().flat_map(labels).collect(),
             text_labels: engine.text().into_iter().flat_map(labels).collect(),
+            wanted: WantedSize::for_inputs(engine.image_specs(), MARGIN),
             engine,
             text,
             lexicon: Lexicon::new(lexicon_entries(&policy))?,
@@ -154,6 +156,11 @@ impl Generation {
     /// Limits of decoding.
     pub fn limits(&self) -> DecodeLimits {
         self.limits
+    }
+
+    /// How large decoded frames must be for these models.
+    pub fn wanted(&self) -> WantedSize {
+        self.wanted
     }
 }
 

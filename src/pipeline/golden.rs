@@ -3,7 +3,7 @@
 use ndarray::{Array2, Array4};
 
 use super::generation::Generation;
-use super::look::tensor;
+use super::inputs::tensor;
 use super::read::first_window_logits;
 use crate::error::{Error, Result};
 use crate::model::golden::{GoldenFile, GoldenSample};
@@ -11,7 +11,7 @@ use crate::model::loaded::LoadedModel;
 use crate::model::manifest::Kind;
 use crate::model::registry::ModelFolder;
 use crate::model::session::Input;
-use crate::preprocess::image::decode;
+use crate::preprocess::image::{TensorMaker, decode};
 
 /// Runs the golden samples of `model` on the session of `worker`.
 ///
@@ -60,9 +60,9 @@ fn run(generation: &Generation, model: &LoadedModel, worker: usize, sample: &Gol
 /// The tensor that `model` is fed for an image file of its folder.
 fn input(generation: &Generation, folder: &ModelFolder, file: &str) -> Result<Array4<f32>> {
     let spec = folder.manifest.image.as_ref().ok_or_else(|| Error::file(&folder.path, "[image] is missing"))?;
-    let decoded = decode(folder.file(file)?, generation.limits())
+    let decoded = decode(folder.file(file)?, generation.limits(), generation.wanted())
         .map_err(|fault| Error::file(&folder.path.join(file), fault.message))?;
-    tensor(decoded.frames.iter().take(1), spec)
+    tensor(&mut TensorMaker::default(), decoded.frames.iter().take(1), spec)
 }
 
 fn largest_difference(a: &[f32], b: &[f32]) -> Option<f32> {

@@ -5,18 +5,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use image::RgbImage;
-use ndarray::{Array4, Axis};
 use tokio::time::Instant;
 
 use super::cache::ContentHash;
 use super::generation::Generation;
+use super::inputs::Inputs;
 use super::job::{ImageOutcome, Outcome};
 use crate::domain::{Category, ImageStatus, PerCategory};
-use crate::error::{Error, Result};
-use crate::input_spec::ImageInputSpec;
 use crate::model::engine::ImageScores;
 use crate::model::manifest::Label;
-use crate::preprocess::image::{decode, to_tensor};
+use crate::preprocess::image::decode;
 use crate::schedule::Deadline;
 use crate::score::calibrate::calibrate;
 use crate::score::explain::image_explanation;
@@ -36,6 +34,7 @@ struct Prepared {
 pub(super) fn look(
     generation: &Generation,
     worker: usize,
+    inputs: &mut Inputs,
     images: &[(Bytes, Deadline)],
     with_maps: bool,
 ) -> Vec<Outcome> {
@@ -64,7 +63,7 @@ pub(super) fn look(
         }
         !late
     });
-    score(generation, worker, &mut waiting, with_maps);
+    score(generation, worker, inputs, &mut waiting, with_maps);
     for Prepared { index, hash, outcome, .. } in waiting {
         generation.cache().put(hash, &outcome);
         set(&mut outcomes, index, Outcome::Image(outcome));
@@ -82,15 +81,13 @@ fn set(outcomes: &mut [Option<Outcome>], index: usize, outcome: Outcome) {
 fn open(generation: &Generation, content: &[u8], hash: ContentHash) -> (ImageOutcome, Vec<RgbImage>) {
     let mut outcome = ImageOutcome { sha256: hash.to_hex(), ..ImageOutcome::default() };
     let start = Instant::now();
-    let decoded = decode(content, generation.limits());
+    let decoded = decode(content, generation.limits(), generation.wanted());
     outcome.decode = start.elapsed();
     match decoded {
         Ok(decoded) => {
             outcome.format = decoded.format;
             outcome.frames = decoded.frames.len();
-            if let Some(frame) = decoded.frames.first() {
-                (outcome.width, outcome.height) = frame.dimensions();
-            }
+            (outcome.width, outcome.height) = (decoded.width, decoded.height);
             (outcome, decoded.frames)
         }
         Err(fault) => {
@@ -101,13 +98,14 @@ fn open(generation: &Generation, content: &[u8], hash: ContentHash) -> (ImageOut
 }
 
 /// Resizes, runs the models over the whole batch, calibrates.
-fn score(generation: &Generation, worker: usize, batch: &mut [Prepared], with_maps: bool) {
+fn score(generation: &Generation, worker: usize, inputs: &mut Inputs, batch: &mut [Prepared], with_maps: bool) {
     if batch.is_empty() {
         return;
     }
     let start = Instant::now();
     let rows = rows_of(batch);
-    let tensors = tensors(generation, batch);
+    let frames = batch.iter().flat_map(|image| &image.frames);
+    let tensors = inputs.fill(frames, generation.engine().image_specs());
     let resized = share(start.elapsed(), batch.len());
     let start = Instant::now();
     let scores = match &tensors {
@@ -135,19 +133,6 @@ fn rows_of(batch: &[Prepared]) -> Vec<Range<usize>> {
         first..next
     });
     rows.collect()
-}
-
-/// A tensor for each image model, in the order of its specs; a row is a frame.
-fn tensors(generation: &Generation, batch: &[Prepared]) -> Result<Vec<Array4<f32>>> {
-    let specs = generation.engine().image_specs().iter();
-    specs.map(|spec| tensor(batch.iter().flat_map(|image| &image.frames), spec)).collect()
-}
-
-/// Frames as a tensor `f32 [frames, 3, height, width]`.
-pub(super) fn tensor<'a>(frames: impl Iterator<Item = &'a RgbImage>, spec: &ImageInputSpec) -> Result<Array4<f32>> {
-    let planes: Vec<_> = frames.map(|frame| to_tensor(frame, spec)).collect::<Result<_>>()?;
-    let views: Vec<_> = planes.iter().map(|planes| planes.view()).collect();
-    ndarray::stack(Axis(0), &views).map_err(|cause| Error::Bug(format!("stacking frames: {cause}")))
 }
 
 fn conclude(outcome: &mut ImageOutcome, scores: ImageScores, labels: &[Label]) {

@@ -3,13 +3,14 @@
 
 use std::sync::Arc;
 
+use super::inputs::Inputs;
 use super::job::{Job, Outcome, Task};
 use super::look::look;
 use super::read::read;
 use crate::schedule::Deadline;
 
 /// Runs a batch of one lane on the sessions of `worker`: an outcome for each job, in their order.
-pub(super) fn run(worker: usize, batch: Vec<(Job, Deadline)>) -> Vec<Outcome> {
+pub(super) fn run(worker: usize, inputs: &mut Inputs, batch: Vec<(Job, Deadline)>) -> Vec<Outcome> {
     let Some((first, _)) = batch.first() else { return Vec::new() };
     let generation = Arc::clone(&first.generation);
     let mut images = Vec::new();
@@ -29,7 +30,7 @@ pub(super) fn run(worker: usize, batch: Vec<(Job, Deadline)>) -> Vec<Outcome> {
     }
     // A lane holds images or texts, never both.
     if texts.is_empty() {
-        look(&generation, worker, &images, explained)
+        look(&generation, worker, inputs, &images, explained)
     } else {
         read(&generation, worker, &texts, explained)
     }

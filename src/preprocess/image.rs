@@ -1,12 +1,15 @@
 //! Image bytes become tensors. A fault is the image's own: it never reaches another image or the process.
 
 mod decode;
+mod jpeg;
 mod tensor;
+mod wanted;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub use decode::{DecodeLimits, Decoded, MAX_FRAMES};
-pub use tensor::to_tensor;
+pub use tensor::TensorMaker;
+pub use wanted::{MARGIN, WantedSize};
 
 use crate::domain::ImageStatus;
 
@@ -21,14 +24,14 @@ pub struct ImageFault {
     pub format: &'static str,
 }
 
-/// Decodes an image within `limits`: at most [`MAX_FRAMES`] upright RGB frames.
+/// Decodes an image within `limits`: at most [`MAX_FRAMES`] upright RGB frames, no smaller than `wanted` or the image.
 ///
 /// # Errors
 /// [`ImageFault`] when the bytes are not an image of a supported format, are damaged, or exceed a limit. A panic of a
 /// decoder is caught and becomes [`ImageStatus::Corrupt`].
-pub fn decode(content: &[u8], limits: DecodeLimits) -> Result<Decoded, ImageFault> {
+pub fn decode(content: &[u8], limits: DecodeLimits, wanted: WantedSize) -> Result<Decoded, ImageFault> {
     // Decoders may panic on hostile bytes. They own no state that outlives the call, so unwinding is safe.
-    catch_unwind(AssertUnwindSafe(|| decode::decode(content, limits))).unwrap_or_else(|_| {
+    catch_unwind(AssertUnwindSafe(|| decode::decode(content, limits, wanted))).unwrap_or_else(|_| {
         Err(ImageFault {
             status: ImageStatus::Corrupt,
             message: "the decoder gave up on these bytes".into(),

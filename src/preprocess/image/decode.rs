@@ -4,13 +4,12 @@ use std::io::Cursor;
 
 use image::codecs::bmp::BmpDecoder;
 use image::codecs::gif::GifDecoder;
-use image::codecs::jpeg::JpegDecoder;
 use image::codecs::png::PngDecoder;
 use image::codecs::webp::WebPDecoder;
 use image::metadata::Orientation;
 use image::{AnimationDecoder, DynamicImage, ImageDecoder, ImageError, ImageFormat, Limits, RgbImage, RgbaImage};
 
-use super::ImageFault;
+use super::{ImageFault, WantedSize, jpeg};
 use crate::domain::ImageStatus;
 
 /// Frames taken of an animation.
@@ -34,35 +33,46 @@ pub struct DecodeLimits {
 pub struct Decoded {
     /// Format name: jpeg, png, webp, gif, bmp.
     pub format: &'static str,
-    /// Upright frames of equal size, 1 to [`MAX_FRAMES`].
+    /// Pixels of the upright image as it was sent.
+    pub width: u32,
+    /// Pixels of the upright image as it was sent.
+    pub height: u32,
+    /// Upright frames of equal size, 1 to [`MAX_FRAMES`]; smaller than the image when less was wanted.
     pub frames: Vec<RgbImage>,
 }
 
-pub(super) fn decode(content: &[u8], limits: DecodeLimits) -> Result<Decoded, ImageFault> {
+/// A picture that does not move.
+#[derive(Debug)]
+pub(super) struct Still {
+    /// Pixels of the upright image as it was sent.
+    pub(super) width: u32,
+    pub(super) height: u32,
+    pub(super) frame: RgbImage,
+}
+
+pub(super) fn decode(content: &[u8], limits: DecodeLimits, wanted: WantedSize) -> Result<Decoded, ImageFault> {
     if content.is_empty() {
         return Err(ImageFault { status: ImageStatus::Empty, message: "no bytes".into(), format: "" });
     }
     let (format, name) = recognise(content)?;
     #[expect(clippy::wildcard_enum_match_arm, reason = "the enum has formats that are compiled out")]
     let decode = || match format {
-        ImageFormat::Jpeg => {
-            // The decoder fills what is missing with grey and says nothing, so the end marker is checked here.
-            if jpeg_is_truncated(content) {
-                return Err(Cause::Truncated);
-            }
-            still(JpegDecoder::new(Cursor::new(content))?, limits)
-        }
-        ImageFormat::Png => still(PngDecoder::new(Cursor::new(content))?, limits),
-        ImageFormat::Bmp => still(BmpDecoder::new(Cursor::new(content))?, limits),
+        ImageFormat::Jpeg => jpeg::decode(content, limits, wanted).map(Still::into_parts),
+        ImageFormat::Png => still(PngDecoder::new(Cursor::new(content))?, limits).map(Still::into_parts),
+        ImageFormat::Bmp => still(BmpDecoder::new(Cursor::new(content))?, limits).map(Still::into_parts),
         ImageFormat::Gif => animation(GifDecoder::new(Cursor::new(content))?, limits),
         // WebP: `recognise` lets nothing else through.
         _ => {
             let decoder = WebPDecoder::new(Cursor::new(content))?;
-            if decoder.has_animation() { animation(decoder, limits) } else { still(decoder, limits) }
+            if decoder.has_animation() {
+                animation(decoder, limits)
+            } else {
+                still(decoder, limits).map(Still::into_parts)
+            }
         }
     };
-    let frames = decode().map_err(|cause| cause.into_fault(name))?;
-    Ok(Decoded { format: name, frames })
+    let ((width, height), frames) = decode().map_err(|cause| cause.into_fault(name))?;
+    Ok(Decoded { format: name, width, height, frames })
 }
 
 /// Tells the format by content, never by name.
@@ -86,8 +96,10 @@ fn recognise(content: &[u8]) -> Result<(ImageFormat, &'static str), ImageFault> 
     }
 }
 
-enum Cause {
+#[derive(Debug)]
+pub(super) enum Cause {
     Truncated,
+    Corrupt(String),
     TooManyPixels(String),
     Image(ImageError),
 }
@@ -102,6 +114,7 @@ impl Cause {
     fn into_fault(self, format: &'static str) -> ImageFault {
         let (status, message) = match self {
             Self::Truncated => (ImageStatus::Truncated, "the file ends before the picture does".to_owned()),
+            Self::Corrupt(message) => (ImageStatus::Corrupt, message),
             Self::TooManyPixels(message) => (ImageStatus::TooManyPixels, message),
             Self::Image(ImageError::Limits(e)) => (ImageStatus::TooManyPixels, e.to_string()),
             Self::Image(ImageError::Unsupported(e)) => (ImageStatus::UnsupportedFormat, e.to_string()),
@@ -114,8 +127,7 @@ impl Cause {
     }
 }
 
-fn check_pixels(decoder: &impl ImageDecoder, limits: DecodeLimits) -> Result<(), Cause> {
-    let (width, height) = decoder.dimensions();
+pub(super) fn check_pixels((width, height): (u32, u32), limits: DecodeLimits) -> Result<(), Cause> {
     let pixels = u64::from(width) * u64::from(height);
     if pixels > limits.max_pixels {
         return Err(Cause::TooManyPixels(format!(
@@ -132,22 +144,28 @@ fn allocation_limit(limits: DecodeLimits) -> Limits {
     allocation
 }
 
-fn still(mut decoder: impl ImageDecoder, limits: DecodeLimits) -> Result<Vec<RgbImage>, Cause> {
-    check_pixels(&decoder, limits)?;
+pub(super) fn still(mut decoder: impl ImageDecoder, limits: DecodeLimits) -> Result<Still, Cause> {
+    check_pixels(decoder.dimensions(), limits)?;
     decoder.set_limits(allocation_limit(limits))?;
     // Broken EXIF data is no reason to refuse a photo that decodes.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let mut image = DynamicImage::from_decoder(decoder)?;
     image.apply_orientation(orientation);
-    Ok(vec![flatten(image)])
+    Ok(Still { width: image.width(), height: image.height(), frame: flatten(image) })
+}
+
+/// Size of the upright image as it was sent, and its frames.
+type Parts = ((u32, u32), Vec<RgbImage>);
+
+impl Still {
+    fn into_parts(self) -> Parts {
+        ((self.width, self.height), vec![self.frame])
+    }
 }
 
 /// The first frame and up to two more spread over what was decoded.
-fn animation<'a>(
-    mut decoder: impl ImageDecoder + AnimationDecoder<'a>,
-    limits: DecodeLimits,
-) -> Result<Vec<RgbImage>, Cause> {
-    check_pixels(&decoder, limits)?;
+fn animation<'a>(mut decoder: impl ImageDecoder + AnimationDecoder<'a>, limits: DecodeLimits) -> Result<Parts, Cause> {
+    check_pixels(decoder.dimensions(), limits)?;
     decoder.set_limits(allocation_limit(limits))?;
     let (width, height) = decoder.dimensions();
     let pixels = (u64::from(width) * u64::from(height)).max(1);
@@ -180,7 +198,7 @@ fn animation<'a>(
     let wanted: Vec<usize> = if last < MAX_FRAMES { (0..=last).collect() } else { vec![0, last / 2, last] };
     let frames: Vec<RgbImage> =
         kept.into_iter().enumerate().filter(|(index, _)| wanted.contains(index)).map(|(_, frame)| frame).collect();
-    if frames.is_empty() { Err(Cause::Truncated) } else { Ok(frames) }
+    if frames.is_empty() { Err(Cause::Truncated) } else { Ok(((width, height), frames)) }
 }
 
 /// Any colour type to 8-bit RGB: transparency over white, 16 bits to 8, grey to three channels.
@@ -201,24 +219,6 @@ fn over_white(image: &RgbaImage) -> RgbImage {
     flat
 }
 
-/// Whether a JPEG lacks an end marker after its first scan. Thumbnails in EXIF have markers of their own, so the segments
-/// before the scan are skipped by their lengths (ITU-T T.81, B.1.1).
-fn jpeg_is_truncated(content: &[u8]) -> bool {
-    const START_OF_SCAN: u8 = 0xDA;
-    const END_OF_IMAGE: [u8; 2] = [0xFF, 0xD9];
-    let mut position = 2;
-    loop {
-        match content.get(position..position + 4) {
-            Some(&[0xFF, 0xFF, ..]) => position += 1, // a fill byte
-            Some(&[0xFF, START_OF_SCAN, ..]) => break,
-            Some(&[0xFF, _, high, low]) => position += 2 + usize::from(u16::from_be_bytes([high, low])),
-            Some(_) => return false, // not a marker: damaged rather than short, which the decoder reports
-            None => return true,
-        }
-    }
-    !content.get(position..).unwrap_or_default().windows(2).any(|pair| pair == END_OF_IMAGE)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -234,7 +234,7 @@ mod tests {
     #[test]
     fn an_image_over_the_pixel_limit_is_refused_from_its_header() {
         let bytes = encode(&DynamicImage::new_rgb8(1001, 1000), ImageFormat::Png);
-        let fault = decode(&bytes, LIMITS).unwrap_err();
+        let fault = decode(&bytes, LIMITS, WantedSize::FULL).unwrap_err();
         assert_eq!(fault.status, ImageStatus::TooManyPixels);
         assert!(fault.message.contains("1001x1000") && fault.message.contains("1000000"), "{}", fault.message);
     }
@@ -244,7 +244,11 @@ mod tests {
         let bytes = encode(&DynamicImage::new_rgb8(64, 48), ImageFormat::Jpeg);
         for length in 1..bytes.len() - 2 {
             let cut = bytes.get(..length).unwrap();
-            assert!(super::super::decode(cut, LIMITS).is_err(), "cut at {length} of {} decoded", bytes.len());
+            assert!(
+                super::super::decode(cut, LIMITS, WantedSize::FULL).is_err(),
+                "cut at {length} of {} decoded",
+                bytes.len()
+            );
         }
     }
 
@@ -261,7 +265,7 @@ mod tests {
     fn sixteen_bit_grey_keeps_its_brightness() {
         let image = image::ImageBuffer::from_pixel(3, 3, image::Luma([0x8000_u16]));
         let bytes = encode(&DynamicImage::ImageLuma16(image), ImageFormat::Png);
-        let decoded = decode(&bytes, LIMITS).unwrap();
+        let decoded = decode(&bytes, LIMITS, WantedSize::FULL).unwrap();
         assert_eq!(decoded.frames[0].get_pixel(1, 1).0, [128, 128, 128]);
     }
 }

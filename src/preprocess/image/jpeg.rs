@@ -1,0 +1,199 @@
+//! JPEG, decoded at the size needed. What the fast decoder does not take, the tolerant one decides on in full size.
+
+mod header;
+#[cfg(any(test, not(feature = "libjpeg-turbo")))]
+mod portable;
+#[cfg(feature = "libjpeg-turbo")]
+mod turbo;
+
+use std::io::Cursor;
+
+use image::DynamicImage;
+use image::codecs::jpeg::JpegDecoder;
+use image::metadata::Orientation;
+
+use super::decode::{Cause, Still, check_pixels, still};
+use super::{DecodeLimits, WantedSize};
+use header::Header;
+#[cfg(not(feature = "libjpeg-turbo"))]
+use portable as fast;
+#[cfg(feature = "libjpeg-turbo")]
+use turbo as fast;
+
+/// Scans of one picture. Encoders write about ten; a file of thousands takes minutes to decode
+/// (<https://libjpeg-turbo.org/pmwiki/uploads/About/TwoIssueswiththeJPEGStandard.pdf>).
+const MAX_SCANS: usize = 100;
+
+pub(super) fn decode(content: &[u8], limits: DecodeLimits, wanted: WantedSize) -> Result<Still, Cause> {
+    let header = Header::read(content)?;
+    // Decoders fill what is missing with grey and say nothing, so the end marker is checked here.
+    if header.is_truncated(content) {
+        return Err(Cause::Truncated);
+    }
+    if header.has_more_scans_than(content, MAX_SCANS) {
+        return Err(Cause::Corrupt(format!("more than {MAX_SCANS} scans")));
+    }
+    if let Some(picture) = header.picture
+        && picture.is_common()
+    {
+        let size = (u32::from(picture.width), u32::from(picture.height));
+        check_pixels(size, limits)?;
+        let turned = lies_on_its_side(header.orientation);
+        let wanted = if turned { wanted.turned() } else { wanted };
+        if let Some(frame) = fast::decode(content, picture, wanted.reduction(size.0, size.1)) {
+            let (width, height) = if turned { (size.1, size.0) } else { size };
+            let mut image = DynamicImage::ImageRgb8(frame);
+            image.apply_orientation(header.orientation);
+            return Ok(Still { width, height, frame: image.into_rgb8() });
+        }
+    }
+    still(JpegDecoder::new(Cursor::new(content))?, limits)
+}
+
+fn lies_on_its_side(orientation: Orientation) -> bool {
+    use Orientation::{
+        FlipHorizontal, FlipVertical, NoTransforms, Rotate90, Rotate90FlipH, Rotate180, Rotate270, Rotate270FlipH,
+    };
+    match orientation {
+        Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH => true,
+        NoTransforms | Rotate180 | FlipHorizontal | FlipVertical => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use image::RgbImage;
+    use image::imageops::{FilterType, resize};
+
+    use super::*;
+    use crate::preprocess::image::wanted::Reduction;
+
+    const LIMITS: DecodeLimits = DecodeLimits { max_pixels: 1_000_000 };
+    const REDUCTIONS: [Reduction; 4] = [Reduction::None, Reduction::Half, Reduction::Quarter, Reduction::Eighth];
+
+    fn fixture(name: &str) -> Vec<u8> {
+        std::fs::read(format!("tests/fixtures/images/{name}")).unwrap()
+    }
+
+    /// Mean absolute difference, in byte units.
+    fn difference(a: &RgbImage, b: &RgbImage) -> f64 {
+        assert_eq!(a.dimensions(), b.dimensions());
+        a.iter().zip(b.iter()).map(|(&a, &b)| f64::from(a.abs_diff(b))).sum::<f64>() / a.len() as f64
+    }
+
+    type Fast = fn(&[u8], header::Picture, Reduction) -> Option<RgbImage>;
+
+    fn decoders() -> Vec<Fast> {
+        vec![
+            portable::decode,
+            #[cfg(feature = "libjpeg-turbo")]
+            turbo::decode,
+        ]
+    }
+
+    #[test]
+    fn a_reduced_frame_shows_what_the_resized_full_one_does() {
+        for name in ["still.jpg", "progressive.jpg", "grey.jpg", "tusk.jpg", "rendered/bangle.jpg"] {
+            let content = fixture(name);
+            let picture = Header::read(&content).unwrap().picture.unwrap();
+            let full = still(JpegDecoder::new(Cursor::new(&content)).unwrap(), LIMITS).unwrap().frame;
+            for decoder in decoders() {
+                for reduction in REDUCTIONS {
+                    // The decoder in Rust leaves the full size to the other one.
+                    let Some(frame) = decoder(&content, picture, reduction) else {
+                        assert_eq!(reduction, Reduction::None, "{name}");
+                        continue;
+                    };
+                    assert_eq!(frame.width(), full.width().div_ceil(reduction as u32), "{name}");
+                    let resized = resize(&full, frame.width(), frame.height(), FilterType::Triangle);
+                    let off = difference(&frame, &resized);
+                    assert!(off < 4.0, "{name} {reduction:?}: off by {off}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_orientation_is_upright_at_reduced_size_and_reports_the_size_that_was_sent() {
+        let upright = decode(&fixture("exif_1.jpg"), LIMITS, WantedSize::FULL).unwrap();
+        // Wider than high, so that a side taken for the other would reduce less or too much.
+        let (width, height) = (upright.width.div_ceil(2), upright.height.div_ceil(2));
+        let wanted = WantedSize::at_least(width, height);
+        let reduced = decode(&fixture("exif_1.jpg"), LIMITS, wanted).unwrap();
+        for number in 1..=8 {
+            let found = decode(&fixture(&format!("exif_{number}.jpg")), LIMITS, wanted).unwrap();
+            assert_eq!((found.width, found.height), (upright.width, upright.height), "{number}");
+            assert_eq!(found.frame.dimensions(), (width, height), "{number}");
+            let off = difference(&found.frame, &reduced.frame);
+            assert!(off < 4.0, "{number}: off by {off}");
+        }
+    }
+
+    #[test]
+    fn thousands_of_scans_are_refused_before_decoding() {
+        let mut content = fixture("progressive.jpg");
+        let start = content.windows(2).position(|pair| pair == [0xFF, 0xDA]).unwrap();
+        let length = content[start + 2..].windows(2).position(|pair| pair == [0xFF, 0xDA]).unwrap() + 2;
+        let scan = content[start..start + length].to_vec();
+        let at = content.len() - 2;
+        content.splice(at..at, std::iter::repeat_n(scan, 5000).flatten());
+        let Err(Cause::Corrupt(message)) = decode(&content, LIMITS, WantedSize::FULL) else { panic!("decoded") };
+        assert!(message.contains("100 scans"), "{message}");
+    }
+
+    #[test]
+    fn the_pixel_limit_holds_before_decoding_at_any_size() {
+        let content = fixture("still.jpg");
+        let limits = DecodeLimits { max_pixels: 100 };
+        for wanted in [WantedSize::FULL, WantedSize::at_least(1, 1)] {
+            assert!(matches!(decode(&content, limits, wanted), Err(Cause::TooManyPixels(_))));
+        }
+    }
+
+    /// The same numbers in every run (SplitMix64; Steele et al. 2014).
+    fn next(state: &mut u64) -> usize {
+        *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = *state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        usize::try_from((z ^ (z >> 31)) >> 16).unwrap()
+    }
+
+    #[test]
+    fn damaged_bytes_are_refused_only_when_the_tolerant_decoder_refuses_them_too() {
+        let mut state = 1;
+        let mut decoded = 0;
+        for name in ["still.jpg", "progressive.jpg", "grey.jpg", "cmyk.jpg", "exif_6.jpg"] {
+            let whole = fixture(name);
+            for round in 0..120 {
+                let mut content = whole.clone();
+                for _ in 0..=next(&mut state) % 6 {
+                    let at = next(&mut state) % content.len();
+                    match round % 3 {
+                        0 => content[at] ^= 1 << (next(&mut state) % 8),
+                        1 => content[at] = [0x00, 0xFF, 0xD9, 0xDA][next(&mut state) % 4],
+                        _ => drop(content.drain(at..(at + next(&mut state) % 40).min(content.len()))),
+                    }
+                }
+                let tolerant = || still(JpegDecoder::new(Cursor::new(&content))?, LIMITS);
+                for wanted in [WantedSize::FULL, WantedSize::at_least(16, 16)] {
+                    // A panic is an error of its own to the caller; see `super::super::decode`.
+                    let Ok(found) = catch_unwind(AssertUnwindSafe(|| decode(&content, LIMITS, wanted))) else {
+                        continue;
+                    };
+                    match found {
+                        Ok(picture) => {
+                            decoded += 1;
+                            assert!(picture.frame.width() > 0 && picture.frame.width() <= picture.width);
+                        }
+                        Err(Cause::Image(_)) => assert!(tolerant().is_err(), "{name} {round}"),
+                        Err(Cause::Truncated | Cause::Corrupt(_) | Cause::TooManyPixels(_)) => {}
+                    }
+                }
+            }
+        }
+        assert!(decoded > 200, "only {decoded} decoded: the damage is too heavy to test anything");
+    }
+}
