@@ -1,6 +1,7 @@
 //! One listing from start to end. The only place that knows the order of the stages:
 //! schedule, preprocess, model, calibrate, fuse, rate, explain.
 
+pub mod bare;
 mod cache;
 mod conclude;
 pub mod embed;

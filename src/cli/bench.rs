@@ -72,6 +72,7 @@ enum Load {
         #[command(flatten)]
         shared: Box<Shared>,
     },
+    Bare(super::bare::Bare),
     /// The highest rate that holds: no error, no wrong answer, and a 99th percentile below a limit.
     Search {
         /// Limit of the 99th percentile.
@@ -178,6 +179,7 @@ struct Shared {
 impl Bench {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let (mode, shared) = match self.load {
+            Load::Bare(bare) => return bare.run(),
             Load::Closed { concurrency, shared } => (Mode::Closed { concurrency }, shared),
             Load::Open { rate, shared } => (Mode::Open { rate }, shared),
             Load::Ramp { from, to, steps, shared } => (Mode::Ramp { from, to, steps }, shared),
@@ -290,7 +292,7 @@ fn number(text: &str, least: f64, most: f64) -> Result<f64, String> {
     number.ok_or_else(|| format!("must be {least} to {most}"))
 }
 
-fn rate(text: &str) -> Result<f64, String> {
+pub(super) fn rate(text: &str) -> Result<f64, String> {
     number(text, 0.01, 1_000_000.0)
 }
 

@@ -1,5 +1,6 @@
 //! The commands. Each file is one; here is what they share.
 
+mod bare;
 mod bench;
 mod check;
 mod classify;
