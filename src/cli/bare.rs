@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use clap::Args;
+use tokio::time::Instant;
 
 use super::Settings;
 use crate::bench::listings::{Source, read};

@@ -1,6 +1,8 @@
 //! The least that answering costs: decoding and sessions, with nothing around them. What a server is measured against.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::generation::Generation;
 use super::inputs::Inputs;
