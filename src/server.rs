@@ -26,6 +26,8 @@ const SERVICE: &str = "wildwarden.v1.RiskService";
 /// HTTP/2 windows: with the default of 64 KiB a photo takes a round trip for each 64 KiB.
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 8 << 20;
+/// HTTP/2 frames a client may send: with the default of 16 KiB a phone photo takes hundreds.
+const MAX_FRAME: u32 = 1 << 20;
 /// Idle time after which a peer is asked whether it still lives.
 const KEEPALIVE: Duration = Duration::from_secs(60);
 
@@ -87,6 +89,7 @@ impl Server {
         let router = tonic::transport::Server::builder()
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_frame_size(MAX_FRAME)
             .max_concurrent_streams(config.max_concurrent_streams)
             .layer(blame)
             .add_service(health_service)

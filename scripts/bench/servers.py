@@ -116,7 +116,7 @@ def ask(port: int, name: str, photo: Path, wait: float = 60) -> dict:
 
 
 def load_peer(port: int, name: str, photos: list[Path], expect: str, callers: int, seconds: int) -> float:
-    """Right answers a second, by wrk; every answer must hold `expect`."""
+    """Right answers a second, by wrk; every answer must hold the Lua pattern `expect`."""
     with tempfile.NamedTemporaryFile("w") as names:
         names.write("\n".join(map(str, photos)))
         names.flush()

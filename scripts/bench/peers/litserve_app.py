@@ -1,17 +1,23 @@
 """The peer LitServe: two worker processes. Usage: litserve_app.py PORT."""
 import sys
+from typing import Annotated
 
 import litserve
 import work
-from fastapi import Request
+from fastapi import Depends, Request
+
+
+async def body(request: Request) -> bytes:
+    """LitServe would read a plain request as JSON."""
+    return await request.body()
 
 
 class Embed(litserve.LitAPI):
     def setup(self, device: str) -> None:
         self.model = work.session()
 
-    async def decode_request(self, request: Request) -> bytes:
-        return await request.body()
+    def decode_request(self, request: Annotated[bytes, Depends(body)]) -> bytes:
+        return request
 
     def predict(self, jpeg: bytes) -> dict:
         return work.run(self.model, [jpeg])[0]

@@ -1,4 +1,4 @@
--- wrk sends the files named in BODIES (one a line) in turn, and counts an answer only when it is a 200 that holds EXPECT.
+-- wrk sends the files named in BODIES (one a line) in turn, and counts an answer only when it is a 200 that holds the pattern EXPECT.
 local bodies, expect = {}, os.getenv("EXPECT")
 for path in io.lines(os.getenv("BODIES")) do
   local file = io.open(path, "rb")
@@ -18,7 +18,7 @@ function request()
 end
 
 function response(status, headers, body)
-  if status == 200 and body:find(expect, 1, true) then right = right + 1 else wrong = wrong + 1 end
+  if status == 200 and body:find(expect) then right = right + 1 else wrong = wrong + 1 end
 end
 
 function done(summary, latency)
