@@ -6,6 +6,7 @@ mod conclude;
 pub mod embed;
 pub mod generation;
 mod golden;
+pub mod infer;
 mod job;
 mod look;
 mod read;
