@@ -7,7 +7,7 @@ use protox::prost::Message;
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
-    let descriptors = protox::compile(["wildwarden/v1/risk.proto"], ["proto"])?;
+    let descriptors = protox::compile(["wildwarden/v1/risk.proto", "inference/grpc_service.proto"], ["proto"])?;
     // Reflection and the JSON output of the command line read the descriptors at run time.
     #[expect(clippy::disallowed_methods, reason = "cargo tells a build script its folder this way only")]
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
@@ -15,6 +15,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     tonic_prost_build::configure()
         // A slice of the received message instead of a copy.
         .bytes(".wildwarden.v1.Image.content")
+        .bytes(".inference.ModelInferRequest.raw_input_contents")
+        .bytes(".inference.ModelInferResponse.raw_output_contents")
         // The messages are documented in the proto; rustdoc need not read it as Markdown.
         .compile_fds(descriptors)?;
     Ok(())

@@ -14,6 +14,14 @@ if ! "$python/bin/python" -c 'import grpc_tools, cv2, onnx, sklearn' 2>/dev/null
   "$python/bin/pip" install --quiet --disable-pip-version-check 'grpcio-tools==1.85.1' --requirement scripts/train/requirements.txt
 fi
 
+# An environment of its own: tritonclient needs protobuf below 7, grpcio-tools 1.85.1 needs 7.
+triton=.runtime/triton
+if ! "$triton/bin/python" -c 'import tritonclient.grpc, onnxruntime' 2>/dev/null; then
+  say "setting up Python, for Triton's client in the tests"
+  python3 -m venv "$triton"
+  "$triton/bin/pip" install --quiet --disable-pip-version-check 'tritonclient[grpc]==2.73.0' 'onnxruntime==1.31.1'
+fi
+
 say "format"
 cargo fmt --check
 say "lints"

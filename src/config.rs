@@ -84,6 +84,8 @@ pub struct Limits {
     pub max_message_bytes: usize,
     /// Bytes an id.
     pub max_id_bytes: usize,
+    /// Rows of tensors, images or texts, a `ModelInfer`.
+    pub max_infer_rows: usize,
 }
 
 /// What a key allows.
@@ -94,6 +96,10 @@ pub enum Role {
     Classify,
     /// Read limits and versions.
     Info,
+    /// Run models on tensors, read what they take and how they run.
+    Infer,
+    /// Load and unload models. Only a key gives it: without keys nobody has it.
+    Admin,
 }
 
 /// A key that may call.
@@ -150,6 +156,7 @@ struct RawLimits {
     max_batch_items: u64,
     max_message_bytes: u64,
     max_id_bytes: u64,
+    max_infer_rows: u64,
 }
 
 #[derive(Deserialize)]
@@ -263,6 +270,7 @@ impl Config {
             max_batch_items: size("limits.max_batch_items", raw.limits.max_batch_items, 1..=1024)?,
             max_message_bytes: size("limits.max_message_bytes", raw.limits.max_message_bytes, 4096..=1 << 30)?,
             max_id_bytes: size("limits.max_id_bytes", raw.limits.max_id_bytes, 16..=4096)?,
+            max_infer_rows: size("limits.max_infer_rows", raw.limits.max_infer_rows, 1..=4096)?,
         };
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let intra_op_threads = size("scheduler.intra_op_threads", raw.scheduler.intra_op_threads, 1..=64)?;

@@ -16,6 +16,12 @@ pub enum Error {
         /// What was wrong, with the value and what is allowed.
         message: String,
     },
+    /// The caller named something that is not there.
+    #[error("{0}")]
+    NotFound(String),
+    /// What the caller wants is not possible with this server as it is set up.
+    #[error("{0}")]
+    Precondition(String),
     /// The caller should come back later: the queue is full.
     #[error("the server is full: {queued} of {capacity} places of the queue (scheduler.queue_capacity) are taken")]
     Overloaded {
@@ -27,7 +33,7 @@ pub enum Error {
         retry_after: Duration,
     },
     /// The caller's deadline passed before there was an answer.
-    #[error("the deadline passed before the listing was rated")]
+    #[error("the deadline passed before there was an answer")]
     DeadlineExceeded,
     /// The server cannot answer now: it starts, drains, or has no model.
     #[error("not ready: {0}")]

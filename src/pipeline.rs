@@ -7,6 +7,7 @@ mod conclude;
 pub mod embed;
 pub mod generation;
 mod golden;
+pub mod infer;
 mod inputs;
 mod job;
 mod look;

@@ -17,12 +17,16 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::pipeline::Pipeline;
 use crate::transport::admin;
-use crate::transport::guard::{Guard, blame_caller_in_headers};
+use crate::transport::guard::{Guard, blame_caller_in_headers, mark_open};
+use crate::transport::oip::Oip;
+use crate::transport::oip::control::NoControl;
 use crate::transport::proto;
+use crate::transport::proto::inference::grpc_inference_service_server::GrpcInferenceServiceServer;
 use crate::transport::proto::risk_service_server::RiskServiceServer;
 use crate::transport::service::{Service, Shared};
 
-const SERVICE: &str = "wildwarden.v1.RiskService";
+/// What health is told of; "" is the whole server.
+const SERVICES: [&str; 3] = ["", "wildwarden.v1.RiskService", "inference.GRPCInferenceService"];
 /// HTTP/2 windows: with the default of 64 KiB a photo takes a round trip for each 64 KiB.
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 8 << 20;
@@ -69,12 +73,14 @@ impl Server {
 
         let (health, health_service) = tonic_health::server::health_reporter();
         // The reporter is born SERVING; nothing is ready yet, and the port is already open.
-        health.set_service_status("", ServingStatus::NotServing).await;
-        health.set_service_status(SERVICE, ServingStatus::NotServing).await;
+        tell(&health, ServingStatus::NotServing).await;
 
         let risk = RiskServiceServer::new(Service(Arc::clone(&shared)))
             .max_decoding_message_size(config.limits.max_message_bytes);
         let risk = InterceptedService::new(risk, Guard::new(&config.keys));
+        let oip = Oip::new(Arc::clone(&shared), Arc::new(NoControl));
+        let oip = GrpcInferenceServiceServer::new(oip).max_decoding_message_size(config.limits.max_message_bytes);
+        let oip = InterceptedService::new(oip, Guard::new(&config.keys));
         let reflection = || {
             tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
@@ -92,10 +98,12 @@ impl Server {
             .max_frame_size(MAX_FRAME)
             .max_concurrent_streams(config.max_concurrent_streams)
             .layer(blame)
+            .layer(tower::util::MapRequestLayer::new(mark_open::<tonic::body::Body>))
             .add_service(health_service)
             .add_service(reflection().build_v1().map_err(broken)?)
             .add_service(reflection().build_v1alpha().map_err(broken)?)
-            .add_service(risk);
+            .add_service(risk)
+            .add_service(oip);
         let admin = match config.admin_listen {
             Some(wanted) => Some(Admin::start(wanted, Arc::clone(&shared)).await?),
             None => None,
@@ -131,8 +139,7 @@ impl Server {
             tracing::info!(name = model.name, version = model.version, sha256 = model.sha256, "model ready");
         }
         self.shared.pipeline.set(pipeline).map_err(|cause| Error::Bug(format!("setting the models: {cause}")))?;
-        self.health.set_service_status("", ServingStatus::Serving).await;
-        self.health.set_service_status(SERVICE, ServingStatus::Serving).await;
+        tell(&self.health, ServingStatus::Serving).await;
         Ok(())
     }
 
@@ -144,8 +151,7 @@ impl Server {
     pub async fn drain(self) -> Result<bool> {
         // Health first: balancers stop sending before connections are told to go. New calls on open connections are
         // refused by the flag; then the listener closes and every connection gets GOAWAY.
-        self.health.set_service_status("", ServingStatus::NotServing).await;
-        self.health.set_service_status(SERVICE, ServingStatus::NotServing).await;
+        tell(&self.health, ServingStatus::NotServing).await;
         self.shared.draining.store(true, Ordering::Release);
         // The receiver is gone when serving has already ended.
         let _ = self.stop.send(());
@@ -173,6 +179,12 @@ impl Admin {
         let routes = tonic::service::Routes::from(admin::routes(shared));
         let router = tonic::transport::Server::builder().accept_http1(true).add_routes(routes);
         Ok(Self { address, serving: tokio::spawn(router.serve_with_incoming(incoming(listener))) })
+    }
+}
+
+async fn tell(health: &HealthReporter, status: ServingStatus) {
+    for service in SERVICES {
+        health.set_service_status(service, status).await;
     }
 }
 

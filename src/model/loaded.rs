@@ -3,11 +3,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ndarray::{Array2, ArrayD};
+use tokio::time::Instant;
 
 use crate::error::{Error, Result};
 use crate::model::manifest::Kind;
 use crate::model::registry::ModelFolder;
-use crate::model::session::{Input, Runtime, Session, TensorSpec};
+use crate::model::session::{Input, Runtime, Session, Tensor, TensorSpec};
+use crate::model::statistics::Statistics;
 
 /// How many sessions a model gets, and how many threads each session runs on. Their product is the core budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +26,7 @@ pub struct LoadedModel {
     folder: Arc<ModelFolder>,
     /// A worker only ever locks its own, so the locks are never contended.
     sessions: Vec<Mutex<Session>>,
+    statistics: Statistics,
 }
 
 impl LoadedModel {
@@ -44,7 +47,8 @@ impl LoadedModel {
         if let Some(session) = sessions.first() {
             compare(folder, session)?;
         }
-        Ok(Self { folder: Arc::clone(folder), sessions: sessions.into_iter().map(Mutex::new).collect() })
+        let sessions = sessions.into_iter().map(Mutex::new).collect();
+        Ok(Self { folder: Arc::clone(folder), sessions, statistics: Statistics::default() })
     }
 
     /// Its verified folder.
@@ -62,15 +66,37 @@ impl LoadedModel {
         self.folder.manifest.kind
     }
 
-    /// Runs the session of `worker` and copies the named outputs out, in their order.
+    /// How often it ran.
+    pub fn statistics(&self) -> &Statistics {
+        &self.statistics
+    }
+
+    /// Runs the session of `worker` and copies the named outputs, all of floats, out, in their order.
+    ///
+    /// # Errors
+    /// [`Error::Model`] when the run fails or an output is missing or not `f32`.
+    pub fn run(&self, worker: usize, inputs: &[(&str, Input<'_>)], outputs: &[&str]) -> Result<Vec<ArrayD<f32>>> {
+        let floats = |tensor| match tensor {
+            Tensor::F32(array) => Ok(array),
+            Tensor::I64(_) => Err(Error::model(self.name(), "gave whole numbers, not floats")),
+        };
+        self.run_any(worker, inputs, outputs)?.into_iter().map(floats).collect()
+    }
+
+    /// As [`Self::run`], for outputs of any element type.
     ///
     /// # Errors
     /// [`Error::Model`] when the run fails or an output is missing.
-    pub fn run(&self, worker: usize, inputs: &[(&str, Input<'_>)], outputs: &[&str]) -> Result<Vec<ArrayD<f32>>> {
+    pub fn run_any(&self, worker: usize, inputs: &[(&str, Input<'_>)], outputs: &[&str]) -> Result<Vec<Tensor>> {
         let session = self.sessions.get(worker % self.sessions.len().max(1));
         let session = session.ok_or_else(|| Error::model(self.name(), "has no session"))?;
         // A panic in a run leaves the session as it was: the handle is not changed by a run.
-        session.lock().unwrap_or_else(PoisonError::into_inner).run(inputs, outputs)
+        let mut session = session.lock().unwrap_or_else(PoisonError::into_inner);
+        let start = Instant::now();
+        let outcome = session.run(inputs, outputs);
+        let rows = inputs.first().map_or(1, |(_, input)| input.rows());
+        self.statistics.ran(rows, start.elapsed(), outcome.is_ok());
+        outcome
     }
 
     /// Runs with one input, under the manifest's name for it, and returns one output.

@@ -6,3 +6,4 @@ pub mod loaded;
 pub mod manifest;
 pub mod registry;
 pub mod session;
+pub mod statistics;

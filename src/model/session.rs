@@ -88,6 +88,51 @@ pub enum Input<'a> {
     I64(ArrayViewD<'a, i64>),
 }
 
+/// A tensor that owns its elements, in standard layout.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Tensor {
+    /// 32-bit floats.
+    F32(ArrayD<f32>),
+    /// 64-bit integers.
+    I64(ArrayD<i64>),
+}
+
+impl Tensor {
+    /// Element type.
+    pub fn dtype(&self) -> Dtype {
+        match self {
+            Self::F32(_) => Dtype::Float32,
+            Self::I64(_) => Dtype::Int64,
+        }
+    }
+
+    /// Sizes of its axes.
+    pub fn shape(&self) -> &[usize] {
+        match self {
+            Self::F32(array) => array.shape(),
+            Self::I64(array) => array.shape(),
+        }
+    }
+
+    /// The tensor, to feed.
+    pub fn view(&self) -> Input<'_> {
+        match self {
+            Self::F32(array) => Input::F32(array.view()),
+            Self::I64(array) => Input::I64(array.view()),
+        }
+    }
+}
+
+impl Input<'_> {
+    /// Size of the first axis: rows, images or texts.
+    pub fn rows(&self) -> usize {
+        match self {
+            Self::F32(view) => view.shape().first().copied().unwrap_or(1),
+            Self::I64(view) => view.shape().first().copied().unwrap_or(1),
+        }
+    }
+}
+
 /// A loaded model. `run` takes `&mut self` because ONNX Runtime sessions are not safe to run from two threads on every
 /// execution provider: a thread owns its session.
 #[derive(Debug)]
@@ -123,8 +168,8 @@ impl Session {
     /// Runs the model and copies the named outputs out, in the order of `outputs`.
     ///
     /// # Errors
-    /// [`Error::Model`] when the run fails or an output is missing or not `f32`.
-    pub fn run(&mut self, inputs: &[(&str, Input<'_>)], outputs: &[&str]) -> Result<Vec<ArrayD<f32>>> {
+    /// [`Error::Model`] when the run fails or an output is missing or of an element type that [`Dtype`] lacks.
+    pub fn run(&mut self, inputs: &[(&str, Input<'_>)], outputs: &[&str]) -> Result<Vec<Tensor>> {
         let Self { inner, name } = self;
         let failed = |cause: ort::Error| Error::model(name.as_str(), cause);
         let mut values: Vec<(&str, SessionInputValue<'_>)> = Vec::with_capacity(inputs.len());
@@ -142,7 +187,10 @@ impl Session {
         let copy = |output: &&str| {
             let value =
                 results.get(output).ok_or_else(|| Error::model(name.as_str(), format!("has no output {output:?}")))?;
-            value.try_extract_array::<f32>().map(|view| view.to_owned()).map_err(failed)
+            if value.dtype().tensor_type() == Some(TensorElementType::Int64) {
+                return value.try_extract_array().map(|view| Tensor::I64(view.to_owned())).map_err(failed);
+            }
+            value.try_extract_array().map(|view| Tensor::F32(view.to_owned())).map_err(failed)
         };
         outputs.iter().map(copy).collect()
     }

@@ -52,6 +52,7 @@ impl Gathered {
                 self.texts.push(outcome);
             }
             Outcome::Expired => return Err(Error::DeadlineExceeded),
+            Outcome::Infer(_) => return Err(Error::Bug("a listing's part became a run of a model".into())),
         }
         Ok(())
     }

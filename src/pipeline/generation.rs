@@ -83,6 +83,8 @@ impl Generation {
             limits: DecodeLimits { max_pixels: config.limits.max_image_pixels },
         };
         generation.warm(budget.workers, &loaded)?;
+        let new = generation.engine.models().filter(|model| !loaded.iter().any(|old| Arc::ptr_eq(old, model)));
+        new.for_each(|model| model.statistics().clear());
         Ok(generation)
     }
 

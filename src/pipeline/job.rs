@@ -6,8 +6,9 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::generation::Generation;
+use super::infer::{Ran, Run};
 use crate::domain::{FoundTerm, ImageExplanation, ImageStatus, Language, Logit, PerCategory, TokenContribution};
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::schedule::{BatchRule, Batchable};
 
 /// One part of a listing. It carries the generation that the whole listing is rated with.
@@ -36,15 +37,28 @@ pub(super) enum Task {
         /// Explain which tokens count.
         with_tokens: bool,
     },
+    /// Run a model on tensors.
+    Infer(Run),
 }
 
 /// What must be equal for jobs to share a batch: the generation, the kind of task, and whether it is explained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Lane {
     generation: u64,
-    is_image: bool,
+    kind: Kind,
     explained: bool,
 }
+
+/// The kind of a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Image,
+    Text,
+    Infer,
+}
+
+/// A request for raw tensors is a batch of its own: the caller has put it together.
+const ALONE: BatchRule = BatchRule { max_batch: 1, max_wait: Duration::ZERO };
 
 impl Batchable for Job {
     type Lane = Lane;
@@ -52,14 +66,19 @@ impl Batchable for Job {
     fn lane(&self) -> Lane {
         let generation = self.generation.number();
         match &self.task {
-            Task::Image { with_maps, .. } => Lane { generation, is_image: true, explained: *with_maps },
-            Task::Text { with_tokens, .. } => Lane { generation, is_image: false, explained: *with_tokens },
+            Task::Image { with_maps, .. } => Lane { generation, kind: Kind::Image, explained: *with_maps },
+            Task::Text { with_tokens, .. } => Lane { generation, kind: Kind::Text, explained: *with_tokens },
+            Task::Infer(_) => Lane { generation, kind: Kind::Infer, explained: false },
         }
     }
 
     fn rule(&self) -> BatchRule {
         let rules = self.generation.batching();
-        if matches!(self.task, Task::Image { .. }) { rules.image } else { rules.text }
+        match self.task {
+            Task::Image { .. } => rules.image,
+            Task::Text { .. } => rules.text,
+            Task::Infer(_) => ALONE,
+        }
     }
 }
 
@@ -70,6 +89,8 @@ pub(super) enum Outcome {
     Image(ImageOutcome),
     /// Of [`Task::Text`].
     Text(TextOutcome),
+    /// Of [`Task::Infer`].
+    Infer(Result<Ran>),
     /// The deadline passed between two stages; nothing more was spent on it.
     Expired,
 }

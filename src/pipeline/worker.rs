@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::infer::infer;
 use super::inputs::Inputs;
 use super::job::{Job, Outcome, Task};
 use super::look::look;
@@ -15,6 +16,7 @@ pub(super) fn run(worker: usize, inputs: &mut Inputs, batch: Vec<(Job, Deadline)
     let generation = Arc::clone(&first.generation);
     let mut images = Vec::new();
     let mut texts = Vec::new();
+    let mut runs = Vec::new();
     let mut explained = false;
     for (job, deadline) in batch {
         match job.task {
@@ -26,10 +28,13 @@ pub(super) fn run(worker: usize, inputs: &mut Inputs, batch: Vec<(Job, Deadline)
                 explained |= with_tokens;
                 texts.push((text, deadline));
             }
+            Task::Infer(run) => runs.push((run, deadline)),
         }
     }
-    // A lane holds images or texts, never both.
-    if texts.is_empty() {
+    // A lane holds images, texts or runs, never two of them.
+    if !runs.is_empty() {
+        runs.into_iter().map(|(run, deadline)| infer(worker, run, deadline)).collect()
+    } else if texts.is_empty() {
         look(&generation, worker, inputs, &images, explained)
     } else {
         read(&generation, worker, &texts, explained)

@@ -51,7 +51,11 @@ pub fn request_id(given: &str) -> String {
     if given.is_empty() { format!("req-{:016x}", rand::random::<u64>()) } else { given.to_owned() }
 }
 
-fn check_id(field: &str, id: &str, limits: &Limits) -> Result<()> {
+/// Checks the length of a caller's id.
+///
+/// # Errors
+/// [`Error::Invalid`] naming field, value and limit.
+pub fn check_id(field: &str, id: &str, limits: &Limits) -> Result<()> {
     if id.len() > limits.max_id_bytes {
         return Err(over(field, id.len(), "bytes", limits.max_id_bytes, "max_id_bytes"));
     }
@@ -312,6 +316,7 @@ pub fn limits(limits: &Limits) -> proto::Limits {
         max_batch_items: short(limits.max_batch_items),
         max_message_bytes: wide(limits.max_message_bytes),
         max_id_bytes: short(limits.max_id_bytes),
+        max_infer_rows: short(limits.max_infer_rows),
     }
 }
 

@@ -17,6 +17,13 @@ use crate::transport::status::status;
 /// How much earlier than the caller's deadline the answer DEADLINE_EXCEEDED is given, at most; an eighth of a short one.
 const LEAD: Duration = Duration::from_millis(5);
 
+/// Methods that need no key, as health does.
+const OPEN: [&str; 2] = ["/inference.GRPCInferenceService/ServerLive", "/inference.GRPCInferenceService/ServerReady"];
+
+/// Marks a request for one of [`OPEN`]: a guard does not see which method is called.
+#[derive(Debug, Clone, Copy)]
+struct Open;
+
 /// Roles of the caller; `None`: no keys are configured, everything is allowed.
 #[derive(Debug, Clone)]
 struct Caller(Option<Vec<Role>>);
@@ -36,6 +43,9 @@ impl Guard {
     fn caller(&self, request: &Request<()>) -> Result<Caller, Error> {
         if self.keys.is_empty() {
             return Ok(Caller(None));
+        }
+        if request.extensions().get::<Open>().is_some() {
+            return Ok(Caller(Some(Vec::new())));
         }
         let header = request.metadata().get("authorization").and_then(|value| value.to_str().ok());
         let Some(key) = header.and_then(|value| value.strip_prefix("Bearer ")) else {
@@ -64,12 +74,20 @@ impl Interceptor for Guard {
     }
 }
 
+/// Lets the guard see that the request needs no key.
+pub fn mark_open<B>(mut request: http::Request<B>) -> http::Request<B> {
+    if OPEN.contains(&request.uri().path()) {
+        request.extensions_mut().insert(Open);
+    }
+    request
+}
+
 /// The deadline the guard noted.
 pub fn deadline_of<T>(request: &Request<T>) -> Deadline {
     request.extensions().get::<Deadline>().copied().unwrap_or_default()
 }
 
-/// Checks that the caller has `role`.
+/// Checks that the caller has `role`. Without keys everybody has every role but [`Role::Admin`].
 ///
 /// # Errors
 /// [`Error::PermissionDenied`] otherwise.
@@ -78,6 +96,9 @@ pub fn require<T>(request: &Request<T>, role: Role) -> Result<(), Error> {
         Some(Caller(Some(roles))) if !roles.contains(&role) => {
             Err(Error::PermissionDenied(format!("the key does not have the role {role:?}").to_lowercase()))
         }
+        Some(Caller(None)) if role == Role::Admin => Err(Error::PermissionDenied(
+            "only a key with the role admin allows this, and none is set up (auth.keys)".into(),
+        )),
         _ => Ok(()),
     }
 }

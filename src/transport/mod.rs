@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod convert;
 pub mod guard;
+pub mod oip;
 pub mod service;
 pub mod status;
 
@@ -19,4 +20,9 @@ pub mod proto {
     tonic::include_proto!("wildwarden.v1");
     /// The encoded descriptors of the contract, for reflection and JSON.
     pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+
+    /// Of the Open Inference Protocol.
+    pub mod inference {
+        tonic::include_proto!("inference");
+    }
 }

@@ -42,19 +42,19 @@ pub struct Shared {
 }
 
 impl Shared {
-    fn pipeline(&self) -> Result<&Pipeline> {
+    pub(super) fn pipeline(&self) -> Result<&Pipeline> {
         self.pipeline.get().ok_or_else(|| Error::NotReady("the models are still loading".into()))
     }
 
     /// The pipeline, for work that comes in now. What was let in is finished: a drain refuses no part of a running batch.
-    fn admit(&self) -> Result<&Pipeline> {
+    pub(super) fn admit(&self) -> Result<&Pipeline> {
         if self.draining.load(Ordering::Acquire) {
             return Err(Error::NotReady("the server is shutting down".into()));
         }
         self.pipeline()
     }
 
-    fn count<T>(&self, rpc: &'static str, outcome: &Result<T>) {
+    pub(super) fn count<T>(&self, rpc: &'static str, outcome: &Result<T>) {
         self.metrics.call(rpc, outcome.as_ref().err().map_or("OK", code_name));
     }
 
