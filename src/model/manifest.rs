@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::domain::{Category, ModelVersion};
 use crate::error::{Error, Result};
 use crate::input_spec::{ImageInputSpec, TEXT_FEATURE_VERSION, TextInputSpec};
+use crate::model::contract;
 use crate::model::session::TensorSpec;
 
 /// File name of the manifest.
@@ -181,6 +182,29 @@ impl Manifest {
         ModelVersion { name: self.name.clone(), version: self.version.clone(), sha256: hex_sha256(text.as_bytes()) }
     }
 
+    /// Whether it lies where its name and version say: `<name>/<version>`.
+    ///
+    /// # Errors
+    /// [`Error::Setup`] naming the folder, name and version.
+    pub fn check_place(&self, folder: &Path) -> Result<()> {
+        let place = std::path::absolute(folder).map_err(|cause| Error::file(folder, cause))?;
+        if place.ends_with(Path::new(&self.name).join(&self.version)) {
+            return Ok(());
+        }
+        let problem = format!("says name {:?} and version {:?}, so it belongs into {0}/{1}/", self.name, self.version);
+        Err(Error::file(&folder.join(MANIFEST), problem))
+    }
+
+    /// Values of the embedding that an encoder gives or a head reads; -1: any. Other kinds have none.
+    pub fn embedding_size(&self) -> Option<i64> {
+        let tensor = match self.kind {
+            Kind::ImageEncoder => self.outputs.iter().find(|output| output.name == "embedding"),
+            Kind::Head => self.inputs.first(),
+            Kind::ImageClassifier | Kind::TextClassifier => None,
+        };
+        tensor.and_then(|tensor| tensor.shape.last().copied())
+    }
+
     fn check(&self) -> std::result::Result<(), String> {
         let needs_image = matches!(self.kind, Kind::ImageEncoder | Kind::ImageClassifier);
         if needs_image != self.image.is_some() {
@@ -203,6 +227,12 @@ impl Manifest {
         for name in golden.chain(words).chain([&self.file]) {
             if !self.files.contains_key(name) {
                 return Err(format!("files: {name:?} is used but has no sha256"));
+            }
+        }
+        for (what, name) in [("name", &self.name), ("version", &self.version)] {
+            let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+            if !(1..=64).contains(&name.len()) || name.starts_with('.') || !name.chars().all(allowed) {
+                return Err(format!("{what}: {name:?} must be 1 to 64 of a-z, A-Z, 0-9, _, - and ., no . first"));
             }
         }
         if let Some(image) = &self.image {
@@ -228,8 +258,18 @@ impl Manifest {
             if !(slope.is_finite() && slope > 0.0 && intercept.is_finite()) {
                 return Err(format!("labels.{}.calibration: slope must be above 0, both finite", label.name));
             }
+            if let Some(category) = label.category
+                && self.labels.iter().filter(|other| other.category == Some(category)).count() > 1
+            {
+                return Err(format!("labels: more than one feeds the category {}", category.name()));
+            }
         }
-        Ok(())
+        if let Some(golden) = &self.golden
+            && !(golden.tolerance.is_finite() && golden.tolerance >= 0.0)
+        {
+            return Err(format!("golden.tolerance: {} must be 0 or more", golden.tolerance));
+        }
+        contract::check(self)
     }
 }
 
