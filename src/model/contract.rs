@@ -56,13 +56,7 @@ fn only_input(manifest: &Manifest, shape: &[Option<i64>]) -> Result<(), String> 
     }
 }
 
-fn one(
-    what: &str,
-    specs: &[TensorSpec],
-    name: &str,
-    dtype: Dtype,
-    shape: &[Option<i64>],
-) -> Result<(), String> {
+fn one(what: &str, specs: &[TensorSpec], name: &str, dtype: Dtype, shape: &[Option<i64>]) -> Result<(), String> {
     let found = specs.iter().find(|spec| spec.name == name);
     let names = || specs.iter().map(|spec| format!("{:?}", spec.name)).collect::<Vec<_>>().join(", ");
     let spec = found.ok_or_else(|| format!("{what}: there is no {name:?}, only {}", names()))?;

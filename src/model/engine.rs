@@ -57,7 +57,10 @@ impl Engine {
     ) -> Result<Self> {
         let load = |folder: &Arc<ModelFolder>| {
             let same = loaded.iter().find(|model| model.folder().identity == folder.identity);
-            same.map_or_else(|| LoadedModel::load(runtime, folder, budget, checks).map(Arc::new), |model| Ok(Arc::clone(model)))
+            same.map_or_else(
+                || LoadedModel::load(runtime, folder, budget, checks).map(Arc::new),
+                |model| Ok(Arc::clone(model)),
+            )
         };
         let encoder = set.encoder.as_ref().map(load).transpose()?;
         let heads = set.heads.iter().map(load).collect::<Result<Vec<_>>>()?;

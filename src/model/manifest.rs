@@ -16,8 +16,9 @@ use crate::model::session::TensorSpec;
 pub const MANIFEST: &str = "model.toml";
 
 /// What part a model plays.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
 pub enum Kind {
     /// Image to embedding and feature map, run once an image.
     ImageEncoder,

@@ -2,6 +2,7 @@
 
 pub mod check;
 mod contract;
+pub mod draft;
 pub mod engine;
 pub mod files;
 pub mod golden;

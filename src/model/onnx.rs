@@ -7,7 +7,9 @@ use std::collections::BTreeSet;
 
 use prost::Message;
 
-use self::messages::{DimensionProto, GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto, ValueInfoProto};
+use self::messages::{
+    DimensionProto, GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto, ValueInfoProto,
+};
 use crate::model::session::{Dtype, TensorSpec};
 
 /// Newest version of the format that the pinned ONNX Runtime (see `scripts/setup.sh`) reads; `tests/broken_models.rs` holds it to that.

@@ -58,9 +58,11 @@ pub(super) fn outputs(model: &LoadedModel) -> Result<String> {
     for (spec, output) in manifest.outputs.iter().zip(&all) {
         let fits = |(&found, &wanted): (&usize, &i64)| usize::try_from(wanted).map_or(true, |wanted| found == wanted);
         let rows = output.shape().first().copied().unwrap_or_default();
-        if output.ndim() != spec.shape.len() || rows != ROWS.len() || !output.shape().iter().zip(&spec.shape).all(fits) {
+        if output.ndim() != spec.shape.len() || rows != ROWS.len() || !output.shape().iter().zip(&spec.shape).all(fits)
+        {
             let (name, found, promised) = (&spec.name, output.shape(), &spec.shape);
-            let problem = format!("output {name:?} of {} rows came out as {found:?}, promised is {promised:?}", ROWS.len());
+            let problem =
+                format!("output {name:?} of {} rows came out as {found:?}, promised is {promised:?}", ROWS.len());
             return Err(Error::file(&path, problem));
         }
         for (row, kind) in output.axis_iter(Axis(0)).zip(ROWS) {
@@ -94,9 +96,9 @@ pub(super) fn run_ms(model: &LoadedModel) -> Result<(f64, usize)> {
 
 /// Bytes of memory this process has now.
 pub(super) fn resident_bytes() -> Option<u64> {
-    const PAGE: u64 = 4096;
-    let pages = std::fs::read_to_string("/proc/self/statm").ok()?;
-    pages.split_whitespace().nth(1)?.parse::<u64>().ok().map(|pages| pages * PAGE)
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kib| kib * 1024)
 }
 
 fn run(model: &LoadedModel, inputs: &[(String, Tensor)], outputs: &[&str]) -> Result<Vec<ArrayD<f32>>> {

@@ -158,8 +158,8 @@ impl ModelSet {
     pub fn check(&self, checks: &Checks<'_>) -> Result<()> {
         if let Some(head) = self.heads.first() {
             let encoder = self.encoder.as_ref();
-            let encoder =
-                encoder.ok_or_else(|| Error::file(&head.path, "is a head, and there is no image_encoder to feed it"))?;
+            let encoder = encoder
+                .ok_or_else(|| Error::file(&head.path, "is a head, and there is no image_encoder to feed it"))?;
             let size = encoder.manifest.embedding_size();
             let others: Vec<String> = self.heads.iter().filter_map(|head| head.reads_other_than(size)).collect();
             if !others.is_empty() {

@@ -1,0 +1,144 @@
+//! A model folder, checked against the models in service: every step that a server takes before it serves it.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::Serialize;
+
+use super::generation::Generation;
+use crate::config::Config;
+use crate::domain::ModelVersion;
+use crate::error::{Error, Result};
+use crate::model::check::{Checks, Step};
+use crate::model::files::unlisted;
+use crate::model::probe::Cost;
+use crate::model::registry::{ModelFolder, ModelSet};
+
+/// What came of it.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// The folder.
+    pub folder: PathBuf,
+    /// Name, version and hash, once the manifest is read.
+    pub model: Option<ModelVersion>,
+    /// Steps that the folder passed, in order.
+    pub passed: Vec<Passed>,
+    /// The step that failed, and why.
+    pub refused: Option<Refused>,
+    /// What it costs.
+    pub cost: Option<Cost>,
+    /// The model it would replace, and what that costs.
+    pub in_service: Option<InService>,
+    /// What is no fault, and worth a look.
+    pub notes: Vec<String>,
+}
+
+/// A step that was passed.
+#[derive(Debug, Serialize)]
+pub struct Passed {
+    /// The step.
+    pub step: Step,
+    /// What was found.
+    pub found: String,
+}
+
+/// A step that failed.
+#[derive(Debug, Serialize)]
+pub struct Refused {
+    /// The step.
+    pub step: Step,
+    /// One sentence with file and value.
+    pub problem: String,
+}
+
+/// The version that serves now.
+#[derive(Debug, Serialize)]
+pub struct InService {
+    /// Name, version and hash.
+    pub model: ModelVersion,
+    /// What it costs, measured in the same run.
+    pub cost: Cost,
+}
+
+/// Checks `folder` as if it were put into the model repository of `config`.
+///
+/// # Errors
+/// When the models and the policy that `folder` is to join are faulty themselves; what is wrong with `folder` is in the
+/// report.
+pub fn check(config: &Config, folder: &Path) -> Result<Report> {
+    let quiet = Checks::logged(config.max_file_bytes);
+    let others = ModelSet::read_without(&config.models, Some(folder), &quiet)?;
+    // Without it the others may be no set, for example heads whose encoder is checked.
+    let before = if others.check(&quiet).is_ok() && others.folders().next().is_some() {
+        Some(Generation::load(config, &others, None)?)
+    } else {
+        None
+    };
+    let passed = Mutex::new(Vec::new());
+    let listener = |of: &Path, step: Step, found: String| {
+        if of == folder {
+            passed.lock().unwrap_or_else(PoisonError::into_inner).push(Passed { step, found });
+        }
+    };
+    let checks = Checks::told(config.max_file_bytes, &listener);
+    let mut report = Report {
+        folder: folder.to_owned(),
+        model: None,
+        passed: Vec::new(),
+        refused: None,
+        cost: None,
+        in_service: None,
+        notes: Vec::new(),
+    };
+    let outcome = run(config, &others, before.as_ref(), &checks, &mut report);
+    report.passed = passed.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if let Err(fault) = outcome {
+        let step = Step::ALL.into_iter().find(|step| !report.passed.iter().any(|passed| passed.step == *step));
+        report.refused = Some(Refused { step: step.unwrap_or(Step::Golden), problem: fault.to_string() });
+    }
+    Ok(report)
+}
+
+fn run(
+    config: &Config,
+    others: &ModelSet,
+    before: Option<&Generation>,
+    checks: &Checks<'_>,
+    report: &mut Report,
+) -> Result<()> {
+    let folder = Arc::new(ModelFolder::read(&report.folder, checks)?);
+    folder.manifest.check_place(&report.folder)?;
+    report.model = Some(folder.identity.clone());
+    report.notes = notes(&folder);
+    let set = others.with(Arc::clone(&folder), checks)?;
+    // The same bytes under the same name would be taken over from what is loaded, and nothing would be checked.
+    let before_other =
+        before.filter(|before| before.engine().models().all(|model| model.folder().identity != folder.identity));
+    let generation = Generation::checked(config, &set, before_other, checks)?;
+    let cost = |generation: &Generation| {
+        let mut models = generation.engine().models();
+        let same = models.find(|model| model.name() == folder.manifest.name);
+        same.map(|model| (model.folder().identity.clone(), model.cost()))
+    };
+    let (_, own) = cost(&generation).ok_or_else(|| Error::Bug("the checked model is not in its set".into()))?;
+    report.cost = Some(own);
+    report.in_service = before.and_then(cost).map(|(model, cost)| InService { model, cost });
+    Ok(())
+}
+
+fn notes(folder: &ModelFolder) -> Vec<String> {
+    let mut notes: Vec<String> = unlisted(&folder.path, &folder.manifest)
+        .iter()
+        .map(|name| format!("{name} is not listed under [files] and is never read"))
+        .collect();
+    if folder.manifest.golden.is_none() {
+        notes.push(
+            "there are no golden samples: nothing shows that it computes here what it computed where it was made"
+                .into(),
+        );
+    }
+    if folder.manifest.card.summary.contains("TODO") || folder.manifest.card.licence.contains("TODO") {
+        notes.push("[card] is still to be filled in".into());
+    }
+    notes
+}
