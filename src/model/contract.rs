@@ -52,7 +52,7 @@ fn free(size: Option<i64>) -> Option<i64> {
 fn only_input(manifest: &Manifest, shape: &[Option<i64>]) -> Result<(), String> {
     match manifest.inputs.as_slice() {
         [input] => fits("inputs", input, Dtype::Float32, shape),
-        inputs => Err(format!("inputs: there are {}; a model of kind {:?} has one", inputs.len(), manifest.kind)),
+        inputs => Err(format!("inputs: there are {}; a {} has one", inputs.len(), manifest.kind.name())),
     }
 }
 

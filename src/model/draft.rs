@@ -42,12 +42,7 @@ pub fn guess(inputs: &[TensorSpec], outputs: &[TensorSpec]) -> Option<Kind> {
 impl Draft<'_> {
     /// The text of `model.toml`.
     pub fn text(&self) -> String {
-        let kind = match self.kind {
-            Kind::ImageEncoder => "image_encoder",
-            Kind::Head => "head",
-            Kind::ImageClassifier => "image_classifier",
-            Kind::TextClassifier => "text_classifier",
-        };
+        let kind = self.kind.name();
         let mut text = format!(
             "# Lines with TODO wait for you; `wildwarden model check` says what is still wrong.\n\
              name = {:?}\nversion = {:?}\nkind = {kind:?}\nfile = \"model.onnx\"\n\

@@ -30,6 +30,18 @@ pub enum Kind {
     TextClassifier,
 }
 
+impl Kind {
+    /// Its name in a manifest.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ImageEncoder => "image_encoder",
+            Self::Head => "head",
+            Self::ImageClassifier => "image_classifier",
+            Self::TextClassifier => "text_classifier",
+        }
+    }
+}
+
 /// A model folder's manifest.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -173,7 +185,7 @@ impl Manifest {
     /// [`Error::Setup`] naming the file, the key and what is allowed.
     pub fn parse(folder: &Path, text: &str) -> Result<Self> {
         let path = folder.join(MANIFEST);
-        let manifest: Self = toml::from_str(text).map_err(|cause| Error::file(&path, cause))?;
+        let manifest: Self = toml::from_str(text).map_err(|cause| Error::file(&path, in_a_sentence(&cause, text)))?;
         manifest.check().map_err(|problem| Error::file(&path, problem))?;
         Ok(manifest)
     }
@@ -209,10 +221,13 @@ impl Manifest {
     fn check(&self) -> std::result::Result<(), String> {
         let needs_image = matches!(self.kind, Kind::ImageEncoder | Kind::ImageClassifier);
         if needs_image != self.image.is_some() {
-            return Err(format!("[image] is for encoders and image classifiers, and this is {:?}", self.kind));
+            return Err(format!(
+                "[image] is for image_encoder and image_classifier, and this is a {}",
+                self.kind.name()
+            ));
         }
         if (self.kind == Kind::TextClassifier) != self.text.is_some() {
-            return Err(format!("[text] is for text classifiers, and this is {:?}", self.kind));
+            return Err(format!("[text] is for text_classifier, and this is a {}", self.kind.name()));
         }
         if (self.kind == Kind::ImageEncoder) != self.labels.is_empty() {
             return Err("labels: every model but an encoder has at least one, an encoder none".into());
@@ -272,6 +287,13 @@ impl Manifest {
         }
         contract::check(self)
     }
+}
+
+/// A TOML error without the drawing of the line, which does not fit into one.
+fn in_a_sentence(error: &toml::de::Error, text: &str) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start));
+    let line = before.map_or(1, |before| before.matches('\n').count() + 1);
+    format!("line {line}: {}", error.message().replace('\n', " "))
 }
 
 /// SHA-256 as lower-case hex.

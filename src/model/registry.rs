@@ -33,7 +33,7 @@ impl ModelFolder {
     pub fn read(path: &Path, checks: &Checks<'_>) -> Result<Self> {
         let text = files::manifest_text(path, checks.max_file_bytes)?;
         let manifest = Manifest::parse(path, &text)?;
-        checks.passed(path, Step::Manifest, format!("{:?} {} {}", manifest.kind, manifest.name, manifest.version));
+        checks.passed(path, Step::Manifest, format!("{} {} {}", manifest.kind.name(), manifest.name, manifest.version));
         let files = files::listed(path, &manifest, checks.max_file_bytes)?;
         let bytes: usize = files.values().map(Vec::len).sum();
         checks.passed(path, Step::Files, format!("{} files, {bytes} bytes", files.len()));

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::generation::Generation;
 use crate::config::Config;
 use crate::domain::ModelVersion;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::check::{Checks, Step};
 use crate::model::files::unlisted;
 use crate::model::probe::Cost;
@@ -19,7 +19,7 @@ use crate::model::registry::{ModelFolder, ModelSet};
 pub struct Report {
     /// The folder.
     pub folder: PathBuf,
-    /// Name, version and hash, once the manifest is read.
+    /// Name, version and hash of a folder that passed.
     pub model: Option<ModelVersion>,
     /// Steps that the folder passed, in order.
     pub passed: Vec<Passed>,
@@ -90,40 +90,50 @@ pub fn check(config: &Config, folder: &Path) -> Result<Report> {
         in_service: None,
         notes: Vec::new(),
     };
-    let outcome = run(config, &others, before.as_ref(), &checks, &mut report);
+    let outcome = admit(config, &others, before.as_ref(), folder, &checks);
     report.passed = passed.into_inner().unwrap_or_else(PoisonError::into_inner);
-    if let Err(fault) = outcome {
-        let step = Step::ALL.into_iter().find(|step| !report.passed.iter().any(|passed| passed.step == *step));
-        report.refused = Some(Refused { step: step.unwrap_or(Step::Golden), problem: fault.to_string() });
+    match outcome {
+        Ok((folder, generation)) => {
+            let name = &folder.manifest.name;
+            report.model = Some(folder.identity.clone());
+            report.notes = notes(&folder);
+            report.cost = cost(&generation, name).map(|(_, cost)| cost);
+            let old = before.as_ref().and_then(|before| cost(before, name));
+            report.in_service = old.map(|(model, cost)| InService { model, cost });
+        }
+        Err(fault) => {
+            let step = Step::ALL.into_iter().find(|step| !report.passed.iter().any(|passed| passed.step == *step));
+            report.refused = Some(Refused { step: step.unwrap_or(Step::Golden), problem: fault.to_string() });
+        }
     }
     Ok(report)
 }
 
-fn run(
+/// Takes `folder` into the set `others`, in the place of the model of its name: what a server does, every step of it.
+/// `before` is what serves now; nothing of it is changed.
+///
+/// # Errors
+/// [`crate::error::Error::Setup`], one sentence with file and value.
+pub fn admit(
     config: &Config,
     others: &ModelSet,
     before: Option<&Generation>,
+    folder: &Path,
     checks: &Checks<'_>,
-    report: &mut Report,
-) -> Result<()> {
-    let folder = Arc::new(ModelFolder::read(&report.folder, checks)?);
-    folder.manifest.check_place(&report.folder)?;
-    report.model = Some(folder.identity.clone());
-    report.notes = notes(&folder);
+) -> Result<(Arc<ModelFolder>, Generation)> {
+    let path = folder;
+    let folder = Arc::new(ModelFolder::read(path, checks)?);
+    folder.manifest.check_place(path)?;
     let set = others.with(Arc::clone(&folder), checks)?;
-    // The same bytes under the same name would be taken over from what is loaded, and nothing would be checked.
-    let before_other =
-        before.filter(|before| before.engine().models().all(|model| model.folder().identity != folder.identity));
-    let generation = Generation::checked(config, &set, before_other, checks)?;
-    let cost = |generation: &Generation| {
-        let mut models = generation.engine().models();
-        let same = models.find(|model| model.name() == folder.manifest.name);
-        same.map(|model| (model.folder().identity.clone(), model.cost()))
-    };
-    let (_, own) = cost(&generation).ok_or_else(|| Error::Bug("the checked model is not in its set".into()))?;
-    report.cost = Some(own);
-    report.in_service = before.and_then(cost).map(|(model, cost)| InService { model, cost });
-    Ok(())
+    // The same content would be taken over from what is loaded, and nothing would be checked.
+    let before = before.filter(|before| !before.models().contains(&folder.identity));
+    let generation = Generation::checked(config, &set, before, checks)?;
+    Ok((folder, generation))
+}
+
+fn cost(generation: &Generation, name: &str) -> Option<(ModelVersion, Cost)> {
+    let model = generation.engine().models().find(|model| model.name() == name)?;
+    Some((model.folder().identity.clone(), model.cost()))
 }
 
 fn notes(folder: &ModelFolder) -> Vec<String> {

@@ -49,7 +49,7 @@ fn shown(report: &Report) -> String {
         };
         table.add_row([mark, step.title(), found]);
     }
-    let mut lines = vec![table.to_string()];
+    let mut lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
     if let (Some(cost), Some(old)) = (&report.cost, &report.in_service) {
         let ratio = cost.run_ms / old.cost.run_ms;
         lines.push(format!(

@@ -55,7 +55,7 @@ impl New {
 
         let mut files = BTreeMap::from([("model.onnx".to_owned(), onnx)]);
         if let Some(path) = &self.golden {
-            ensure!(kind == Kind::Head, "--golden: samples are recorded for heads; this is {kind:?}");
+            ensure!(kind == Kind::Head, "--golden: samples are recorded for heads; this is a {}", kind.name());
             let input = inputs.first().map(|input| input.name.as_str()).unwrap_or_default();
             files.insert("golden.json".to_owned(), golden(&mut session, input, path)?);
         }
@@ -73,7 +73,7 @@ impl New {
         let text = draft.text();
         // A graph that cannot play the part is told now, not after the card is written.
         if kind != Kind::TextClassifier {
-            Manifest::parse(&folder, &text).with_context(|| format!("{shown} cannot serve as {kind:?}"))?;
+            Manifest::parse(&folder, &text).with_context(|| format!("{shown} cannot serve as {}", kind.name()))?;
         }
         if folder.exists() {
             bail!("{} exists already; choose another --version", folder.display());
