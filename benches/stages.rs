@@ -18,6 +18,7 @@ use image::imageops::{FilterType, resize};
 use ndarray::{Array2, Array4};
 use wildwarden::config::{Config, Limits};
 use wildwarden::domain::{Logit, Probability, Rating};
+use wildwarden::model::check::Checks;
 use wildwarden::model::loaded::{Budget, LoadedModel};
 use wildwarden::model::registry::ModelSet;
 use wildwarden::model::session::{Input, Runtime};
@@ -49,13 +50,13 @@ fn limits() -> Limits {
 
 fn models() -> &'static ModelSet {
     static SET: OnceLock<ModelSet> = OnceLock::new();
-    SET.get_or_init(|| ModelSet::read(&config().models).unwrap())
+    SET.get_or_init(|| ModelSet::read(&config().models, &Checks::logged(1 << 30)).unwrap())
 }
 
 fn loaded(name: &str) -> LoadedModel {
     let runtime = Runtime::load(&config().onnxruntime).unwrap();
     let folder = models().folders().find(|folder| folder.manifest.name == name).unwrap();
-    LoadedModel::load(runtime, folder, Budget { workers: 1, threads: 1 }).unwrap()
+    LoadedModel::load(runtime, folder, Budget { workers: 1, threads: 1 }, &Checks::logged(1 << 30)).unwrap()
 }
 
 /// What the shipped models need of a photo.

@@ -34,6 +34,8 @@ pub struct Config {
     pub limits: Limits,
     /// Model repository.
     pub models: PathBuf,
+    /// Bytes a file of a model folder may have.
+    pub max_file_bytes: u64,
     /// Policy file.
     pub policy: PathBuf,
     /// ONNX Runtime library.
@@ -164,6 +166,7 @@ struct RawLimits {
 struct RawModels {
     directory: PathBuf,
     policy: PathBuf,
+    max_file_bytes: u64,
 }
 
 #[derive(Deserialize)]
@@ -307,6 +310,7 @@ impl Config {
             limits,
             models: raw.models.directory,
             policy: raw.models.policy,
+            max_file_bytes: number("models.max_file_bytes", raw.models.max_file_bytes, 1024..=1 << 36)?,
             onnxruntime,
             workers,
             intra_op_threads,

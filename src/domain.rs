@@ -281,7 +281,7 @@ pub struct Span {
 }
 
 /// Name, version and content of a model folder.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct ModelVersion {
     /// Name of the model.
     pub name: String,

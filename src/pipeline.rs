@@ -3,6 +3,7 @@
 
 pub mod bare;
 mod cache;
+pub mod check;
 mod conclude;
 pub mod embed;
 pub mod generation;
@@ -45,7 +46,14 @@ impl Pipeline {
     /// # Errors
     /// [`Error::Setup`] or [`Error::Model`] naming file and value.
     pub fn load(config: &Config, metrics: Arc<Metrics>) -> Result<Self> {
-        let generation = Generation::read(config)?;
+        Self::serve(config, Generation::read(config)?, metrics)
+    }
+
+    /// Starts the workers with models and policy that are loaded already.
+    ///
+    /// # Errors
+    /// [`Error::Setup`] when threads cannot be started.
+    pub fn serve(config: &Config, generation: Generation, metrics: Arc<Metrics>) -> Result<Self> {
         let workers = (0..config.workers).map(|index| -> Worker<Job, Outcome> {
             let mut inputs = Inputs::default();
             Box::new(move |batch| worker::run(index, &mut inputs, batch))

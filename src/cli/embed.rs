@@ -10,6 +10,7 @@ use clap::Args;
 use ndarray::{Array2, Array4};
 
 use super::Settings;
+use crate::model::check::Checks;
 use crate::model::loaded::{Budget, LoadedModel};
 use crate::model::registry::{ModelFolder, ModelSet};
 use crate::model::session::Runtime;
@@ -53,14 +54,15 @@ impl Embed {
         let config = self.settings.load([])?;
         let list = std::fs::read_to_string(&self.list).with_context(|| self.list.display().to_string())?;
         let paths: Vec<&str> = list.lines().filter(|line| !line.is_empty()).collect();
+        let checks = Checks::logged(config.max_file_bytes);
         let encoder = match &self.encoder {
-            Some(folder) => Some(Arc::new(ModelFolder::read(folder)?)),
-            None => ModelSet::read(&config.models)?.encoder,
+            Some(folder) => Some(Arc::new(ModelFolder::read(folder, &checks)?)),
+            None => ModelSet::read(&config.models, &checks)?.encoder,
         };
         let folder = encoder.context("the model folder holds no image_encoder")?;
         let runtime = Runtime::load(&config.onnxruntime)?;
         let budget = Budget { workers: config.workers, threads: config.intra_op_threads };
-        let encoder = LoadedModel::load(runtime, &folder, budget)?;
+        let encoder = LoadedModel::load(runtime, &folder, budget, &checks)?;
         let limits = DecodeLimits { max_pixels: config.limits.max_image_pixels };
         let wanted = WantedSize::for_inputs(folder.manifest.image.as_slice(), self.decode_margin);
         let bar = super::progress(paths.len(), "images")?;

@@ -8,6 +8,7 @@ mod embed;
 mod evaluate;
 mod featurize;
 mod json;
+mod model;
 mod serve;
 mod table;
 
@@ -42,6 +43,7 @@ enum Command {
     Embed(embed::Embed),
     Evaluate(evaluate::Evaluate),
     Featurize(featurize::Featurize),
+    Model(model::Model),
 }
 
 /// Where settings come from; shared by all commands that load models.
@@ -99,6 +101,7 @@ pub fn main() -> ExitCode {
         Command::Embed(command) => command.run(),
         Command::Evaluate(command) => command.run(),
         Command::Featurize(command) => command.run(),
+        Command::Model(command) => command.run(),
     };
     match outcome {
         Ok(code) => code,

@@ -16,6 +16,7 @@
 pub mod bootstrap;
 pub mod calibration;
 pub mod case;
+pub mod compare;
 pub mod degrade;
 pub mod fusion;
 pub mod glyphs;

@@ -8,6 +8,7 @@ use ndarray::{Array2, Array3, Array4, ArrayView2, ArrayView4, Axis};
 use crate::domain::{Category, Logit, PerCategory};
 use crate::error::{Error, Result};
 use crate::input_spec::ImageInputSpec;
+use crate::model::check::Checks;
 use crate::model::loaded::{Budget, LoadedModel};
 use crate::model::registry::{ModelFolder, ModelSet};
 use crate::model::session::{Input, Runtime};
@@ -46,18 +47,23 @@ impl Engine {
     /// Loads every model of `set`; those that `loaded` already holds are taken from there.
     ///
     /// # Errors
-    /// [`Error::Model`] when a model does not load; [`Error::Setup`] when graph and manifest differ, or a head does not
-    /// fit the encoder.
-    pub fn load(runtime: Runtime, set: &ModelSet, budget: Budget, loaded: &[Arc<LoadedModel>]) -> Result<Self> {
+    /// [`Error::Setup`] naming file and value; see [`LoadedModel::load`].
+    pub fn load(
+        runtime: Runtime,
+        set: &ModelSet,
+        budget: Budget,
+        loaded: &[Arc<LoadedModel>],
+        checks: &Checks<'_>,
+    ) -> Result<Self> {
         let load = |folder: &Arc<ModelFolder>| {
             let same = loaded.iter().find(|model| model.folder().identity == folder.identity);
-            same.map_or_else(|| LoadedModel::load(runtime, folder, budget).map(Arc::new), |model| Ok(Arc::clone(model)))
+            same.map_or_else(
+                || LoadedModel::load(runtime, folder, budget, checks).map(Arc::new),
+                |model| Ok(Arc::clone(model)),
+            )
         };
         let encoder = set.encoder.as_ref().map(load).transpose()?;
         let heads = set.heads.iter().map(load).collect::<Result<Vec<_>>>()?;
-        if let Some(encoder) = &encoder {
-            check_dimensions(encoder, &heads)?;
-        }
         let classifiers = set.image_classifiers.iter().map(load).collect::<Result<Vec<_>>>()?;
         let text = set.text.as_ref().map(load).transpose()?;
         let image_models = encoder.iter().chain(&classifiers);
@@ -151,21 +157,6 @@ impl Engine {
         let contributions = outputs.next().map(|array| text.shaped(array)).transpose()?;
         Ok(TextScores { logits, contributions })
     }
-}
-
-fn check_dimensions(encoder: &LoadedModel, heads: &[Arc<LoadedModel>]) -> Result<()> {
-    let folder = encoder.folder();
-    let embedding = folder.manifest.outputs.iter().find(|output| output.name == "embedding");
-    let embedding = embedding.ok_or_else(|| Error::file(&folder.path, "outputs: there is no \"embedding\""))?;
-    let dimensions = embedding.shape.last().copied();
-    for head in heads {
-        let wanted = head.folder().manifest.inputs.first().and_then(|input| input.shape.last().copied());
-        if wanted != dimensions {
-            let problem = format!("reads embeddings of {wanted:?} values, the encoder gives {dimensions:?}");
-            return Err(Error::file(&head.folder().path, problem));
-        }
-    }
-    Ok(())
 }
 
 fn encode(

@@ -6,7 +6,9 @@ use ndarray::{Array2, ArrayD};
 use tokio::time::Instant;
 
 use crate::error::{Error, Result};
-use crate::model::manifest::Kind;
+use crate::model::check::{Checks, Step};
+use crate::model::manifest::{Kind, MANIFEST};
+use crate::model::probe::{self, Cost};
 use crate::model::registry::ModelFolder;
 use crate::model::session::{Input, Runtime, Session, Tensor, TensorSpec};
 use crate::model::statistics::Statistics;
@@ -27,28 +29,48 @@ pub struct LoadedModel {
     /// A worker only ever locks its own, so the locks are never contended.
     sessions: Vec<Mutex<Session>>,
     statistics: Statistics,
+    cost: Cost,
 }
 
 impl LoadedModel {
-    /// Loads the sessions side by side and compares the graph with the manifest.
+    /// Loads the sessions side by side, compares the graph with the manifest, runs made-up inputs and measures the cost.
     ///
     /// # Errors
-    /// [`Error::Model`] when the graph does not load, [`Error::Setup`] when it differs from the manifest.
-    pub fn load(runtime: Runtime, folder: &Arc<ModelFolder>, budget: Budget) -> Result<Self> {
+    /// [`Error::Setup`] naming file and value: ONNX Runtime refuses the graph, it differs from the manifest, or its outputs
+    /// are not as promised.
+    pub fn load(runtime: Runtime, folder: &Arc<ModelFolder>, budget: Budget, checks: &Checks<'_>) -> Result<Self> {
         let name = &folder.manifest.name;
         let onnx = folder.onnx()?;
+        let (begun, before) = (Instant::now(), probe::resident_bytes());
         let load_one = || Session::load(runtime, name, onnx, budget.threads);
         let loaded: Vec<Result<Session>> = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..budget.workers.max(1)).map(|_| scope.spawn(load_one)).collect();
             let panicked = |_| Err(Error::Bug(format!("loading {name} panicked")));
             threads.into_iter().map(|thread| thread.join().unwrap_or_else(panicked)).collect()
         });
-        let sessions: Vec<Session> = loaded.into_iter().collect::<Result<_>>()?;
+        let path = folder.path.join(&folder.manifest.file);
+        let sessions: Vec<Session> =
+            loaded.into_iter().collect::<Result<_>>().map_err(|cause| Error::file(&path, cause))?;
+        let load_ms = begun.elapsed().as_secs_f64() * 1e3;
+        let grown = before.zip(probe::resident_bytes()).map(|(before, after)| after.saturating_sub(before));
+        checks.passed(&folder.path, Step::Load, format!("{} sessions in {load_ms:.0} ms", sessions.len()));
         if let Some(session) = sessions.first() {
             compare(folder, session)?;
         }
+        checks.passed(&folder.path, Step::Signature, list(&folder.manifest.outputs));
         let sessions = sessions.into_iter().map(Mutex::new).collect();
-        Ok(Self { folder: Arc::clone(folder), sessions, statistics: Statistics::default() })
+        let unmeasured = Cost { run_ms: 0.0, runs: 0, load_ms, resident_bytes: grown };
+        let statistics = Statistics::default();
+        let mut model = Self { folder: Arc::clone(folder), sessions, statistics, cost: unmeasured };
+        checks.passed(&folder.path, Step::Outputs, probe::outputs(&model)?);
+        (model.cost.run_ms, model.cost.runs) = probe::run_ms(&model)?;
+        checks.passed(&folder.path, Step::Cost, model.cost.to_string());
+        Ok(model)
+    }
+
+    /// What it cost when it was loaded.
+    pub fn cost(&self) -> Cost {
+        self.cost
     }
 
     /// Its verified folder.
@@ -129,12 +151,13 @@ impl LoadedModel {
     }
 }
 
+/// Names, types and shapes of the graph against those of the manifest. The first difference is told.
 fn compare(folder: &ModelFolder, session: &Session) -> Result<()> {
     let (inputs, outputs) = session.signature();
     let manifest = &folder.manifest;
     for (what, declared, found) in [("inputs", &manifest.inputs, inputs), ("outputs", &manifest.outputs, outputs)] {
         if *declared != found {
-            let problem = format!("{what}: the graph has {}, model.toml says {}", list(&found), list(declared));
+            let problem = format!("{what}: the graph has {}, {MANIFEST} says {}", list(&found), list(declared));
             return Err(Error::file(&folder.path, problem));
         }
     }
@@ -142,6 +165,5 @@ fn compare(folder: &ModelFolder, session: &Session) -> Result<()> {
 }
 
 fn list(specs: &[TensorSpec]) -> String {
-    let one = |spec: &TensorSpec| format!("{} {:?} {:?}", spec.name, spec.dtype, spec.shape).to_lowercase();
-    specs.iter().map(one).collect::<Vec<_>>().join(", ")
+    specs.iter().map(TensorSpec::to_string).collect::<Vec<_>>().join(", ")
 }

@@ -9,14 +9,16 @@ use sha2::{Digest, Sha256};
 use crate::domain::{Category, ModelVersion};
 use crate::error::{Error, Result};
 use crate::input_spec::{ImageInputSpec, TEXT_FEATURE_VERSION, TextInputSpec};
+use crate::model::contract;
 use crate::model::session::TensorSpec;
 
 /// File name of the manifest.
 pub const MANIFEST: &str = "model.toml";
 
 /// What part a model plays.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
+#[value(rename_all = "snake_case")]
 pub enum Kind {
     /// Image to embedding and feature map, run once an image.
     ImageEncoder,
@@ -26,6 +28,18 @@ pub enum Kind {
     ImageClassifier,
     /// Hashed text features to logits.
     TextClassifier,
+}
+
+impl Kind {
+    /// Its name in a manifest.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ImageEncoder => "image_encoder",
+            Self::Head => "head",
+            Self::ImageClassifier => "image_classifier",
+            Self::TextClassifier => "text_classifier",
+        }
+    }
 }
 
 /// A model folder's manifest.
@@ -171,7 +185,7 @@ impl Manifest {
     /// [`Error::Setup`] naming the file, the key and what is allowed.
     pub fn parse(folder: &Path, text: &str) -> Result<Self> {
         let path = folder.join(MANIFEST);
-        let manifest: Self = toml::from_str(text).map_err(|cause| Error::file(&path, cause))?;
+        let manifest: Self = toml::from_str(text).map_err(|cause| Error::file(&path, in_a_sentence(&cause, text)))?;
         manifest.check().map_err(|problem| Error::file(&path, problem))?;
         Ok(manifest)
     }
@@ -181,13 +195,39 @@ impl Manifest {
         ModelVersion { name: self.name.clone(), version: self.version.clone(), sha256: hex_sha256(text.as_bytes()) }
     }
 
+    /// Whether it lies where its name and version say: `<name>/<version>`.
+    ///
+    /// # Errors
+    /// [`Error::Setup`] naming the folder, name and version.
+    pub fn check_place(&self, folder: &Path) -> Result<()> {
+        let place = std::path::absolute(folder).map_err(|cause| Error::file(folder, cause))?;
+        if place.ends_with(Path::new(&self.name).join(&self.version)) {
+            return Ok(());
+        }
+        let problem = format!("says name {:?} and version {:?}, so it belongs into {0}/{1}/", self.name, self.version);
+        Err(Error::file(&folder.join(MANIFEST), problem))
+    }
+
+    /// Values of the embedding that an encoder gives or a head reads; -1: any. Other kinds have none.
+    pub fn embedding_size(&self) -> Option<i64> {
+        let tensor = match self.kind {
+            Kind::ImageEncoder => self.outputs.iter().find(|output| output.name == "embedding"),
+            Kind::Head => self.inputs.first(),
+            Kind::ImageClassifier | Kind::TextClassifier => None,
+        };
+        tensor.and_then(|tensor| tensor.shape.last().copied())
+    }
+
     fn check(&self) -> std::result::Result<(), String> {
         let needs_image = matches!(self.kind, Kind::ImageEncoder | Kind::ImageClassifier);
         if needs_image != self.image.is_some() {
-            return Err(format!("[image] is for encoders and image classifiers, and this is {:?}", self.kind));
+            return Err(format!(
+                "[image] is for image_encoder and image_classifier, and this is a {}",
+                self.kind.name()
+            ));
         }
         if (self.kind == Kind::TextClassifier) != self.text.is_some() {
-            return Err(format!("[text] is for text classifiers, and this is {:?}", self.kind));
+            return Err(format!("[text] is for text_classifier, and this is a {}", self.kind.name()));
         }
         if (self.kind == Kind::ImageEncoder) != self.labels.is_empty() {
             return Err("labels: every model but an encoder has at least one, an encoder none".into());
@@ -203,6 +243,12 @@ impl Manifest {
         for name in golden.chain(words).chain([&self.file]) {
             if !self.files.contains_key(name) {
                 return Err(format!("files: {name:?} is used but has no sha256"));
+            }
+        }
+        for (what, name) in [("name", &self.name), ("version", &self.version)] {
+            let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+            if !(1..=64).contains(&name.len()) || name.starts_with('.') || !name.chars().all(allowed) {
+                return Err(format!("{what}: {name:?} must be 1 to 64 of a-z, A-Z, 0-9, _, - and ., no . first"));
             }
         }
         if let Some(image) = &self.image {
@@ -228,9 +274,26 @@ impl Manifest {
             if !(slope.is_finite() && slope > 0.0 && intercept.is_finite()) {
                 return Err(format!("labels.{}.calibration: slope must be above 0, both finite", label.name));
             }
+            if let Some(category) = label.category
+                && self.labels.iter().filter(|other| other.category == Some(category)).count() > 1
+            {
+                return Err(format!("labels: more than one feeds the category {}", category.name()));
+            }
         }
-        Ok(())
+        if let Some(golden) = &self.golden
+            && !(golden.tolerance.is_finite() && golden.tolerance >= 0.0)
+        {
+            return Err(format!("golden.tolerance: {} must be 0 or more", golden.tolerance));
+        }
+        contract::check(self)
     }
+}
+
+/// A TOML error without the drawing of the line, which does not fit into one.
+fn in_a_sentence(error: &toml::de::Error, text: &str) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start));
+    let line = before.map_or(1, |before| before.matches('\n').count() + 1);
+    format!("line {line}: {}", error.message().replace('\n', " "))
 }
 
 /// SHA-256 as lower-case hex.

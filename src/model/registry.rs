@@ -6,7 +6,10 @@ use std::sync::Arc;
 
 use crate::domain::{Category, ModelVersion};
 use crate::error::{Error, Result};
-use crate::model::manifest::{Kind, MANIFEST, Manifest, hex_sha256};
+use crate::model::check::{Checks, Step};
+use crate::model::files;
+use crate::model::manifest::{Kind, MANIFEST, Manifest};
+use crate::model::onnx::Graph;
 
 /// A verified model folder, in memory: what was hashed is what is loaded.
 #[derive(Debug)]
@@ -17,35 +20,28 @@ pub struct ModelFolder {
     pub manifest: Manifest,
     /// Name, version, hash.
     pub identity: ModelVersion,
+    /// What the ONNX file says of itself.
+    pub graph: Graph,
     files: HashMap<String, Vec<u8>>,
 }
 
 impl ModelFolder {
-    /// Reads a folder and checks every file against its hash.
+    /// Reads a folder and checks it as far as that goes without running the model.
     ///
     /// # Errors
-    /// [`Error::Setup`] naming the file: unreadable, not TOML, an unlisted or changed file, a link out of the folder.
-    pub fn read(path: &Path) -> Result<Self> {
-        let manifest_path = path.join(MANIFEST);
-        let text = std::fs::read_to_string(&manifest_path).map_err(|cause| Error::file(&manifest_path, cause))?;
+    /// [`Error::Setup`] naming file and value; see the first three steps of [`Step`].
+    pub fn read(path: &Path, checks: &Checks<'_>) -> Result<Self> {
+        let text = files::manifest_text(path, checks.max_file_bytes)?;
         let manifest = Manifest::parse(path, &text)?;
-        let root = path.canonicalize().map_err(|cause| Error::file(path, cause))?;
-        let mut files = HashMap::new();
-        for (name, expected) in &manifest.files {
-            let file = path.join(name);
-            let real = file.canonicalize().map_err(|cause| Error::file(&file, cause))?;
-            if real.parent() != Some(&root) {
-                return Err(Error::file(&file, "is a link out of the model's folder"));
-            }
-            let bytes = std::fs::read(&real).map_err(|cause| Error::file(&file, cause))?;
-            let found = hex_sha256(&bytes);
-            if found != *expected {
-                return Err(Error::file(&file, format!("sha256 is {found}, {MANIFEST} says {expected}")));
-            }
-            files.insert(name.clone(), bytes);
-        }
+        checks.passed(path, Step::Manifest, format!("{} {} {}", manifest.kind.name(), manifest.name, manifest.version));
+        let files = files::listed(path, &manifest, checks.max_file_bytes)?;
+        let bytes: usize = files.values().map(Vec::len).sum();
+        checks.passed(path, Step::Files, format!("{} files, {bytes} bytes", files.len()));
+        let onnx = files.get(&manifest.file).map(Vec::as_slice).unwrap_or_default();
+        let graph = Graph::read(onnx).map_err(|problem| Error::file(&path.join(&manifest.file), problem))?;
+        checks.passed(path, Step::Graph, graph.to_string());
         let identity = manifest.identity(&text);
-        Ok(Self { path: path.to_owned(), manifest, identity, files })
+        Ok(Self { path: path.to_owned(), manifest, identity, graph, files })
     }
 
     /// The bytes of a file the manifest lists.
@@ -84,12 +80,41 @@ impl ModelSet {
     ///
     /// # Errors
     /// [`Error::Setup`] when a folder is faulty, two models feed one category, a head has no encoder, or nothing is there.
-    pub fn read(directory: &Path) -> Result<Self> {
-        let mut set = Self::default();
-        for path in newest_versions(directory)? {
-            set.add(Arc::new(ModelFolder::read(&path)?))?;
+    pub fn read(directory: &Path, checks: &Checks<'_>) -> Result<Self> {
+        let set = Self::read_without(directory, None, checks)?;
+        if set.folders().next().is_none() {
+            return Err(Error::file(directory, "holds no model: expected <name>/<version>/model.toml"));
         }
-        set.check(directory)?;
+        set.check(checks)?;
+        Ok(set)
+    }
+
+    /// As [`Self::read`], as if the folder `left_out` were not there, and without holding the models against each other.
+    ///
+    /// # Errors
+    /// [`Error::Setup`] when a folder is faulty, or there are two encoders or two text classifiers.
+    pub fn read_without(directory: &Path, left_out: Option<&Path>, checks: &Checks<'_>) -> Result<Self> {
+        let mut set = Self::default();
+        for path in newest_versions(directory, left_out)? {
+            let folder = ModelFolder::read(&path, checks)?;
+            folder.manifest.check_place(&path)?;
+            set.add(Arc::new(folder))?;
+        }
+        Ok(set)
+    }
+
+    /// The set with `folder` in the place of the model of the same name, or added to it.
+    ///
+    /// # Errors
+    /// [`Error::Setup`] when it does not fit the others; see [`Self::check`].
+    pub fn with(&self, folder: Arc<ModelFolder>, checks: &Checks<'_>) -> Result<Self> {
+        let mut set = Self::default();
+        let others = self.folders().filter(|other| other.manifest.name != folder.manifest.name);
+        for other in others.map(Arc::clone).collect::<Vec<_>>() {
+            set.add(other)?;
+        }
+        set.add(folder)?;
+        set.check(checks)?;
         Ok(set)
     }
 
@@ -125,34 +150,58 @@ impl ModelSet {
         Ok(())
     }
 
-    fn check(&self, directory: &Path) -> Result<()> {
-        if self.folders().next().is_none() {
-            return Err(Error::file(directory, "holds no model: expected <name>/<version>/model.toml"));
-        }
-        if let (Some(head), None) = (self.heads.first(), &self.encoder) {
-            return Err(Error::file(&head.path, "is a head, and there is no image_encoder to feed it"));
+    /// Holds the models against each other.
+    ///
+    /// # Errors
+    /// [`Error::Setup`] naming the folders: a head without an encoder, heads that read embeddings of another size than the
+    /// encoder gives, a category that two models feed.
+    pub fn check(&self, checks: &Checks<'_>) -> Result<()> {
+        if let Some(head) = self.heads.first() {
+            let encoder = self.encoder.as_ref();
+            let encoder = encoder
+                .ok_or_else(|| Error::file(&head.path, "is a head, and there is no image_encoder to feed it"))?;
+            let size = encoder.manifest.embedding_size();
+            let others: Vec<String> = self.heads.iter().filter_map(|head| head.reads_other_than(size)).collect();
+            if !others.is_empty() {
+                let (size, others) = (size.unwrap_or_default(), others.join(", "));
+                let problem = format!("gives embeddings of {size} values, and these heads read others: {others}");
+                return Err(Error::file(&encoder.path, problem));
+            }
         }
         for category in Category::ALL {
             let feeds = |folder: &&Arc<ModelFolder>| {
-                folder.manifest.labels.iter().filter(|label| label.category == Some(category)).count()
+                folder.manifest.labels.iter().any(|label| label.category == Some(category))
             };
-            let images: usize = self.heads.iter().chain(&self.image_classifiers).map(|f| feeds(&f)).sum();
-            let texts: usize = self.text.iter().map(|folder| feeds(&folder)).sum();
-            if images > 1 || texts > 1 {
-                let problem = format!("more than one label feeds the category {}", category.name());
-                return Err(Error::file(directory, problem));
+            let mut images = self.heads.iter().chain(&self.image_classifiers).filter(feeds);
+            if let (Some(first), Some(second)) = (images.next(), images.next()) {
+                let problem = format!("feeds the category {}, as does {}", category.name(), first.path.display());
+                return Err(Error::file(&second.path, problem));
             }
+        }
+        for folder in self.folders() {
+            checks.passed(&folder.path, Step::Set, format!("{} models together", self.folders().count()));
         }
         Ok(())
     }
 }
 
+impl ModelFolder {
+    /// Name, version and embedding size of a head that reads others than `size`.
+    fn reads_other_than(&self, size: Option<i64>) -> Option<String> {
+        let own = self.manifest.embedding_size();
+        let told = || format!("{} {} ({})", self.manifest.name, self.manifest.version, own.unwrap_or_default());
+        (own != size).then(told)
+    }
+}
+
 /// `<name>/<version>` folders with the highest version of each name: by number where versions are numbers, else by name.
-fn newest_versions(directory: &Path) -> Result<Vec<PathBuf>> {
+fn newest_versions(directory: &Path, left_out: Option<&Path>) -> Result<Vec<PathBuf>> {
+    let left_out = left_out.and_then(|path| path.canonicalize().ok());
     let mut newest = Vec::new();
     for model in folders(directory)? {
         let mut versions = folders(&model)?;
         versions.retain(|version| version.join(MANIFEST).is_file());
+        versions.retain(|version| left_out.is_none() || version.canonicalize().ok() != left_out);
         versions.sort_by_key(|version| {
             let name = version.file_name().unwrap_or_default().to_string_lossy().into_owned();
             (name.parse::<u64>().ok(), name)

@@ -79,6 +79,13 @@ pub struct TensorSpec {
     pub shape: Vec<i64>,
 }
 
+impl std::fmt::Display for TensorSpec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let dtype = format!("{:?}", self.dtype).to_lowercase();
+        write!(f, "{} {dtype} {:?}", self.name, self.shape)
+    }
+}
+
 /// A tensor to feed.
 #[derive(Debug)]
 pub enum Input<'a> {

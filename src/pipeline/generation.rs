@@ -10,6 +10,7 @@ use super::golden;
 use crate::config::{Batching, Config};
 use crate::domain::{ModelVersion, PolicyVersion};
 use crate::error::{Error, Result};
+use crate::model::check::{Checks, Step};
 use crate::model::engine::Engine;
 use crate::model::loaded::{Budget, LoadedModel};
 use crate::model::manifest::{Label, hex_sha256};
@@ -43,7 +44,8 @@ impl Generation {
     /// # Errors
     /// See [`Self::load`].
     pub fn read(config: &Config) -> Result<Self> {
-        Self::load(config, &ModelSet::read(&config.models)?, None)
+        let checks = Checks::logged(config.max_file_bytes);
+        Self::load(config, &ModelSet::read(&config.models, &checks)?, None)
     }
 
     /// Loads `set` and the policy and runs the golden samples on every session, which also warms them. Models that
@@ -52,13 +54,21 @@ impl Generation {
     /// # Errors
     /// [`Error::Setup`] or [`Error::Model`] naming file and value.
     pub fn load(config: &Config, set: &ModelSet, before: Option<&Self>) -> Result<Self> {
+        Self::checked(config, set, before, &Checks::logged(config.max_file_bytes))
+    }
+
+    /// As [`Self::load`], telling of every step that a new model passes.
+    ///
+    /// # Errors
+    /// See [`Self::load`].
+    pub fn checked(config: &Config, set: &ModelSet, before: Option<&Self>, checks: &Checks<'_>) -> Result<Self> {
         static NUMBERS: AtomicU64 = AtomicU64::new(0);
         let (policy, policy_version) = read_policy(&config.policy)?;
         let runtime = Runtime::load(&config.onnxruntime)?;
         let budget = Budget { workers: config.workers, threads: config.intra_op_threads };
         let loaded: Vec<Arc<LoadedModel>> =
             before.iter().flat_map(|before| before.engine.models()).map(Arc::clone).collect();
-        let engine = Engine::load(runtime, set, budget, &loaded)?;
+        let engine = Engine::load(runtime, set, budget, &loaded, checks)?;
         let labels = |model: &Arc<LoadedModel>| model.folder().manifest.labels.clone();
         let text = match (engine.text(), before.and_then(|before| before.engine.text().zip(before.text.as_ref()))) {
             (Some(model), Some((old, processor))) if Arc::ptr_eq(model, old) => Some(Arc::clone(processor)),
@@ -82,14 +92,14 @@ impl Generation {
             batching: config.batching,
             limits: DecodeLimits { max_pixels: config.limits.max_image_pixels },
         };
-        generation.warm(budget.workers, &loaded)?;
+        generation.warm(budget.workers, &loaded, checks)?;
         let new = generation.engine.models().filter(|model| !loaded.iter().any(|old| Arc::ptr_eq(old, model)));
         new.for_each(|model| model.statistics().clear());
         Ok(generation)
     }
 
     /// Every session runs the golden samples of its model, those of all workers side by side.
-    fn warm(&self, workers: usize, already: &[Arc<LoadedModel>]) -> Result<()> {
+    fn warm(&self, workers: usize, already: &[Arc<LoadedModel>], checks: &Checks<'_>) -> Result<()> {
         let new: Vec<&Arc<LoadedModel>> =
             self.engine.models().filter(|model| !already.iter().any(|old| Arc::ptr_eq(old, model))).collect();
         std::thread::scope(|scope| {
@@ -97,7 +107,12 @@ impl Generation {
             let threads: Vec<_> = (0..workers).map(|worker| scope.spawn(move || check(worker))).collect();
             let panicked = |_| Err(Error::Bug("running the golden samples panicked".into()));
             threads.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(panicked))
-        })
+        })?;
+        for folder in new.iter().map(|model| model.folder()) {
+            let found = if folder.manifest.golden.is_some() { "within tolerance" } else { "there are none" };
+            checks.passed(&folder.path, Step::Golden, found);
+        }
+        Ok(())
     }
 
     /// Tells generations apart within this process.

@@ -16,7 +16,7 @@ use crate::preprocess::image::{TensorMaker, decode};
 /// Runs the golden samples of `model` on the session of `worker`.
 ///
 /// # Errors
-/// [`Error::Setup`] when a sample is malformed, [`Error::Model`] when an output is off by more than its tolerance.
+/// [`Error::Setup`] when a sample is malformed or an output is off by more than its tolerance.
 pub(super) fn check(generation: &Generation, model: &LoadedModel, worker: usize) -> Result<()> {
     let folder = model.folder();
     let Some(golden) = &folder.manifest.golden else { return Ok(()) };
@@ -24,13 +24,14 @@ pub(super) fn check(generation: &Generation, model: &LoadedModel, worker: usize)
     let file: GoldenFile =
         serde_json::from_slice(folder.file(&golden.file)?).map_err(|cause| Error::file(&path, cause))?;
     for (index, sample) in file.samples.iter().enumerate() {
-        let output = run(generation, model, worker, sample)?;
+        let output = run(generation, model, worker, sample)
+            .map_err(|cause| Error::file(&path, format!("sample {index}: {cause}")))?;
         let off = largest_difference(&output, &sample.output);
         // Written so that NaN, which compares with nothing, is refused.
         if !off.is_some_and(|off| off <= golden.tolerance) {
             let off = off.map_or("another number of values".into(), |off| format!("off by {off}"));
-            let problem = format!("golden sample {index} is {off}; allowed: {}", golden.tolerance);
-            return Err(Error::model(model.name(), problem));
+            let problem = format!("sample {index} is {off}; allowed is {} (golden.tolerance)", golden.tolerance);
+            return Err(Error::file(&path, problem));
         }
     }
     Ok(())

@@ -144,8 +144,7 @@ impl Pipeline {
     pub async fn infer(
         &self,
         servable: &Servable,
-        inputs: Vec<InputTensor>,
-        outputs: Vec<String>,
+        (inputs, outputs): (Vec<InputTensor>, Vec<String>),
         priority: Priority,
         deadline: Deadline,
     ) -> Result<Vec<OutputTensor>> {

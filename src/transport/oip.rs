@@ -65,7 +65,7 @@ impl Oip {
         let wanted = request::infer(request, &model, limits)?;
         let timeout = wanted.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let deadline = Deadline(deadline.0.into_iter().chain(timeout).min());
-        let outputs = pipeline.infer(&model, wanted.inputs, wanted.outputs, wanted.priority, deadline).await?;
+        let outputs = pipeline.infer(&model, (wanted.inputs, wanted.outputs), wanted.priority, deadline).await?;
         Ok(answer::inferred(&model, id, outputs))
     }
 

@@ -1,0 +1,119 @@
+//! `wildwarden model new`
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, bail, ensure};
+use clap::Args;
+use ndarray::{Array2, Axis};
+
+use super::super::Settings;
+use crate::model::draft::{Draft, guess};
+use crate::model::manifest::{Kind, MANIFEST, Manifest, hex_sha256};
+use crate::model::onnx::Graph;
+use crate::model::session::{Input, Runtime, Session, Tensor};
+
+/// Rows of a file that become golden samples.
+const SAMPLES: usize = 3;
+
+/// Make a model folder from an ONNX file: names, types and shapes are read from it, the rest is marked to be filled in.
+#[derive(Debug, Args)]
+pub(super) struct New {
+    /// The ONNX file.
+    #[arg(value_name = "FILE.onnx")]
+    onnx: PathBuf,
+    /// Name of the model; one named ivory, pangolin_scale or rhino_horn is taken to find that.
+    #[arg(long)]
+    name: String,
+    /// Its version. A server takes the highest.
+    #[arg(long)]
+    version: String,
+    /// What part it plays. Default: what its inputs and outputs look like.
+    #[arg(long, value_enum)]
+    kind: Option<Kind>,
+    /// Where to put <name>/<version>.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    out: PathBuf,
+    /// Embeddings, f32 [N, D], whose first rows become golden samples; of heads.
+    #[arg(long, value_name = "FILE.npy")]
+    golden: Option<PathBuf>,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+impl New {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let config = self.settings.load([])?;
+        let shown = self.onnx.display();
+        let onnx = std::fs::read(&self.onnx).with_context(|| self.onnx.display().to_string())?;
+        Graph::read(&onnx).map_err(|problem| anyhow::anyhow!("{shown} {problem}"))?;
+        let mut session = Session::load(Runtime::load(&config.onnxruntime)?, &self.name, &onnx, 1)?;
+        let (inputs, outputs) = session.signature();
+        let kind = self.kind.or_else(|| guess(&inputs, &outputs));
+        let kind = kind.with_context(|| format!("{shown}: its inputs look like no kind of model; see --kind"))?;
+
+        let mut files = BTreeMap::from([("model.onnx".to_owned(), onnx)]);
+        if let Some(path) = &self.golden {
+            ensure!(kind == Kind::Head, "--golden: samples are recorded for heads; this is a {}", kind.name());
+            let input = inputs.first().map(|input| input.name.as_str()).unwrap_or_default();
+            files.insert("golden.json".to_owned(), golden(&mut session, input, path)?);
+        }
+        let folder = self.out.join(&self.name).join(&self.version);
+        let hashes = files.iter().map(|(name, bytes)| (name.clone(), hex_sha256(bytes))).collect();
+        let draft = Draft {
+            name: &self.name,
+            version: &self.version,
+            kind,
+            inputs: &inputs,
+            outputs: &outputs,
+            files: &hashes,
+            golden: self.golden.as_ref().map(|_| "golden.json"),
+        };
+        let text = draft.text();
+        // A graph that cannot play the part is told now, not after the card is written.
+        if kind != Kind::TextClassifier {
+            Manifest::parse(&folder, &text).with_context(|| format!("{shown} cannot serve as {}", kind.name()))?;
+        }
+        if folder.exists() {
+            bail!("{} exists already; choose another --version", folder.display());
+        }
+        files.insert(MANIFEST.to_owned(), text.into_bytes());
+        write(&folder, &files)?;
+        super::print(&format!(
+            "{}: fill in what says TODO, then `wildwarden model check` the folder",
+            folder.join(MANIFEST).display()
+        ));
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// The manifest comes last, so that a folder that was not finished is none.
+fn write(folder: &Path, files: &BTreeMap<String, Vec<u8>>) -> anyhow::Result<()> {
+    std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    let manifest_last = files.iter().filter(|(name, _)| *name != MANIFEST).chain(files.get_key_value(MANIFEST));
+    for (name, bytes) in manifest_last {
+        let path = folder.join(name);
+        std::fs::write(&path, bytes).with_context(|| path.display().to_string())?;
+    }
+    Ok(())
+}
+
+/// Golden samples from rows of `path` and what the head makes of them.
+fn golden(session: &mut Session, input: &str, path: &Path) -> anyhow::Result<Vec<u8>> {
+    let rows: Array2<f32> = ndarray_npy::read_npy(path).with_context(|| path.display().to_string())?;
+    let rows =
+        rows.axis_chunks_iter(Axis(0), SAMPLES).next().with_context(|| format!("{}: holds no row", path.display()))?;
+    let rows = rows.as_standard_layout().into_owned();
+    let logits = session.run(&[(input, Input::F32(rows.view().into_dyn()))], &["logits"])?;
+    let Some(Tensor::F32(logits)) = logits.first() else { bail!("the head gave no logits of floats") };
+    let samples: Vec<serde_json::Value> = rows
+        .rows()
+        .into_iter()
+        .zip(logits.axis_iter(Axis(0)))
+        .map(|(row, logits)| {
+            serde_json::json!({ "embedding": row.to_vec(), "output": logits.iter().copied().collect::<Vec<f32>>() })
+        })
+        .collect();
+    Ok(serde_json::to_vec(&serde_json::json!({ "samples": samples }))?)
+}
