@@ -213,9 +213,9 @@ def heads() -> None:
     nodes += [helper.make_node("MatMul", [f"a{i}", "m0"], [f"a{i + 1}"]) for i in range(4)]
     nodes += [helper.make_node("ReduceMean", ["a4"], ["mean"], keepdims=0), helper.make_node("Mul", ["mean", "tiny"], ["bit"]), helper.make_node("Mul", ["sum", "tiny"], ["base"]), helper.make_node("Add", ["base", "bit"], ["logits"])]
     head("slow_head", nodes, [constant("shape", [size, size], np.int64), constant("axes", [1], np.int64), constant("tiny", 1e-6, np.float32)])
-    # The first value of an embedding is a place in a table of one: any but 0 fails while it runs.
+    # The first value of an embedding is a place in a small table: one beyond it fails while it runs.
     failing = [helper.make_node("Gather", ["embedding", "zeroth"], ["first"], axis=1), helper.make_node("Cast", ["first"], ["place"], to=TensorProto.INT64), helper.make_node("Gather", ["table", "place"], ["logits"])]
-    head("failing_head", failing, [constant("zeroth", [0], np.int64), constant("table", [0.5], np.float32)])
+    head("failing_head", failing, [constant("zeroth", [0], np.int64), constant("table", [0.5] * 64, np.float32)])
     narrow = [helper.make_node("ReduceSum", ["embedding", "one"], ["logits"], keepdims=1)]
     head("narrow_head", narrow, [constant("one", [1], np.int64)], 64)
 

@@ -341,7 +341,7 @@ async fn a_model_that_fails_is_internal_and_counted() {
     let mut client = client(&server).await;
     infer(&mut client, head(1)).await;
     let mut bad = embeddings(1);
-    bad[0] = 7.0;
+    bad[0] = 1000.0;
     let shape = [1, 1280];
     let status =
         refusal(&mut client, request("ivory", vec![input("embedding", "FP32", &shape)], vec![bytes(&bad)])).await;
@@ -358,7 +358,9 @@ async fn what_is_not_finite_is_passed_on_as_it_is() {
     let models = models_with_head(folder.path(), "nan_head").display().to_string();
     let server = start(&[("models", "directory", models)]).await;
     let mut client = client(&server).await;
-    let answer = infer(&mut client, head(2)).await;
+    let between = vec![0.2; 2 * 1280];
+    let both = request("ivory", vec![input("embedding", "FP32", &[2, 1280])], vec![bytes(&between)]);
+    let answer = infer(&mut client, both).await;
     assert!(floats(&answer.raw_output_contents[0]).iter().all(|logit| logit.is_nan()));
 }
 
