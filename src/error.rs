@@ -16,12 +16,6 @@ pub enum Error {
         /// What was wrong, with the value and what is allowed.
         message: String,
     },
-    /// The caller named something that is not there.
-    #[error("{0}")]
-    NotFound(String),
-    /// What the caller wants is not possible with this server as it is set up.
-    #[error("{0}")]
-    Precondition(String),
     /// The caller should come back later: the queue is full.
     #[error("the server is full: {queued} of {capacity} places of the queue (scheduler.queue_capacity) are taken")]
     Overloaded {
@@ -44,6 +38,12 @@ pub enum Error {
     /// Known credentials without the role the call needs.
     #[error("{0}")]
     PermissionDenied(String),
+    /// There is nothing of that name.
+    #[error("{0}")]
+    NotFound(String),
+    /// An operator's call that cannot be done as things are: nothing was changed.
+    #[error("{0}")]
+    Refused(String),
     /// The operator must mend a file or a setting: configuration, policy, model folder, runtime library.
     #[error("{0}")]
     Setup(String),

@@ -14,6 +14,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use common::oip::{bytes, embeddings, floats, head, input, request, text, with_parameter};
 use common::{channel, models_with_head, start};
 use hyper_util::client::legacy::Client as HyperClient;
 use hyper_util::rt::TokioExecutor;
@@ -29,6 +30,7 @@ use wildwarden::transport::proto::DESCRIPTORS;
 use wildwarden::transport::proto::inference::grpc_inference_service_client::GrpcInferenceServiceClient;
 use wildwarden::transport::proto::inference::infer_parameter::ParameterChoice;
 use wildwarden::transport::proto::inference::model_infer_request::{InferInputTensor, InferRequestedOutputTensor};
+use wildwarden::transport::proto::inference::model_metadata_response::TensorMetadata;
 use wildwarden::transport::proto::inference::{
     InferParameter, InferTensorContents, ModelConfigRequest, ModelInferRequest, ModelInferResponse,
     ModelMetadataRequest, ModelReadyRequest, ModelStatistics, ModelStatisticsRequest, RepositoryIndexRequest,
@@ -40,45 +42,6 @@ type Client = GrpcInferenceServiceClient<Channel>;
 
 async fn client(server: &Server) -> Client {
     GrpcInferenceServiceClient::new(channel(server).await).max_encoding_message_size(usize::MAX)
-}
-
-fn bytes(values: &[f32]) -> Vec<u8> {
-    values.iter().flat_map(|value| value.to_le_bytes()).collect()
-}
-
-fn floats(bytes: &[u8]) -> Vec<f32> {
-    bytes.chunks_exact(4).map(|four| f32::from_le_bytes(four.try_into().unwrap())).collect()
-}
-
-fn input(name: &str, datatype: &str, shape: &[i64]) -> InferInputTensor {
-    InferInputTensor { name: name.into(), datatype: datatype.into(), shape: shape.into(), ..Default::default() }
-}
-
-fn request(model: &str, inputs: Vec<InferInputTensor>, raw: Vec<Vec<u8>>) -> ModelInferRequest {
-    let raw_input_contents = raw.into_iter().map(Into::into).collect();
-    ModelInferRequest { model_name: model.into(), inputs, raw_input_contents, ..Default::default() }
-}
-
-/// `rows` embeddings of which no two are equal.
-fn embeddings(rows: usize) -> Vec<f32> {
-    (0..rows * 1280).map(|i| (i % 977) as f32 / 977.0).collect()
-}
-
-fn head(rows: usize) -> ModelInferRequest {
-    let shape = [i64::try_from(rows).unwrap(), 1280];
-    request("ivory", vec![input("embedding", "FP32", &shape)], vec![bytes(&embeddings(rows))])
-}
-
-/// Two texts of three features.
-fn text(ids: &[i64; 6]) -> ModelInferRequest {
-    let ids = ids.iter().flat_map(|id| id.to_le_bytes()).collect();
-    let inputs = vec![input("values", "FP32", &[2, 3]), input("ids", "INT64", &[2, 3])];
-    request("text_classifier", inputs, vec![bytes(&[0.5, 0.25, 1.0, -1.0, 0.0, 2.0]), ids])
-}
-
-fn with_parameter(mut request: ModelInferRequest, name: &str, value: ParameterChoice) -> ModelInferRequest {
-    request.parameters.insert(name.into(), InferParameter { parameter_choice: Some(value) });
-    request
 }
 
 async fn infer(client: &mut Client, request: ModelInferRequest) -> ModelInferResponse {
@@ -291,10 +254,8 @@ async fn metadata_and_configuration_say_what_the_graph_takes() {
     ] {
         let asked = ModelMetadataRequest { name: name.into(), ..Default::default() };
         let told = client.model_metadata(asked).await.unwrap().into_inner();
-        let list = |tensors: &[wildwarden::transport::proto::inference::model_metadata_response::TensorMetadata]| {
-            let one = |t: &wildwarden::transport::proto::inference::model_metadata_response::TensorMetadata| {
-                format!("{} {} {:?}", t.name, t.datatype, t.shape)
-            };
+        let list = |tensors: &[TensorMetadata]| {
+            let one = |t: &TensorMetadata| format!("{} {} {:?}", t.name, t.datatype, t.shape);
             tensors.iter().map(one).collect::<Vec<_>>().join(", ")
         };
         assert_eq!((list(&told.inputs).as_str(), list(&told.outputs).as_str()), (inputs, outputs));

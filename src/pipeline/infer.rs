@@ -92,12 +92,20 @@ pub struct OutputTensor {
     pub content: Bytes,
 }
 
+/// What to feed to a model, and what to get.
+#[derive(Debug)]
+pub struct Wanted {
+    /// Every input of the model, in any order.
+    pub inputs: Vec<InputTensor>,
+    /// Names of outputs.
+    pub outputs: Vec<String>,
+}
+
 /// A run that is wanted.
 #[derive(Debug)]
 pub(super) struct Run {
     model: Arc<LoadedModel>,
-    inputs: Vec<InputTensor>,
-    outputs: Vec<String>,
+    wanted: Wanted,
 }
 
 /// A run that was done.
@@ -133,7 +141,7 @@ impl Pipeline {
         Err(Error::NotFound(format!("model {name:?} has no version {version:?} in service, but {:?}", found.version())))
     }
 
-    /// Runs `servable` once on `inputs`, which must fit its specification, and returns the named outputs.
+    /// Runs `servable` once. The inputs must fit its specification; outputs come in the order wanted.
     ///
     /// # Errors
     /// [`Error::Overloaded`] at once when the queue is full; [`Error::DeadlineExceeded`]; [`Error::Invalid`] when elements
@@ -144,14 +152,14 @@ impl Pipeline {
     pub async fn infer(
         &self,
         servable: &Servable,
-        (inputs, outputs): (Vec<InputTensor>, Vec<String>),
+        wanted: Wanted,
         priority: Priority,
         deadline: Deadline,
     ) -> Result<Vec<OutputTensor>> {
         if deadline.has_passed() {
             return Err(Error::DeadlineExceeded);
         }
-        let run = Run { model: Arc::clone(&servable.model), inputs, outputs };
+        let run = Run { model: Arc::clone(&servable.model), wanted };
         let job = Job { generation: Arc::clone(&servable.generation), task: Task::Infer(run) };
         let ticket = self.scheduler.submit(vec![job], priority, deadline)?.pop();
         let finished = ticket.ok_or_else(|| Error::Bug("a job has no ticket".into()))?.wait(deadline).await?;
@@ -172,19 +180,19 @@ pub(super) fn infer(worker: usize, run: Run, deadline: Deadline) -> Outcome {
     if deadline.has_passed() {
         return Outcome::Expired;
     }
-    Outcome::Infer(done(worker, run))
+    Outcome::Infer(done(worker, run.model.as_ref(), run.wanted))
 }
 
-fn done(worker: usize, run: Run) -> Result<Ran> {
+fn done(worker: usize, model: &LoadedModel, wanted: Wanted) -> Result<Ran> {
     let start = Instant::now();
-    let inputs = run.inputs.into_iter().map(read).collect::<Result<Vec<(String, Tensor)>>>()?;
-    check_features(&run.model, &inputs)?;
+    let inputs = wanted.inputs.into_iter().map(read).collect::<Result<Vec<(String, Tensor)>>>()?;
+    check_features(model, &inputs)?;
     let read = start.elapsed();
     let fed: Vec<_> = inputs.iter().map(|(name, tensor)| (name.as_str(), tensor.view())).collect();
-    let wanted: Vec<&str> = run.outputs.iter().map(String::as_str).collect();
-    let given = run.model.run_any(worker, &fed, &wanted)?;
+    let names: Vec<&str> = wanted.outputs.iter().map(String::as_str).collect();
+    let given = model.run_any(worker, &fed, &names)?;
     let start = Instant::now();
-    let outputs = run.outputs.iter().cloned().zip(given).map(|(name, tensor)| write(name, tensor)).collect();
+    let outputs = wanted.outputs.iter().cloned().zip(given).map(|(name, tensor)| write(name, tensor)).collect();
     Ok(Ran { outputs, read, write: start.elapsed() })
 }
 
@@ -208,10 +216,17 @@ fn read(input: InputTensor) -> Result<(String, Tensor)> {
 
 fn write(name: String, tensor: Tensor) -> OutputTensor {
     let (dtype, shape) = (tensor.dtype(), tensor.shape().to_vec());
-    let content: Vec<u8> = match &tensor {
-        Tensor::F32(values) => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
-        Tensor::I64(values) => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
-    };
+    let mut content = Vec::new();
+    match &tensor {
+        Tensor::F32(values) => {
+            content.reserve_exact(values.len() * size_of::<f32>());
+            values.iter().for_each(|value| content.extend_from_slice(&value.to_le_bytes()));
+        }
+        Tensor::I64(values) => {
+            content.reserve_exact(values.len() * size_of::<i64>());
+            values.iter().for_each(|value| content.extend_from_slice(&value.to_le_bytes()));
+        }
+    }
     OutputTensor { name, dtype, shape, content: content.into() }
 }
 

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
 use self::control::ModelControl;
+use self::request::Infer;
 use crate::config::Role;
 use crate::error::{Error, Result};
 use crate::pipeline::infer::{Dtype, Servable};
@@ -62,10 +63,10 @@ impl Oip {
         check_id("id", &request.id, limits)?;
         let model = pipeline.servable(&request.model_name, &request.model_version)?;
         let id = request.id.clone();
-        let wanted = request::infer(request, &model, limits)?;
-        let timeout = wanted.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let Infer { wanted, priority, timeout } = request::infer(request, &model, limits)?;
+        let timeout = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let deadline = Deadline(deadline.0.into_iter().chain(timeout).min());
-        let outputs = pipeline.infer(&model, (wanted.inputs, wanted.outputs), wanted.priority, deadline).await?;
+        let outputs = pipeline.infer(&model, wanted, priority, deadline).await?;
         Ok(answer::inferred(&model, id, outputs))
     }
 

@@ -14,7 +14,7 @@ pub fn code(error: &Error) -> Code {
     match error {
         Error::Invalid { .. } => Code::InvalidArgument,
         Error::NotFound(_) => Code::NotFound,
-        Error::Precondition(_) => Code::FailedPrecondition,
+        Error::Refused(_) => Code::FailedPrecondition,
         Error::Overloaded { .. } => Code::ResourceExhausted,
         Error::DeadlineExceeded => Code::DeadlineExceeded,
         Error::NotReady(_) => Code::Unavailable,
@@ -29,7 +29,7 @@ pub fn code_name(error: &Error) -> &'static str {
     match error {
         Error::Invalid { .. } => "INVALID_ARGUMENT",
         Error::NotFound(_) => "NOT_FOUND",
-        Error::Precondition(_) => "FAILED_PRECONDITION",
+        Error::Refused(_) => "FAILED_PRECONDITION",
         Error::Overloaded { .. } => "RESOURCE_EXHAUSTED",
         Error::DeadlineExceeded => "DEADLINE_EXCEEDED",
         Error::NotReady(_) => "UNAVAILABLE",
@@ -48,7 +48,7 @@ fn message(error: &Error) -> String {
         Error::Model { model, .. } => format!("model {model} did not answer; the server's log has the cause"),
         Error::Invalid { .. }
         | Error::NotFound(_)
-        | Error::Precondition(_)
+        | Error::Refused(_)
         | Error::Overloaded { .. }
         | Error::DeadlineExceeded
         | Error::NotReady(_)

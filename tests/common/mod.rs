@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "test helper")]
 
+pub(crate) mod oip;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 

@@ -19,13 +19,13 @@ pub trait ModelControl: std::fmt::Debug + Send + Sync {
     /// Puts the newest version of `model` into service; returns once it serves.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when there is no such model; [`Error::Precondition`] when it cannot serve, with the reason.
+    /// [`Error::NotFound`] when there is no such model; [`Error::Refused`] when it cannot serve, with the reason.
     async fn load(&self, model: &str) -> Result<()>;
 
     /// Takes `model` out of service; returns once no new request gets it.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when it is not in service; [`Error::Precondition`] when others need it.
+    /// [`Error::NotFound`] when it is not in service; [`Error::Refused`] when others need it.
     async fn unload(&self, model: &str) -> Result<()>;
 
     /// Versions that are known and not in service.
@@ -37,7 +37,7 @@ pub trait ModelControl: std::fmt::Debug + Send + Sync {
 pub struct NoControl;
 
 fn fixed() -> Error {
-    Error::Precondition("this server loads its models when it starts; restart it to serve others".into())
+    Error::Refused("this server loads its models when it starts; restart it to serve others".into())
 }
 
 #[tonic::async_trait]

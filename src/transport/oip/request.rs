@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::datatype;
 use crate::config::Limits;
 use crate::error::{Error, Result};
-use crate::pipeline::infer::{Dtype, Elements, InputTensor, Servable, TensorSpec};
+use crate::pipeline::infer::{Dtype, Elements, InputTensor, Servable, TensorSpec, Wanted};
 use crate::schedule::Priority;
 use crate::transport::convert::over;
 use crate::transport::proto::inference::infer_parameter::ParameterChoice;
@@ -20,10 +20,8 @@ type Parameters = HashMap<String, InferParameter>;
 /// A checked request.
 #[derive(Debug)]
 pub struct Infer {
-    /// In the order of the request.
-    pub inputs: Vec<InputTensor>,
-    /// Names of the outputs wanted, in order.
-    pub outputs: Vec<String>,
+    /// Inputs and outputs in the order of the request.
+    pub wanted: Wanted,
     /// Who goes first.
     pub priority: Priority,
     /// When the caller gives up, from now.
@@ -75,7 +73,8 @@ pub fn infer(request: ModelInferRequest, model: &Servable, limits: &Limits) -> R
     if let Some(spec) = missing {
         return Err(Error::invalid("inputs", format!("{:?} is missing; {}", spec.name, list(model.inputs()))));
     }
-    Ok(Infer { inputs, outputs: outputs(request.outputs, model)?, priority, timeout })
+    let wanted = Wanted { inputs, outputs: outputs(request.outputs, model)? };
+    Ok(Infer { wanted, priority, timeout })
 }
 
 /// `priority` and `timeout` as Triton's schedule policy has them; sequences are refused, the rest says nothing to us.
