@@ -56,9 +56,10 @@ pub fn unlisted(folder: &Path, manifest: &Manifest) -> Vec<String> {
 /// The bytes of a file of `folder`.
 pub(super) fn read(folder: &Path, name: &str, max_bytes: u64) -> Result<Vec<u8>> {
     let path = folder.join(name);
-    let fault = |cause: std::io::Error| match cause.kind() {
-        std::io::ErrorKind::NotFound => Error::file(&path, "is missing: the folder is not complete"),
-        _ => Error::file(&path, format!("cannot be read: {cause}")),
+    let fault = |cause: std::io::Error| {
+        let missing = cause.kind() == std::io::ErrorKind::NotFound;
+        let problem = format!("cannot be read: {cause}");
+        Error::file(&path, if missing { "is missing: the folder is not complete" } else { problem.as_str() })
     };
     let root = folder.canonicalize().map_err(|cause| Error::file(folder, cause))?;
     let real = path.canonicalize().map_err(fault)?;

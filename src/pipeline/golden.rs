@@ -24,7 +24,8 @@ pub(super) fn check(generation: &Generation, model: &LoadedModel, worker: usize)
     let file: GoldenFile =
         serde_json::from_slice(folder.file(&golden.file)?).map_err(|cause| Error::file(&path, cause))?;
     for (index, sample) in file.samples.iter().enumerate() {
-        let output = run(generation, model, worker, sample)?;
+        let output = run(generation, model, worker, sample)
+            .map_err(|cause| Error::file(&path, format!("sample {index}: {cause}")))?;
         let off = largest_difference(&output, &sample.output);
         // Written so that NaN, which compares with nothing, is refused.
         if !off.is_some_and(|off| off <= golden.tolerance) {

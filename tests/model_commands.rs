@@ -1,0 +1,80 @@
+//! `wildwarden model`: what the commands print, write and return.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, its helpers too"
+)]
+
+use std::path::Path;
+use std::process::Command;
+
+/// Exit code and everything printed.
+fn model(arguments: &[&str]) -> (i32, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_wildwarden")).arg("model").args(arguments).output().unwrap();
+    let printed = [output.stdout, output.stderr].concat();
+    (output.status.code().unwrap(), String::from_utf8(printed).unwrap())
+}
+
+fn new(out: &Path, onnx: &str, more: &[&str]) -> (i32, String) {
+    model(&[&["new", onnx, "--name", "ivory", "--version", "2", "--out", out.to_str().unwrap()], more].concat())
+}
+
+#[test]
+fn new_fills_in_what_the_graph_says_and_overwrites_nothing() {
+    let out = tempfile::tempdir().unwrap();
+    assert_eq!(new(out.path(), "models/ivory/1/model.onnx", &[]).0, 0);
+    let manifest = out.path().join("ivory/2/model.toml");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    for part in ["kind = \"head\"", "shape = [-1, 1280]", "category = \"ivory\"", "TODO"] {
+        assert!(text.contains(part), "{text}");
+    }
+    let (code, said) = new(out.path(), "models/ivory/1/model.onnx", &[]);
+    assert!(code == 2 && said.contains("ivory/2 exists already"), "{said}");
+    assert_eq!(std::fs::read_to_string(&manifest).unwrap(), text);
+    let (code, said) = new(out.path(), "models/ivory/1/model.onnx", &["--kind", "image_classifier", "--version", "3"]);
+    assert!(code == 2 && said.contains("cannot be used multiple times"), "{said}");
+    let (code, said) = new(&out.path().join("other"), "models/ivory/1/model.onnx", &["--kind", "image_encoder"]);
+    assert!(code == 2 && said.contains("cannot serve as image_encoder"), "{said}");
+    assert!(!out.path().join("other").exists());
+}
+
+#[test]
+fn check_ticks_the_steps_and_hash_mends_a_changed_file() {
+    let out = tempfile::tempdir().unwrap();
+    new(out.path(), "models/ivory/1/model.onnx", &[]);
+    let folder = out.path().join("ivory/2");
+    let shown = folder.to_str().unwrap();
+    let (code, said) = model(&["check", shown]);
+    assert!(code == 0 && said.matches('✓').count() == 9 && said.contains("in service: ivory 1"), "{said}");
+    std::fs::copy("models/rhino_horn/1/model.onnx", folder.join("model.onnx")).unwrap();
+    let (code, said) = model(&["check", shown]);
+    assert_eq!((code, said.matches('✓').count(), said.matches('✗').count()), (2, 1, 1), "{said}");
+    assert!(said.lines().last().unwrap().contains("model.onnx: sha256 is"), "{said}");
+    assert_eq!(model(&["hash", shown]).0, 0);
+    let (code, said) = model(&["check", shown, "--json"]);
+    assert_eq!(code, 0, "{said}");
+    let report: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert!(report["refused"].is_null() && report["cost"]["run_ms"].as_f64().unwrap() > 0.0, "{report}");
+}
+
+#[test]
+fn diff_lists_the_listings_whose_suggestion_changes() {
+    let out = tempfile::tempdir().unwrap();
+    new(out.path(), "models/ivory/1/model.onnx", &[]);
+    let folder = out.path().join("ivory/2");
+    let manifest = folder.join("model.toml");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    // Sure that every photo shows ivory.
+    std::fs::write(&manifest, text.replace("intercept = 0.0", "intercept = 40.0")).unwrap();
+    let listings = "tests/fixtures/listings.jsonl";
+    let (code, said) = model(&["diff", "models/ivory/1", folder.to_str().unwrap(), listings, "--json"]);
+    assert_eq!(code, 0, "{said}");
+    let found: serde_json::Value = serde_json::from_str(&said).unwrap();
+    let flips = found["flips"].as_array().unwrap();
+    assert!(!flips.is_empty() && found["agreement"].as_f64().unwrap() < 1.0, "{found}");
+    assert!(flips.iter().all(|flip| flip["from"] != flip["to"] && flip["risk_b"].as_f64() > flip["risk_a"].as_f64()));
+    let shift = |index: usize| found["shifts"][index]["max"].as_f64().unwrap();
+    assert!(shift(0) > 0.1 && shift(1) < 1e-6 && shift(2) < 1e-6, "{found}");
+}

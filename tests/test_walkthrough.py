@@ -1,0 +1,91 @@
+"""Runs the commands of "From your model to a served head" in models/README.md as they stand there. Run by scripts/test.sh.
+
+Needs target/debug/wildwarden (or WILDWARDEN, a path), scikit-learn and onnx.
+"""
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import unittest
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+PROGRAM = Path(os.environ.get("WILDWARDEN", ROOT / "target" / "debug" / "wildwarden")).absolute()
+SECTION = re.compile(r"^## From your model to a served head$(.*?)^## ", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+TIMEOUT = 300  # seconds a block may take on a busy machine
+
+
+def blocks() -> list[str]:
+    (section,) = SECTION.findall((ROOT / "models" / "README.md").read_text(encoding="utf-8"))
+    return BLOCK.findall(section)
+
+
+class Walkthrough(unittest.TestCase):
+    def setUp(self) -> None:
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.folder = Path(temporary.name)
+        # A checkout as a newcomer has it after scripts/setup.sh, that may be written to.
+        (self.folder / "target" / "release").mkdir(parents=True)
+        (self.folder / "target" / "release" / "wildwarden").symlink_to(PROGRAM)
+        (self.folder / ".runtime").symlink_to(ROOT / ".runtime")
+        # Copies, not links: the commands write, and `cp -r` would follow a link into the project itself.
+        for name in ("models", "tests/fixtures"):
+            shutil.copytree(ROOT / name, self.folder / name)
+        # One that is free now, in the place of the documented one, which somebody may use.
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            self.port = str(listener.getsockname()[1])
+        self.environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+
+    def start(self, block: str) -> subprocess.Popen:
+        shell = ["bash", "-euo", "pipefail", "-c", block.replace("50061", self.port)]
+        return subprocess.Popen(shell, cwd=self.folder, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def run_block(self, block: str) -> str:
+        process = self.start(block)
+        output, errors = process.communicate(timeout=TIMEOUT)
+        self.assertEqual(process.returncode, 0, f"{block}\n{output}\n{errors}")
+        return output
+
+    def serve(self, block: str) -> None:
+        """The last command of `block` becomes the shell itself, so that it can be stopped."""
+        before, serve = block.rsplit("\n", 2)[0], block.rstrip().rsplit("\n", 1)[1]
+        process = self.start(f"{before}\nexec {serve}\n")
+        self.addCleanup(process.communicate)
+        self.addCleanup(process.terminate)
+        late = threading.Timer(TIMEOUT, process.kill)
+        late.start()
+        self.addCleanup(late.cancel)
+        lines = []
+        for line in process.stderr:
+            lines.append(line)
+            if " serving " in line:
+                return
+        self.fail(f"{block}\n{''.join(lines)}")
+
+    def test_the_commands_lead_from_photos_to_an_answer_by_the_new_head(self) -> None:
+        *training, checking, serving, asking = blocks()
+        self.assertEqual(len(training), 4)
+        for block in training:
+            self.run_block(block)
+        said = self.run_block(checking)
+        self.assertIn("ivory 2 can serve", said)
+        self.assertIn("golden samples reproduce  within tolerance", re.sub(" {2,}", "  ", said))
+        self.assertIn("24 listings", said)
+        self.serve(serving)
+        (answer,) = [json.loads(line) for line in self.run_block(asking).splitlines()]
+        versions = {model["name"]: model["version"] for model in answer["models"]}
+        self.assertEqual(versions["ivory"], "2")
+        self.assertEqual(versions["image_encoder"], "1")
+
+
+if __name__ == "__main__":
+    unittest.main()
