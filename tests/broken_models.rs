@@ -6,7 +6,7 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::print_stdout,
-    reason = "a test fails by panicking, its helpers too"
+    reason = "a test fails by panicking, its helpers too; the table is for people"
 )]
 
 mod common;

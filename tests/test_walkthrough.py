@@ -6,6 +6,7 @@ Needs target/debug/wildwarden (or WILDWARDEN, a path), scikit-learn and onnx.
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -34,8 +35,10 @@ class Walkthrough(unittest.TestCase):
         # A checkout as a newcomer has it after scripts/setup.sh, that may be written to.
         (self.folder / "target" / "release").mkdir(parents=True)
         (self.folder / "target" / "release" / "wildwarden").symlink_to(PROGRAM)
-        for name in ("models", "tests", ".runtime"):
-            (self.folder / name).symlink_to(ROOT / name)
+        (self.folder / ".runtime").symlink_to(ROOT / ".runtime")
+        # Copies, not links: the commands write, and `cp -r` would follow a link into the project itself.
+        for name in ("models", "tests/fixtures"):
+            shutil.copytree(ROOT / name, self.folder / name)
         # One that is free now, in the place of the documented one, which somebody may use.
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))
