@@ -345,11 +345,11 @@ async fn a_passed_deadline_or_timeout_is_deadline_exceeded_and_a_full_queue_refu
             let mut client = client.clone();
             running.spawn(async move {
                 if by_parameter {
-                    let timeout = ParameterChoice::Int64Param(30_000);
+                    let timeout = ParameterChoice::Int64Param(200_000);
                     return client.model_infer(with_parameter(head(1), "timeout", timeout)).await;
                 }
                 let mut request = Request::new(head(1));
-                request.set_timeout(Duration::from_millis(30));
+                request.set_timeout(Duration::from_millis(200));
                 client.model_infer(request).await
             });
         }
