@@ -38,6 +38,12 @@ pub enum Error {
     /// Known credentials without the role the call needs.
     #[error("{0}")]
     PermissionDenied(String),
+    /// There is nothing of that name.
+    #[error("{0}")]
+    NotFound(String),
+    /// An operator's call that cannot be done as things are: nothing was changed.
+    #[error("{0}")]
+    Refused(String),
     /// The operator must mend a file or a setting: configuration, policy, model folder, runtime library.
     #[error("{0}")]
     Setup(String),

@@ -10,7 +10,7 @@
 //! | [`model`] | model folders and the ONNX sessions that run them |
 //! | [`score`] | calibration, fusion, rating, explanation; pure |
 //!
-//! [`domain`], [`input_spec`], [`error`] and [`metrics`] are leaves that every stage may use; [`server`] puts the parts
+//! [`lifecycle`] decides which models and policy serve, and puts them in service; [`domain`], [`input_spec`], [`error`] and [`metrics`] are leaves that every stage may use; [`server`] puts the parts
 //! together; [`evaluate`] measures the whole on labelled listings; [`cli`] holds the commands. `tests/architecture.rs` keeps the arrows.
 
 pub mod cli;
@@ -19,6 +19,8 @@ pub mod domain;
 pub mod error;
 pub mod evaluate;
 pub mod input_spec;
+pub mod lifecycle;
+mod memory;
 pub mod metrics;
 pub mod model;
 pub mod pipeline;

@@ -47,11 +47,11 @@ impl Embed {
         let paths: Vec<&str> = list.lines().filter(|line| !line.is_empty()).collect();
         let encoder = match &self.encoder {
             Some(folder) => Some(Arc::new(ModelFolder::read(folder)?)),
-            None => ModelSet::read(&config.models)?.encoder,
+            None => ModelSet::read(&config.models, &config.versions)?.encoder,
         };
         let folder = encoder.context("the model folder holds no image_encoder")?;
         let runtime = Runtime::load(&config.onnxruntime)?;
-        let budget = Budget { workers: config.workers, threads: config.intra_op_threads };
+        let budget = Budget { workers: config.workers, threads: config.intra_op_threads, side_by_side: true };
         let encoder = LoadedModel::load(runtime, &folder, budget)?;
         let limits = DecodeLimits { max_pixels: config.limits.max_image_pixels };
         let bar = super::progress(paths.len(), "images")?;

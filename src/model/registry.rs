@@ -1,12 +1,14 @@
-//! The model repository: `<name>/<version>/` folders, verified by hash and put together to a set that can serve.
+//! Model folders, verified by hash and put together to a set that can serve.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::domain::{Category, ModelVersion};
 use crate::error::{Error, Result};
+use crate::model::choice::{Rules, Situation, choose};
 use crate::model::manifest::{Kind, MANIFEST, Manifest, hex_sha256};
+use crate::model::repository::Repository;
 
 /// A verified model folder, in memory: what was hashed is what is loaded.
 #[derive(Debug)]
@@ -80,14 +82,36 @@ pub struct ModelSet {
 }
 
 impl ModelSet {
-    /// Reads the newest version of every model under `directory`.
+    /// Reads the versions under `directory` that `rules` choose.
     ///
     /// # Errors
-    /// [`Error::Setup`] when a folder is faulty, two models feed one category, a head has no encoder, or nothing is there.
-    pub fn read(directory: &Path) -> Result<Self> {
+    /// [`Error::Setup`] when no version of a model is complete, two models feed one category, a head has no encoder that
+    /// fits, or nothing is there.
+    pub fn read(directory: &Path, rules: &Rules) -> Result<Self> {
+        let mut repository = Repository::new(directory);
+        repository.look()?;
+        let versions = repository.versions();
+        for faulty in repository.not_complete() {
+            if !versions.iter().any(|version| version.name() == faulty.name) {
+                return Err(Error::Setup(faulty.reason));
+            }
+            tracing::warn!(name = faulty.name, version = faulty.version, reason = faulty.reason, "version passed over");
+        }
+        let situation =
+            Situation { versions: &versions, rules, decisions: &BTreeMap::new(), barred: &[], serving: &[] };
+        let choice = choose(situation).map_err(|problem| Error::file(directory, problem))?;
+        let folders = choice.versions.iter().map(|version| ModelFolder::read(&version.path).map(Arc::new));
+        Self::of(folders.collect::<Result<_>>()?, directory)
+    }
+
+    /// Puts folders together.
+    ///
+    /// # Errors
+    /// [`Error::Setup`] when they make no set: two of a kind, a head without an encoder, nothing at all.
+    pub fn of(folders: Vec<Arc<ModelFolder>>, directory: &Path) -> Result<Self> {
         let mut set = Self::default();
-        for path in newest_versions(directory)? {
-            set.add(Arc::new(ModelFolder::read(&path)?))?;
+        for folder in folders {
+            set.add(folder)?;
         }
         set.check(directory)?;
         Ok(set)
@@ -145,31 +169,4 @@ impl ModelSet {
         }
         Ok(())
     }
-}
-
-/// `<name>/<version>` folders with the highest version of each name: by number where versions are numbers, else by name.
-fn newest_versions(directory: &Path) -> Result<Vec<PathBuf>> {
-    let mut newest = Vec::new();
-    for model in folders(directory)? {
-        let mut versions = folders(&model)?;
-        versions.retain(|version| version.join(MANIFEST).is_file());
-        versions.sort_by_key(|version| {
-            let name = version.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            (name.parse::<u64>().ok(), name)
-        });
-        newest.extend(versions.pop());
-    }
-    Ok(newest)
-}
-
-fn folders(directory: &Path) -> Result<Vec<PathBuf>> {
-    let mut folders = Vec::new();
-    for entry in std::fs::read_dir(directory).map_err(|cause| Error::file(directory, cause))? {
-        let path = entry.map_err(|cause| Error::file(directory, cause))?.path();
-        if path.is_dir() {
-            folders.push(path);
-        }
-    }
-    folders.sort();
-    Ok(folders)
 }

@@ -18,6 +18,8 @@ pub fn code(error: &Error) -> Code {
         Error::NotReady(_) => Code::Unavailable,
         Error::Unauthenticated(_) => Code::Unauthenticated,
         Error::PermissionDenied(_) => Code::PermissionDenied,
+        Error::NotFound(_) => Code::NotFound,
+        Error::Refused(_) => Code::FailedPrecondition,
         Error::Setup(_) | Error::Model { .. } | Error::Bug(_) => Code::Internal,
     }
 }
@@ -31,6 +33,8 @@ pub fn code_name(error: &Error) -> &'static str {
         Error::NotReady(_) => "UNAVAILABLE",
         Error::Unauthenticated(_) => "UNAUTHENTICATED",
         Error::PermissionDenied(_) => "PERMISSION_DENIED",
+        Error::NotFound(_) => "NOT_FOUND",
+        Error::Refused(_) => "FAILED_PRECONDITION",
         Error::Setup(_) | Error::Model { .. } | Error::Bug(_) => "INTERNAL",
     }
 }
@@ -46,6 +50,8 @@ fn message(error: &Error) -> String {
         | Error::Overloaded { .. }
         | Error::DeadlineExceeded
         | Error::NotReady(_)
+        | Error::NotFound(_)
+        | Error::Refused(_)
         | Error::Unauthenticated(_)
         | Error::PermissionDenied(_) => error.to_string(),
     }
