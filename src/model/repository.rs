@@ -107,11 +107,11 @@ impl Repository {
         Self { directory: directory.to_owned(), folders: BTreeMap::new() }
     }
 
-    /// Looks at every version's folder again and reads those that changed. `true`: something did.
+    /// Looks at every version's folder again and reads those that changed. Returns them: name and version.
     ///
     /// # Errors
     /// [`Error::Setup`] when the directory cannot be listed; what was known stays.
-    pub fn look(&mut self) -> Result<bool> {
+    pub fn look(&mut self) -> Result<Vec<(String, String)>> {
         let mut found = Vec::new();
         for (name, path) in folders(&self.directory)? {
             // A model that is removed while it is listed is gone, and no fault.
@@ -119,25 +119,28 @@ impl Repository {
                 found.push(((name.clone(), version), path));
             }
         }
-        let before = self.folders.len();
-        self.folders.retain(|key, _| found.iter().any(|(there, _)| there == key));
-        let mut changed = self.folders.len() != before;
+        let gone = self.folders.keys().filter(|key| !found.iter().any(|(there, _)| there == *key));
+        let mut changed: Vec<(String, String)> = gone.cloned().collect();
+        self.folders.retain(|key, _| !changed.contains(key));
         for (key, path) in found {
-            changed |= self.look_at(key, &path);
+            if self.look_at(&key, &path) {
+                changed.push(key);
+            }
         }
         Ok(changed)
     }
 
-    fn look_at(&mut self, key: (String, String), path: &Path) -> bool {
+    /// `true`: it changed since the last look.
+    fn look_at(&mut self, key: &(String, String), path: &Path) -> bool {
         let stamp = stamp(path);
-        let known = self.folders.get(&key);
+        let known = self.folders.get(key);
         let unchanged = known.is_some_and(|folder| folder.stamp == stamp);
         let looks = known.and_then(|folder| folder.problem.as_ref()).map_or(0, |problem| problem.looks_unchanged);
         if unchanged && known.is_some_and(|folder| folder.problem.is_none() || looks >= PATIENCE) {
             return false;
         }
-        let read = read(&key, path);
-        let folder = self.folders.entry(key).or_insert_with(|| Folder { stamp: Vec::new(), complete: None, problem: None });
+        let read = read(key, path);
+        let folder = self.folders.entry(key.clone()).or_insert_with(|| Folder { stamp: Vec::new(), complete: None, problem: None });
         folder.stamp = stamp;
         match read {
             Ok(version) => {
@@ -232,7 +235,7 @@ mod tests {
         let mut repository = Repository::new(directory.path());
         for file in ["model.toml", "golden.json"] {
             copy(file, &folder);
-            assert!(repository.look().unwrap());
+            assert_eq!(repository.look().unwrap().len(), 1);
             assert!(repository.versions().is_empty() && repository.incomplete().is_empty());
         }
         let onnx = std::fs::read(Path::new(SHIPPED).join("model.onnx")).unwrap();
@@ -240,9 +243,9 @@ mod tests {
         repository.look().unwrap();
         assert!(repository.versions().is_empty() && repository.not_complete()[0].reason.contains("sha256"));
         std::fs::write(folder.join("model.onnx"), onnx).unwrap();
-        assert!(repository.look().unwrap());
+        assert_eq!(repository.look().unwrap().len(), 1);
         assert_eq!(repository.versions()[0].identity.name, "ivory");
-        assert!(!repository.look().unwrap(), "nothing was written since");
+        assert!(repository.look().unwrap().is_empty(), "nothing was written since");
     }
 
     #[test]
@@ -275,7 +278,7 @@ mod tests {
         repository.look().unwrap();
         assert_eq!(repository.versions()[0].identity, before);
         std::fs::remove_dir_all(&folder).unwrap();
-        assert!(repository.look().unwrap() && repository.versions().is_empty());
+        assert!(repository.look().unwrap().len() == 1 && repository.versions().is_empty());
     }
 
     #[test]
