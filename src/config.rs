@@ -520,7 +520,8 @@ mod tests {
     #[test]
     fn versions_and_labels_make_rules_also_from_the_environment() {
         let file = "[models]\nversions = { ivory = \"2\", rhino_horn = [\"1\", \"2\"], x = \"latest\" }\nlabels = { ivory = { canary = \"3\" } }";
-        let config = load(file, &[("WILDWARDEN_MODELS_WATCH", "false"), ("WILDWARDEN_ROLLOUT_MAX_ERROR_PERCENT", "1.5")], &[]);
+        let config =
+            load(file, &[("WILDWARDEN_MODELS_WATCH", "false"), ("WILDWARDEN_ROLLOUT_MAX_ERROR_PERCENT", "1.5")], &[]);
         let config = config.unwrap();
         let ivory = &config.versions["ivory"];
         assert_eq!((&ivory.policy, ivory.canary.as_deref()), (&VersionPolicy::Pinned("2".into()), Some("3")));

@@ -2,7 +2,7 @@
 
 /// Asks glibc for the pages that freed models leave behind in its arenas: without it a process keeps its peak for ever.
 /// Elsewhere it does nothing. It stops allocation for a moment, so it is called when a model was freed, not in a request.
-pub fn give_back() {
+pub(crate) fn give_back() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {
         #[expect(unsafe_code, reason = "glibc's malloc_trim has no safe wrapper")]

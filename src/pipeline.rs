@@ -157,7 +157,8 @@ impl Pipeline {
             self.metrics.models().shadow("dropped");
             return;
         };
-        let (generation, comparison, metrics) = (Arc::clone(generation), Arc::clone(comparison), Arc::clone(&self.metrics));
+        let (generation, comparison, metrics) =
+            (Arc::clone(generation), Arc::clone(comparison), Arc::clone(&self.metrics));
         let stable = stable.clone();
         tokio::spawn(async move {
             let outcome = finish(&generation, &listing, tickets, deadline, None).await;

@@ -6,6 +6,7 @@ mod embed;
 mod evaluate;
 mod featurize;
 mod json;
+mod model;
 mod serve;
 mod table;
 
@@ -39,6 +40,7 @@ enum Command {
     Embed(embed::Embed),
     Evaluate(evaluate::Evaluate),
     Featurize(featurize::Featurize),
+    Model(model::Model),
 }
 
 /// Where settings come from; shared by all commands that load models.
@@ -63,6 +65,13 @@ struct Settings {
 
 impl Settings {
     fn load(&self, more: impl IntoIterator<Item = Flag>) -> Result<Config> {
+        let config = self.read(more)?;
+        telemetry::start(config.log_json, &config.log_level)?;
+        Ok(config)
+    }
+
+    /// The settings, checked; nothing is started.
+    fn read(&self, more: impl IntoIterator<Item = Flag>) -> Result<Config> {
         let given = [
             ("models", "directory", &self.models),
             ("models", "policy", &self.policy),
@@ -70,9 +79,7 @@ impl Settings {
             ("scheduler", "workers", &self.workers),
         ];
         let flags = given.into_iter().filter_map(|(section, key, value)| Some((section, key, value.clone()?)));
-        let config = Config::load(self.config.as_deref(), &flags.chain(more).collect::<Vec<_>>())?;
-        telemetry::start(config.log_json, &config.log_level)?;
-        Ok(config)
+        Config::load(self.config.as_deref(), &flags.chain(more).collect::<Vec<_>>())
     }
 }
 
@@ -95,6 +102,7 @@ pub fn main() -> ExitCode {
         Command::Embed(command) => command.run(),
         Command::Evaluate(command) => command.run(),
         Command::Featurize(command) => command.run(),
+        Command::Model(command) => command.run(),
     };
     match outcome {
         Ok(code) => code,

@@ -1,6 +1,7 @@
 //! The one thread that looks at folders and loads models: at low priority, one session after another, so that what serves
 //! hardly notices. It also frees what left service, and takes back a switch that does badly. It never stops for a fault.
 
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
@@ -57,20 +58,27 @@ impl Keeper {
     pub(super) fn run(mut self) {
         self.lower_priority();
         let mut next_look = self.next_poll();
-        loop {
+        let mut looked = Instant::now();
+        while !self.common.stop.load(Ordering::Relaxed) {
             let now = Instant::now();
-            let wake = [next_look, self.state().next_retry(), self.state().attention().map(|wait| now + wait)];
+            let (retry, attention) = (self.state().next_retry(looked), self.state().attention());
+            let wake = [next_look, retry, attention.map(|wait| now + wait)];
             let wait = wake.into_iter().flatten().min().map_or(Duration::from_secs(3600), |at| at - now.min(at));
             match self.orders.recv_timeout(wait) {
                 Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => return,
-                Ok(Order::Changed) => next_look = Some(next_look.unwrap_or(now + SETTLE).min(now + SETTLE)),
+                Ok(Order::Changed) => {
+                    self.common.changed.store(false, Ordering::Relaxed);
+                    let soon = Instant::now() + SETTLE;
+                    next_look = Some(next_look.map_or(soon, |at| at.min(soon)));
+                }
                 Ok(order) => self.obey(order),
                 Err(RecvTimeoutError::Timeout) => {}
             }
             self.free();
             self.judge();
-            let retry = self.state().next_retry().is_none() && !self.state().failures.is_empty();
-            if retry || next_look.is_some_and(|at| at <= Instant::now()) {
+            let retry = self.state().next_retry(looked);
+            if [next_look, retry].into_iter().flatten().any(|at| at <= Instant::now()) {
+                looked = Instant::now();
                 self.look();
                 next_look = self.next_poll();
             }

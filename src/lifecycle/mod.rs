@@ -39,9 +39,17 @@ const WAITING_ORDERS: usize = 64;
 pub(crate) struct Common {
     state: Mutex<State>,
     stop: AtomicBool,
+    /// The thread was told of a change and has not looked yet: a copy makes many, and one message is enough.
+    changed: AtomicBool,
 }
 
 impl Common {
+    fn tell_of_change(&self, orders: &SyncSender<Order>) {
+        if !self.changed.swap(true, Ordering::Relaxed) && orders.try_send(Order::Changed).is_err() {
+            self.changed.store(false, Ordering::Relaxed);
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -93,14 +101,15 @@ impl Lifecycle {
             epoch: 0,
         };
         state.announce();
-        let common = Arc::new(Common { state: Mutex::new(state), stop: AtomicBool::new(false) });
+        let (stop, changed) = (AtomicBool::new(false), AtomicBool::new(false));
+        let common = Arc::new(Common { state: Mutex::new(state), stop, changed });
         let (orders, received) = sync_channel(WAITING_ORDERS);
         let keeper = Keeper { common: Arc::clone(&common), repository: first.repository, orders: received };
         let thread = std::thread::Builder::new().name("models".into()).spawn(move || keeper.run());
         let thread = thread.map_err(|cause| Error::Bug(format!("starting the thread of models: {cause}")))?;
-        let watcher = if config.watch_models { watch(config, &orders) } else { None };
+        let watcher = if config.watch_models { watch(config, &common, &orders) } else { None };
         // A first look beside traffic: it loads what the rules want kept.
-        let _ = orders.try_send(Order::Changed);
+        common.tell_of_change(&orders);
         Ok(Self { common, orders, thread: Some(thread), _watcher: watcher })
     }
 
@@ -253,12 +262,11 @@ impl Drop for Lifecycle {
 }
 
 /// Has the system tell of changes. Where it cannot, polling finds them.
-fn watch(config: &Config, orders: &SyncSender<Order>) -> Option<notify::RecommendedWatcher> {
-    let orders = orders.clone();
+fn watch(config: &Config, common: &Arc<Common>, orders: &SyncSender<Order>) -> Option<notify::RecommendedWatcher> {
+    let (common, orders) = (Arc::clone(common), orders.clone());
     let tell = move |event: notify::Result<notify::Event>| {
         if event.is_ok_and(|event| !event.kind.is_access()) {
-            // Full: the thread will look soon anyway.
-            let _ = orders.try_send(Order::Changed);
+            common.tell_of_change(&orders);
         }
     };
     let start = || -> notify::Result<notify::RecommendedWatcher> {

@@ -104,9 +104,9 @@ impl State {
         self.failures.iter().filter(|failure| failure.retry_at > now).map(|failure| failure.identity.clone()).collect()
     }
 
-    /// When the next version that failed may be tried again.
-    pub(super) fn next_retry(&self) -> Option<Instant> {
-        self.failures.iter().map(|failure| failure.retry_at).filter(|at| *at > Instant::now()).min()
+    /// When a version that failed may be tried again for the first time after `looked`.
+    pub(super) fn next_retry(&self, looked: Instant) -> Option<Instant> {
+        self.failures.iter().map(|failure| failure.retry_at).filter(|at| *at > looked).min()
     }
 
     pub(super) fn failed(&mut self, identity: &ModelVersion, error: &Error) {
@@ -206,7 +206,9 @@ impl State {
             }
             let held = self.decisions.get(name).map(|decision| decision.until_newer_than.clone());
             let newest = [held, was, is.clone()].into_iter().flatten();
-            let Some(until_newer_than) = newest.max_by(|a, b| order(&a.version).cmp(&order(&b.version))) else { continue };
+            let Some(until_newer_than) = newest.max_by(|a, b| order(&a.version).cmp(&order(&b.version))) else {
+                continue;
+            };
             let decision = Decision { serve: is.map(|model| model.version), until_newer_than };
             self.decisions.insert(name.clone(), decision);
         }
@@ -241,8 +243,7 @@ impl State {
         if candidate.is_some_and(|candidate| holds(&candidate.generation)) {
             return Err(Error::Refused(format!("{name} {version} is being tried; stop the candidate first")));
         }
-        let (gone, kept): (Vec<_>, Vec<_>) =
-            self.kept.drain(..).partition(|model| is(&model.folder().identity));
+        let (gone, kept): (Vec<_>, Vec<_>) = self.kept.drain(..).partition(|model| is(&model.folder().identity));
         self.kept = kept;
         let before = self.previous.take_if(|previous| holds(previous));
         if gone.is_empty() && before.is_none() {

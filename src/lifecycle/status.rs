@@ -137,7 +137,8 @@ impl State {
         } else {
             VersionState::Available
         };
-        let canary_by_rule = self.config.versions.get(&id.name).and_then(|rule| rule.canary.as_ref()) == Some(&id.version);
+        let canary_by_rule =
+            self.config.versions.get(&id.name).and_then(|rule| rule.canary.as_ref()) == Some(&id.version);
         let is_canary = canary_by_rule || (tried.is_some() && state != VersionState::Serving);
         let labels = [(state == VersionState::Serving, "stable"), (is_canary, "canary")];
         let held_back = state != VersionState::Serving

@@ -126,7 +126,12 @@ fn misfit(encoder: Option<&Arc<Version>>, heads: &[&Arc<Version>]) -> String {
     let wants = |head: &&Arc<Version>| {
         let made_for = head.manifest.encoder.as_ref().map(|version| format!(", made for encoder version {version}"));
         let size = head.dimensions().unwrap_or_default();
-        format!("{} {} reads embeddings of {size} values{}", head.name(), head.identity.version, made_for.unwrap_or_default())
+        format!(
+            "{} {} reads embeddings of {size} values{}",
+            head.name(),
+            head.identity.version,
+            made_for.unwrap_or_default()
+        )
     };
     let wanted = heads.iter().map(wants).collect::<Vec<_>>().join("; ");
     match encoder {
@@ -236,7 +241,11 @@ fn check(chosen: &[Arc<Version>], serving: &[Arc<Version>]) -> Result<(), String
             };
             let (now, then) = (feeds(serving), feeds(chosen));
             if then.len() > 1 {
-                return Err(format!("{} would all rate {what} for {}; remove all but one", then.join(", "), category.name()));
+                return Err(format!(
+                    "{} would all rate {what} for {}; remove all but one",
+                    then.join(", "),
+                    category.name()
+                ));
             }
             if let (Some(lost), true) = (now.first(), then.is_empty()) {
                 return Err(format!("without {lost} nothing would rate {what} for {}", category.name()));

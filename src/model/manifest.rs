@@ -28,6 +28,18 @@ pub enum Kind {
     TextClassifier,
 }
 
+impl Kind {
+    /// Its name in a manifest.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ImageEncoder => "image_encoder",
+            Self::Head => "head",
+            Self::ImageClassifier => "image_classifier",
+            Self::TextClassifier => "text_classifier",
+        }
+    }
+}
+
 /// A model folder's manifest.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -140,7 +140,11 @@ impl Repository {
             return false;
         }
         let read = read(key, path);
-        let folder = self.folders.entry(key.clone()).or_insert_with(|| Folder { stamp: Vec::new(), complete: None, problem: None });
+        let folder = self.folders.entry(key.clone()).or_insert_with(|| Folder {
+            stamp: Vec::new(),
+            complete: None,
+            problem: None,
+        });
         folder.stamp = stamp;
         match read {
             Ok(version) => {

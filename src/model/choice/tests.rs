@@ -86,7 +86,10 @@ fn pins_labels_and_lists_say_which_serves() {
     let case = || Case::of(&["image_encoder/1", "ivory/1", "ivory/2", "ivory/3"]);
     let ivory = |rule| case().rule("ivory", rule).chosen().pop().unwrap();
     assert_eq!(ivory(Rule { policy: VersionPolicy::Pinned("2".into()), ..Rule::default() }), "ivory/2");
-    assert_eq!(ivory(Rule { policy: VersionPolicy::Several(vec!["1".into(), "2".into()]), ..Rule::default() }), "ivory/2");
+    assert_eq!(
+        ivory(Rule { policy: VersionPolicy::Several(vec!["1".into(), "2".into()]), ..Rule::default() }),
+        "ivory/2"
+    );
     assert_eq!(ivory(Rule { stable: Some("1".into()), ..Rule::default() }), "ivory/1");
     assert_eq!(ivory(Rule { canary: Some("3".into()), ..Rule::default() }), "ivory/2");
 }
@@ -97,7 +100,10 @@ fn an_encoder_of_another_size_waits_for_its_heads_and_they_switch_together() {
     let case = Case::of(&[&now[..], &["image_encoder/2:64", "ivory/2:64"]].concat()).serving(&now);
     assert_eq!(case.chosen(), now);
     let waiting = case.choose().unwrap().waiting;
-    assert!(waiting[0].contains("image_encoder 2") && waiting[0].contains("rhino_horn 1 reads embeddings of 1280"), "{waiting:?}");
+    assert!(
+        waiting[0].contains("image_encoder 2") && waiting[0].contains("rhino_horn 1 reads embeddings of 1280"),
+        "{waiting:?}"
+    );
     assert!(!waiting[0].contains("ivory") && waiting[1].contains("ivory 2 waits"), "{waiting:?}");
     let whole = Case::of(&[&now[..], &["image_encoder/2:64", "ivory/2:64", "rhino_horn/2:64"]].concat()).serving(&now);
     assert_eq!(whole.chosen(), ["image_encoder/2", "ivory/2", "rhino_horn/2"]);
@@ -142,7 +148,10 @@ fn after_a_rollback_the_old_version_serves_until_a_newer_one_appears() {
     assert_eq!(Case::of(&all).decide("1", "ivory/3").chosen()[1], "ivory/1", "not 2 either");
     assert_eq!(Case::of(&[&all[..], &["ivory/4"]].concat()).decide("1", "ivory/3").chosen()[1], "ivory/4");
     // The same number with other content was mended.
-    assert_eq!(Case::of(&["image_encoder/1", "ivory/1", "ivory/3:1280@1"]).decide("1", "ivory/3").chosen()[1], "ivory/3");
+    assert_eq!(
+        Case::of(&["image_encoder/1", "ivory/1", "ivory/3:1280@1"]).decide("1", "ivory/3").chosen()[1],
+        "ivory/3"
+    );
 }
 
 #[test]
