@@ -50,13 +50,14 @@ fn limits() -> Limits {
 
 fn models() -> &'static ModelSet {
     static SET: OnceLock<ModelSet> = OnceLock::new();
-    SET.get_or_init(|| ModelSet::read(&config().models, &Checks::logged(1 << 30)).unwrap())
+    SET.get_or_init(|| ModelSet::read(&config().models, &config().versions, &Checks::logged(1 << 30)).unwrap())
 }
 
 fn loaded(name: &str) -> LoadedModel {
     let runtime = Runtime::load(&config().onnxruntime).unwrap();
     let folder = models().folders().find(|folder| folder.manifest.name == name).unwrap();
-    LoadedModel::load(runtime, folder, Budget { workers: 1, threads: 1 }, &Checks::logged(1 << 30)).unwrap()
+    LoadedModel::load(runtime, folder, Budget { workers: 1, threads: 1, side_by_side: true }, &Checks::logged(1 << 30))
+        .unwrap()
 }
 
 /// What the shipped models need of a photo.

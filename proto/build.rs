@@ -7,7 +7,8 @@ use protox::prost::Message;
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
-    let descriptors = protox::compile(["wildwarden/v1/risk.proto", "inference/grpc_service.proto"], ["proto"])?;
+    let protos = ["wildwarden/v1/risk.proto", "wildwarden/v1/models.proto", "inference/grpc_service.proto"];
+    let descriptors = protox::compile(protos, ["proto"])?;
     // Reflection and the JSON output of the command line read the descriptors at run time.
     #[expect(clippy::disallowed_methods, reason = "cargo tells a build script its folder this way only")]
     let out = PathBuf::from(std::env::var("OUT_DIR")?);

@@ -1,7 +1,7 @@
 //! Configuration: defaults, file, environment and flags, laid over each other and checked. An invalid [`Config`] cannot
 //! exist. The only file that reads the environment.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -11,6 +11,7 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use crate::error::{Error, Result};
+use crate::model::choice::{Rules, VersionPolicy};
 use crate::schedule::BatchRule;
 
 /// The complete, commented default configuration.
@@ -38,6 +39,14 @@ pub struct Config {
     pub max_file_bytes: u64,
     /// Policy file.
     pub policy: PathBuf,
+    /// Which versions serve, by the model's name.
+    pub versions: Rules,
+    /// Look at the folders when the system says that they changed.
+    pub watch_models: bool,
+    /// Time between two looks at the folders; zero: none.
+    pub poll_models: Duration,
+    /// How new versions are tried and when they are taken back.
+    pub rollout: Rollout,
     /// ONNX Runtime library.
     pub onnxruntime: PathBuf,
     /// Worker threads, at least 1.
@@ -67,6 +76,21 @@ pub struct Batching {
     pub image: BatchRule,
     /// Of texts.
     pub text: BatchRule,
+}
+
+/// How new versions are tried and when they are taken back.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rollout {
+    /// Time after a switch in which it is taken back when it does badly; zero: never.
+    pub watch: Duration,
+    /// Share of listings that may fail or lack a model, in percent; 0: not looked at.
+    pub max_error_percent: f64,
+    /// Slowest time of all but the slowest hundredth of listings; zero: not looked at.
+    pub max_p99: Duration,
+    /// Listings before a judgement, at least 1.
+    pub min_listings: usize,
+    /// Listings that the shadow rates at the same time, at least 1.
+    pub shadow_in_flight: usize,
 }
 
 /// Limits of requests, all inclusive. Published by `GetServerInfo`.
@@ -100,7 +124,7 @@ pub enum Role {
     Info,
     /// Run models on tensors, read what they take and how they run.
     Infer,
-    /// Load and unload models. Only a key gives it: without keys nobody has it.
+    /// Load, promote and roll back models.
     Admin,
 }
 
@@ -131,6 +155,7 @@ struct Raw {
     server: RawServer,
     limits: RawLimits,
     models: RawModels,
+    rollout: RawRollout,
     runtime: RawRuntime,
     scheduler: RawScheduler,
     batching: RawBatching,
@@ -167,6 +192,35 @@ struct RawModels {
     directory: PathBuf,
     policy: PathBuf,
     max_file_bytes: u64,
+    versions: BTreeMap<String, RawVersions>,
+    labels: BTreeMap<String, RawLabels>,
+    watch: bool,
+    poll_ms: u64,
+}
+
+/// `"latest"`, one version, or several.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum RawVersions {
+    One(String),
+    Several(Vec<String>),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawLabels {
+    stable: Option<String>,
+    canary: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawRollout {
+    watch_seconds: u64,
+    max_error_percent: f64,
+    max_p99_ms: u64,
+    min_listings: u64,
+    shadow_in_flight: u64,
 }
 
 #[derive(Deserialize)]
@@ -311,6 +365,10 @@ impl Config {
             models: raw.models.directory,
             policy: raw.models.policy,
             max_file_bytes: number("models.max_file_bytes", raw.models.max_file_bytes, 1024..=1 << 36)?,
+            versions: rules(raw.models.versions, raw.models.labels)?,
+            watch_models: raw.models.watch,
+            poll_models: poll(raw.models.poll_ms)?,
+            rollout: rollout(&raw.rollout)?,
             onnxruntime,
             workers,
             intra_op_threads,
@@ -323,6 +381,48 @@ impl Config {
             log_level: raw.log.level,
         })
     }
+}
+
+fn rules(versions: BTreeMap<String, RawVersions>, labels: BTreeMap<String, RawLabels>) -> Result<Rules> {
+    let mut rules = Rules::new();
+    for (name, given) in versions {
+        let policy = match given {
+            RawVersions::One(word) if word == "latest" => VersionPolicy::Latest,
+            RawVersions::One(version) => VersionPolicy::Pinned(version),
+            RawVersions::Several(versions) if versions.is_empty() => {
+                return Err(Error::Setup(format!("models.versions.{name}: name at least one version, or \"latest\"")));
+            }
+            RawVersions::Several(versions) => VersionPolicy::Several(versions),
+        };
+        rules.entry(name).or_default().policy = policy;
+    }
+    for (name, RawLabels { stable, canary }) in labels {
+        if stable.is_some() && stable == canary {
+            let version = stable.unwrap_or_default();
+            return Err(Error::Setup(format!("models.labels.{name}: {version:?} cannot be both stable and canary")));
+        }
+        let rule = rules.entry(name).or_default();
+        (rule.stable, rule.canary) = (stable, canary);
+    }
+    Ok(rules)
+}
+
+fn poll(ms: u64) -> Result<Duration> {
+    if ms == 0 { Ok(Duration::ZERO) } else { number("models.poll_ms", ms, 20..=3_600_000).map(Duration::from_millis) }
+}
+
+fn rollout(raw: &RawRollout) -> Result<Rollout> {
+    let max_error_percent = raw.max_error_percent;
+    if !(0.0..=100.0).contains(&max_error_percent) {
+        return Err(Error::Setup(format!("rollout.max_error_percent: {max_error_percent} must be in 0 to 100")));
+    }
+    Ok(Rollout {
+        watch: Duration::from_secs(number("rollout.watch_seconds", raw.watch_seconds, 0..=86_400)?),
+        max_error_percent,
+        max_p99: Duration::from_millis(number("rollout.max_p99_ms", raw.max_p99_ms, 0..=600_000)?),
+        min_listings: size("rollout.min_listings", raw.min_listings, 1..=1000)?,
+        shadow_in_flight: size("rollout.shadow_in_flight", raw.shadow_in_flight, 1..=1000)?,
+    })
 }
 
 /// The library's place after `scripts/setup.sh`, by the platform's naming.
@@ -382,7 +482,7 @@ fn set_text(merged: &mut Table, place: (&str, &str), text: &str) -> std::result:
                 .map_err(|cause| format!("{}.{}: {text:?} is not a whole number: {cause}", place.0, place.1))?;
             Value::Integer(number)
         }
-        Some("array") => {
+        Some("array" | "table" | "boolean" | "float") => {
             let table: Table =
                 format!("value = {text}").parse().map_err(|cause| format!("{}.{}: {cause}", place.0, place.1))?;
             table.get("value").cloned().unwrap_or(Value::Array(Vec::new()))
@@ -428,6 +528,21 @@ mod tests {
     }
 
     #[test]
+    fn versions_and_labels_make_rules_also_from_the_environment() {
+        let file = "[models]\nversions = { ivory = \"2\", rhino_horn = [\"1\", \"2\"], x = \"latest\" }\nlabels = { ivory = { canary = \"3\" } }";
+        let config =
+            load(file, &[("WILDWARDEN_MODELS_WATCH", "false"), ("WILDWARDEN_ROLLOUT_MAX_ERROR_PERCENT", "1.5")], &[]);
+        let config = config.unwrap();
+        let ivory = &config.versions["ivory"];
+        assert_eq!((&ivory.policy, ivory.canary.as_deref()), (&VersionPolicy::Pinned("2".into()), Some("3")));
+        assert_eq!(config.versions["rhino_horn"].policy, VersionPolicy::Several(vec!["1".into(), "2".into()]));
+        assert_eq!(config.versions["x"].policy, VersionPolicy::Latest);
+        assert!(!config.watch_models && (config.rollout.max_error_percent - 1.5).abs() < 1e-9);
+        let flags = [("models", "versions", "{ ivory = \"7\" }".to_owned())];
+        assert_eq!(load("", &[], &flags).unwrap().versions["ivory"].policy, VersionPolicy::Pinned("7".into()));
+    }
+
+    #[test]
     fn faults_name_place_key_value_and_range() {
         for (file, environment, named) in [
             ("[limits]\nmax_images = 65", vec![], vec!["limits.max_images", "65", "1 to 64"]),
@@ -435,6 +550,10 @@ mod tests {
             ("[limits]\nmax_images = \"six\"", vec![], vec!["max_images", "six", "integer"]),
             ("", vec![("WILDWARDEN_LIMITS_MAX_IMAGES", "six")], vec!["WILDWARDEN_LIMITS_MAX_IMAGES", "six"]),
             ("", vec![("WILDWARDEN_LIMIT_MAX_IMAGES", "6")], vec!["WILDWARDEN_LIMIT_MAX_IMAGES"]),
+            ("[models]\nversions = { ivory = [] }", vec![], vec!["models.versions.ivory", "latest"]),
+            ("[models]\nlabels = { ivory = { stable = \"1\", canary = \"1\" } }", vec![], vec!["models.labels.ivory"]),
+            ("[models]\npoll_ms = 3", vec![], vec!["models.poll_ms", "3", "20 to 3600000"]),
+            ("[rollout]\nmax_error_percent = 101.0", vec![], vec!["rollout.max_error_percent", "101", "0 to 100"]),
             ("[server]\nlisten = \"here\"", vec![], vec!["server.listen", "here"]),
             ("[auth]\nkeys = [{ name = \"a\", sha256 = \"x\", roles = [] }]", vec![], vec!["auth.keys.a", "64"]),
         ] {

@@ -10,9 +10,10 @@
 //! | [`model`] | model folders and the ONNX sessions that run them |
 //! | [`score`] | calibration, fusion, rating, explanation; pure |
 //!
-//! [`domain`], [`input_spec`], [`error`] and [`metrics`] are leaves that every stage may use; [`server`] puts the parts
-//! together; [`evaluate`] measures the whole on labelled listings, [`mod@bench`] under load, and both draw with [`page`];
-//! [`cli`] holds the commands. `tests/architecture.rs` keeps the arrows.
+//! [`lifecycle`] decides which models and policy serve, and puts them in service; [`domain`], [`input_spec`], [`error`] and
+//! [`metrics`] are leaves that every stage may use; [`server`] puts the parts together; [`evaluate`] measures the whole on
+//! labelled listings, [`mod@bench`] under load, and both draw with [`page`]; [`cli`] holds the commands.
+//! `tests/architecture.rs` keeps the arrows.
 
 pub mod bench;
 pub mod cli;
@@ -21,6 +22,8 @@ pub mod domain;
 pub mod error;
 pub mod evaluate;
 pub mod input_spec;
+pub mod lifecycle;
+mod memory;
 pub mod metrics;
 pub mod model;
 pub mod page;

@@ -1,5 +1,7 @@
 //! What operators watch, in the text format of OpenMetrics. Counts and times only: never a listing's content or id.
 
+mod models;
+
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
@@ -9,6 +11,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
+
+pub use models::ModelMetrics;
 
 /// Upper bounds in seconds: from a cached image to a queue of many.
 const BOUNDS: [f64; 16] =
@@ -53,6 +57,7 @@ pub struct Metrics {
     queued: Gauge,
     cached_images: Gauge<u64, AtomicU64>,
     resident: Gauge<u64, AtomicU64>,
+    models: ModelMetrics,
 }
 
 impl Default for Metrics {
@@ -76,6 +81,7 @@ impl Metrics {
             queued: Gauge::default(),
             cached_images: Gauge::default(),
             resident: Gauge::default(),
+            models: ModelMetrics::default(),
         };
         let r = &mut metrics.registry;
         r.register("requests", "Calls answered, by RPC and gRPC code", metrics.calls.clone());
@@ -102,7 +108,13 @@ impl Metrics {
             Unit::Bytes,
             metrics.resident.clone(),
         );
+        metrics.models.register(r);
         metrics
+    }
+
+    /// Those of models.
+    pub fn models(&self) -> &ModelMetrics {
+        &self.models
     }
 
     /// A call was answered.
@@ -160,16 +172,20 @@ mod tests {
         metrics.image("ok", false);
         metrics.stage("decode", Duration::from_millis(3));
         metrics.call("Classify", "OK");
+        metrics.models().in_service([("ivory", "1", "stable"), ("ivory", "2", "canary")].into_iter(), 0.1);
+        metrics.models().in_service([("ivory", "2", "stable")].into_iter(), 0.0);
         let page = metrics.render(5, 7);
         for line in [
             "wildwarden_image_cache_lookups_total{outcome=\"hit\"} 1",
             "wildwarden_images_total{status=\"ok\"} 2",
             "wildwarden_stage_duration_seconds_count{stage=\"decode\"} 1",
             "wildwarden_requests_total{rpc=\"Classify\",code=\"OK\"} 1",
+            "wildwarden_model_info{model=\"ivory\",version=\"2\",role=\"stable\"} 1",
             "wildwarden_queue_jobs 5",
             "wildwarden_image_cache_images 7",
         ] {
             assert!(page.contains(line), "{line} is not in\n{page}");
         }
+        assert!(!page.contains("canary\"} 1"), "what left service is gone from the page");
     }
 }

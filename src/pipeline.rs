@@ -8,14 +8,18 @@ mod conclude;
 pub mod embed;
 pub mod generation;
 mod golden;
+pub mod health;
 pub mod infer;
 mod inputs;
 mod job;
 mod look;
 mod read;
+pub mod shadow;
+pub mod traffic;
 mod worker;
 
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -23,19 +27,25 @@ use self::conclude::{Gathered, conclude, micros};
 use self::generation::Generation;
 use self::inputs::Inputs;
 use self::job::{Job, Outcome, Task};
+use self::shadow::Comparison;
+use self::traffic::{Candidate, Traffic, Trial};
 use crate::config::Config;
 use crate::domain::{Listing, Rating, TextField};
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
 use crate::model::session::Runtime;
-use crate::schedule::scheduler::{Scheduler, Settings, Worker};
+use crate::schedule::scheduler::{Scheduler, Settings, Ticket, Worker};
 use crate::schedule::{Deadline, Priority};
 
-/// The generation in service, and the threads that rate with it.
+/// How long a shadow may wait for workers before its listing is given up.
+const SHADOW_PATIENCE: Duration = Duration::from_secs(30);
+
+/// The generations in service, and the threads that rate with them.
 #[derive(Debug)]
 pub struct Pipeline {
     scheduler: Scheduler<Job, Outcome>,
-    serving: RwLock<Arc<Generation>>,
+    queue_capacity: usize,
+    traffic: RwLock<Traffic>,
     metrics: Arc<Metrics>,
     runtime_build: String,
 }
@@ -46,14 +56,14 @@ impl Pipeline {
     /// # Errors
     /// [`Error::Setup`] or [`Error::Model`] naming file and value.
     pub fn load(config: &Config, metrics: Arc<Metrics>) -> Result<Self> {
-        Self::serve(config, Generation::read(config)?, metrics)
+        Self::start(config, Generation::read(config)?, metrics)
     }
 
-    /// Starts the workers with models and policy that are loaded already.
+    /// Starts the workers, with `generation` in service.
     ///
     /// # Errors
-    /// [`Error::Setup`] when threads cannot be started.
-    pub fn serve(config: &Config, generation: Generation, metrics: Arc<Metrics>) -> Result<Self> {
+    /// [`Error::Bug`] when the system refuses a thread.
+    pub fn start(config: &Config, generation: Generation, metrics: Arc<Metrics>) -> Result<Self> {
         let workers = (0..config.workers).map(|index| -> Worker<Job, Outcome> {
             let mut inputs = Inputs::default();
             Box::new(move |batch| worker::run(index, &mut inputs, batch))
@@ -61,7 +71,8 @@ impl Pipeline {
         let settings = Settings { capacity: config.queue_capacity, bulk_yields: config.bulk_yields };
         Ok(Self {
             scheduler: Scheduler::start(workers.collect(), settings)?,
-            serving: RwLock::new(Arc::new(generation)),
+            queue_capacity: config.queue_capacity,
+            traffic: RwLock::new(Traffic { stable: Arc::new(generation), candidate: None }),
             metrics,
             runtime_build: Runtime::load(&config.onnxruntime)?.build(),
         })
@@ -69,8 +80,19 @@ impl Pipeline {
 
     /// Models and policy in service now. A caller that holds it keeps it alive.
     pub fn generation(&self) -> Arc<Generation> {
-        // The lock only ever guards the exchange of a pointer.
-        Arc::clone(&self.serving.read().unwrap_or_else(PoisonError::into_inner))
+        self.traffic().stable
+    }
+
+    /// All that is in service now.
+    pub fn traffic(&self) -> Traffic {
+        // The lock only ever guards the exchange of pointers.
+        self.traffic.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Puts other generations in service for listings that come from now on. Returns what served before; running listings
+    /// may still hold it.
+    pub fn switch(&self, traffic: Traffic) -> Traffic {
+        std::mem::replace(&mut *self.traffic.write().unwrap_or_else(PoisonError::into_inner), traffic)
     }
 
     /// Commit that the loaded ONNX Runtime was built from.
@@ -83,7 +105,8 @@ impl Pipeline {
         self.scheduler.queued()
     }
 
-    /// Rates one listing.
+    /// Rates one listing with the stable generation, or with the canary when the listing belongs to its share. A shadow
+    /// rates its share once more, after the answer is made.
     ///
     /// # Errors
     /// [`Error::Overloaded`] at once when the queue is full; [`Error::DeadlineExceeded`]; [`Error::Invalid`] when every
@@ -96,22 +119,87 @@ impl Pipeline {
         if deadline.has_passed() {
             return Err(Error::DeadlineExceeded);
         }
-        let generation = self.generation();
-        let texts = texts_of(&listing);
-        let tickets = self.scheduler.submit(jobs(&generation, &listing, &texts), priority, deadline)?;
-
-        let mut gathered = Gathered::default();
-        for ticket in tickets {
-            gathered.add(ticket.wait(deadline).await?, &self.metrics)?;
-        }
-        let scoring = Instant::now();
-        let fields: Vec<TextField> = texts.iter().map(|(field, _)| *field).collect();
-        let mut rating = conclude(&generation, &listing, &fields, gathered)?;
-        rating.timings.score_us = micros(scoring.elapsed());
+        let Traffic { stable, candidate } = self.traffic();
+        let candidate = candidate.filter(|candidate| candidate.share.holds(&listing));
+        let generation = match candidate.as_deref() {
+            Some(Candidate { generation, trial: Trial::Canary, .. }) => Arc::clone(generation),
+            _ => stable,
+        };
+        let tickets = self.submit(&generation, &listing, priority, deadline)?;
+        let outcome = finish(&generation, &listing, tickets, deadline, Some(&self.metrics)).await;
+        generation.health().note(&outcome, arrived.elapsed());
+        let mut rating = outcome?;
         rating.timings.total_us = micros(arrived.elapsed());
-        self.metrics.rated(rating.suggestion.name(), scoring.elapsed(), arrived.elapsed());
+        self.metrics.rated(rating.suggestion.name(), Duration::from_micros(rating.timings.score_us), arrived.elapsed());
+        if let Some(candidate) = candidate
+            && let Some(comparison) = candidate.comparison()
+        {
+            self.shadow(&candidate.generation, comparison, listing, &rating);
+        }
         Ok(rating)
     }
+
+    fn submit(
+        &self,
+        generation: &Arc<Generation>,
+        listing: &Listing,
+        priority: Priority,
+        deadline: Deadline,
+    ) -> Result<Vec<Ticket<Outcome>>> {
+        self.scheduler.submit(jobs(generation, listing, &texts_of(listing)), priority, deadline)
+    }
+
+    /// Rates a listing with the shadow and compares, in the background. Only where there is room: a shadow never fills the
+    /// queue, never goes before an answer that waits, and nothing waits for it.
+    fn shadow(&self, generation: &Arc<Generation>, comparison: &Arc<Comparison>, listing: Listing, stable: &Rating) {
+        let deadline = Deadline(Some(Instant::now() + SHADOW_PATIENCE));
+        let half_full = self.scheduler.queued() > self.queue_capacity / 2;
+        let place = if half_full { None } else { comparison.admit() };
+        let tickets = place.and_then(|place| {
+            let tickets = self.submit(generation, &listing, Priority::Bulk, deadline).ok()?;
+            Some((place, tickets))
+        });
+        let Some((place, tickets)) = tickets else {
+            comparison.dropped();
+            self.metrics.models().shadow("dropped");
+            return;
+        };
+        let (generation, comparison, metrics) =
+            (Arc::clone(generation), Arc::clone(comparison), Arc::clone(&self.metrics));
+        let stable = stable.clone();
+        tokio::spawn(async move {
+            let outcome = finish(&generation, &listing, tickets, deadline, None).await;
+            metrics.models().shadow(match &outcome {
+                Ok(candidate) if comparison.compare(&stable, candidate) => "agreed",
+                Ok(_) => "flipped",
+                Err(_) => {
+                    comparison.failed();
+                    "failed"
+                }
+            });
+            // Held until here: it bounds what runs at the same time.
+            drop(place);
+        });
+    }
+}
+
+/// Waits for a listing's parts and rates it.
+async fn finish(
+    generation: &Arc<Generation>,
+    listing: &Listing,
+    tickets: Vec<Ticket<Outcome>>,
+    deadline: Deadline,
+    metrics: Option<&Metrics>,
+) -> Result<Rating> {
+    let mut gathered = Gathered::default();
+    for ticket in tickets {
+        gathered.add(ticket.wait(deadline).await?, metrics)?;
+    }
+    let scoring = Instant::now();
+    let fields: Vec<TextField> = texts_of(listing).iter().map(|(field, _)| *field).collect();
+    let mut rating = conclude(generation, listing, &fields, gathered)?;
+    rating.timings.score_us = micros(scoring.elapsed());
+    Ok(rating)
 }
 
 fn jobs(generation: &Arc<Generation>, listing: &Listing, texts: &[(TextField, &str)]) -> Vec<Job> {

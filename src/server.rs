@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{OnceCell, oneshot};
 use tokio::task::JoinHandle;
+use tonic::service::Routes;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
@@ -15,13 +16,15 @@ use tonic_health::server::HealthReporter;
 
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::pipeline::Pipeline;
+use crate::lifecycle::Lifecycle;
 use crate::transport::admin;
 use crate::transport::guard::{Guard, blame_caller_in_headers, mark_open};
+use crate::transport::models::Models;
 use crate::transport::oip::Oip;
-use crate::transport::oip::control::NoControl;
+use crate::transport::oip::control::Control;
 use crate::transport::proto;
 use crate::transport::proto::inference::grpc_inference_service_server::GrpcInferenceServiceServer;
+use crate::transport::proto::model_service_server::ModelServiceServer;
 use crate::transport::proto::risk_service_server::RiskServiceServer;
 use crate::transport::service::{Service, Shared};
 
@@ -42,6 +45,7 @@ pub struct Server {
     shared: Arc<Shared>,
     health: HealthReporter,
     config: Arc<Config>,
+    lifecycle: Arc<OnceCell<Lifecycle>>,
     stop: oneshot::Sender<()>,
     serving: Serving,
     admin: Option<Admin>,
@@ -78,7 +82,8 @@ impl Server {
         let risk = RiskServiceServer::new(Service(Arc::clone(&shared)))
             .max_decoding_message_size(config.limits.max_message_bytes);
         let risk = InterceptedService::new(risk, Guard::new(&config.keys));
-        let oip = Oip::new(Arc::clone(&shared), Arc::new(NoControl));
+        let lifecycle: Arc<OnceCell<Lifecycle>> = Arc::default();
+        let oip = Oip::new(Arc::clone(&shared), Control(Arc::clone(&lifecycle)));
         let oip = GrpcInferenceServiceServer::new(oip).max_decoding_message_size(config.limits.max_message_bytes);
         let oip = InterceptedService::new(oip, Guard::new(&config.keys));
         let reflection = || {
@@ -87,6 +92,13 @@ impl Server {
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         };
         let broken = |cause: tonic_reflection::server::Error| Error::Bug(format!("reflection: {cause}"));
+        let models = Models { lifecycle: Arc::clone(&lifecycle), metrics: Arc::clone(&shared.metrics) };
+        let models = InterceptedService::new(ModelServiceServer::new(models), Guard::new(&config.keys));
+        let operators = Routes::from(admin::routes(Arc::clone(&shared)))
+            .add_service(health_service.clone())
+            .add_service(reflection().build_v1().map_err(broken)?)
+            .add_service(reflection().build_v1alpha().map_err(broken)?)
+            .add_service(models);
         let limit = config.limits.max_message_bytes;
         let blame = tower::util::MapResponseLayer::new(move |mut response: http::Response<tonic::body::Body>| {
             blame_caller_in_headers(response.headers_mut(), limit);
@@ -105,7 +117,7 @@ impl Server {
             .add_service(risk)
             .add_service(oip);
         let admin = match config.admin_listen {
-            Some(wanted) => Some(Admin::start(wanted, Arc::clone(&shared)).await?),
+            Some(wanted) => Some(Admin::start(wanted, operators).await?),
             None => None,
         };
         let (stop, stopped) = oneshot::channel();
@@ -113,7 +125,7 @@ impl Server {
             // A dropped sender means the server itself was dropped: stop as well.
             let _ = stopped.await;
         }));
-        Ok(Self { address, shared, health, config, stop, serving, admin })
+        Ok(Self { address, shared, health, config, lifecycle, stop, serving, admin })
     }
 
     /// Where it listens.
@@ -129,18 +141,30 @@ impl Server {
     /// Loads policy and models, then says SERVING.
     ///
     /// # Errors
-    /// See [`Pipeline::load`].
+    /// See [`Lifecycle::start`].
     pub async fn load(&self) -> Result<()> {
         let config = Arc::clone(&self.config);
         let metrics = Arc::clone(&self.shared.metrics);
-        let loading = tokio::task::spawn_blocking(move || Pipeline::load(&config, metrics)).await;
-        let pipeline = loading.map_err(|cause| Error::Bug(format!("loading: {cause}")))??;
+        let loading = tokio::task::spawn_blocking(move || Lifecycle::start(&config, metrics)).await;
+        let lifecycle = loading.map_err(|cause| Error::Bug(format!("loading: {cause}")))??;
+        let pipeline = lifecycle.pipeline();
         for model in pipeline.generation().models() {
             tracing::info!(name = model.name, version = model.version, sha256 = model.sha256, "model ready");
         }
-        self.shared.pipeline.set(pipeline).map_err(|cause| Error::Bug(format!("setting the models: {cause}")))?;
+        let twice = |cause: String| Error::Bug(format!("setting the models: {cause}"));
+        self.shared.pipeline.set(pipeline).map_err(|cause| twice(cause.to_string()))?;
+        self.lifecycle.set(lifecycle).map_err(|cause| twice(cause.to_string()))?;
         tell(&self.health, ServingStatus::Serving).await;
         Ok(())
+    }
+
+    /// Takes over what of `config` may change while the server runs, and looks at models and policy.
+    ///
+    /// # Errors
+    /// [`Error::NotReady`] before the models are loaded; see also [`Lifecycle::reload`].
+    pub async fn reload(&self, config: Config) -> Result<()> {
+        let loading = || Error::NotReady("the models are still loading".into());
+        self.lifecycle.get().ok_or_else(loading)?.reload(Some(config)).await
     }
 
     /// Drains: says NOT_SERVING, stops accepting, lets running requests finish within `server.drain_seconds`. `true` when
@@ -174,9 +198,8 @@ impl Server {
 }
 
 impl Admin {
-    async fn start(wanted: SocketAddr, shared: Arc<Shared>) -> Result<Self> {
+    async fn start(wanted: SocketAddr, routes: Routes) -> Result<Self> {
         let (listener, address) = listen("server.admin_listen", wanted).await?;
-        let routes = tonic::service::Routes::from(admin::routes(shared));
         let router = tonic::transport::Server::builder().accept_http1(true).add_routes(routes);
         Ok(Self { address, serving: tokio::spawn(router.serve_with_incoming(incoming(listener))) })
     }

@@ -248,7 +248,7 @@ struct Service {
 impl Service {
     fn start() -> Self {
         let config = config(&[("scheduler", "workers", "1".into())]);
-        let set = ModelSet::read(&config.models, &Checks::logged(config.max_file_bytes)).unwrap();
+        let set = ModelSet::read(&config.models, &config.versions, &Checks::logged(config.max_file_bytes)).unwrap();
         let serving = Generation::load(&config, &set, None).unwrap();
         Self { config, set, serving }
     }

@@ -57,11 +57,11 @@ impl Embed {
         let checks = Checks::logged(config.max_file_bytes);
         let encoder = match &self.encoder {
             Some(folder) => Some(Arc::new(ModelFolder::read(folder, &checks)?)),
-            None => ModelSet::read(&config.models, &checks)?.encoder,
+            None => ModelSet::read(&config.models, &config.versions, &checks)?.encoder,
         };
         let folder = encoder.context("the model folder holds no image_encoder")?;
         let runtime = Runtime::load(&config.onnxruntime)?;
-        let budget = Budget { workers: config.workers, threads: config.intra_op_threads };
+        let budget = Budget { workers: config.workers, threads: config.intra_op_threads, side_by_side: true };
         let encoder = LoadedModel::load(runtime, &folder, budget, &checks)?;
         let limits = DecodeLimits { max_pixels: config.limits.max_image_pixels };
         let wanted = WantedSize::for_inputs(folder.manifest.image.as_slice(), self.decode_margin);

@@ -68,6 +68,13 @@ struct Settings {
 
 impl Settings {
     fn load(&self, more: impl IntoIterator<Item = Flag>) -> Result<Config> {
+        let config = self.read(more)?;
+        telemetry::start(config.log_json, &config.log_level)?;
+        Ok(config)
+    }
+
+    /// The settings, checked; nothing is started.
+    fn read(&self, more: impl IntoIterator<Item = Flag>) -> Result<Config> {
         let given = [
             ("models", "directory", &self.models),
             ("models", "policy", &self.policy),
@@ -75,9 +82,7 @@ impl Settings {
             ("scheduler", "workers", &self.workers),
         ];
         let flags = given.into_iter().filter_map(|(section, key, value)| Some((section, key, value.clone()?)));
-        let config = Config::load(self.config.as_deref(), &flags.chain(more).collect::<Vec<_>>())?;
-        telemetry::start(config.log_json, &config.log_level)?;
-        Ok(config)
+        Config::load(self.config.as_deref(), &flags.chain(more).collect::<Vec<_>>())
     }
 }
 

@@ -7,12 +7,14 @@ use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Settings;
+use crate::config::Flag;
 use crate::server::Server;
 
 /// Start the server.
 ///
 /// Health (grpc.health.v1) says NOT_SERVING until the models are loaded and their golden samples reproduce. SIGTERM and
-/// Ctrl-C drain: no new requests, running ones finish within server.drain_seconds, exit code 0.
+/// Ctrl-C drain: no new requests, running ones finish within server.drain_seconds, exit code 0. SIGHUP reads the settings of
+/// models and rollout again, and looks at models and policy.
 #[derive(Debug, Args)]
 pub(super) struct Serve {
     #[command(flatten)]
@@ -20,7 +22,7 @@ pub(super) struct Serve {
     /// Address and port; port 0 takes a free one.
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<String>,
-    /// Listener for operators: metrics; empty: none.
+    /// Listener for operators: metrics, ModelService; empty: none.
     #[arg(long, value_name = "ADDRESS:PORT")]
     admin_listen: Option<String>,
 }
@@ -29,11 +31,13 @@ impl Serve {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let listen = self.listen.map(|address| ("server", "listen", address));
         let admin = self.admin_listen.map(|address| ("server", "admin_listen", address));
-        let config = self.settings.load(listen.into_iter().chain(admin))?;
+        let flags: Vec<Flag> = listen.into_iter().chain(admin).collect();
+        let config = self.settings.load(flags.clone())?;
         let runtime = super::async_runtime()?;
         runtime.block_on(async {
             let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
             let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
+            let mut hangup = signal(SignalKind::hangup()).context("listening for SIGHUP")?;
             let server = Server::bind(config).await?;
             tracing::info!(address = %server.address(), "listening");
             if let Some(address) = server.admin_address() {
@@ -45,9 +49,20 @@ impl Serve {
                 _ = interrupt.recv() => return Ok(ExitCode::SUCCESS),
             }
             tracing::info!(address = %server.address(), "serving");
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
+            loop {
+                tokio::select! {
+                    _ = terminate.recv() => break,
+                    _ = interrupt.recv() => break,
+                    _ = hangup.recv() => {
+                        let reloaded = match self.settings.read(flags.clone()) {
+                            Ok(config) => server.reload(config).await,
+                            Err(error) => Err(error),
+                        };
+                        if let Err(error) = reloaded {
+                            tracing::error!(%error, "SIGHUP: the settings are refused; nothing was changed");
+                        }
+                    }
+                }
             }
             tracing::info!("draining");
             if server.drain().await? {

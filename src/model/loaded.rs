@@ -20,6 +20,28 @@ pub struct Budget {
     pub workers: usize,
     /// Threads a session, at least 1.
     pub threads: usize,
+    /// Load and check the sessions of a model side by side, as at the start, or one after another, beside traffic.
+    pub side_by_side: bool,
+}
+
+impl Budget {
+    /// Runs `work` once a worker, in the order of workers.
+    ///
+    /// # Errors
+    /// The first that `work` gives; [`Error::Bug`] when it panics on a thread of its own.
+    pub fn for_each_worker<T: Send>(self, work: impl Fn(usize) -> Result<T> + Sync) -> Result<Vec<T>> {
+        let workers = 0..self.workers.max(1);
+        if !self.side_by_side {
+            return workers.map(work).collect();
+        }
+        let work = &work;
+        let outcomes: Vec<Result<T>> = std::thread::scope(|scope| {
+            let threads: Vec<_> = workers.map(|worker| scope.spawn(move || work(worker))).collect();
+            let panicked = |_| Err(Error::Bug("loading or checking a model panicked".into()));
+            threads.into_iter().map(|thread| thread.join().unwrap_or_else(panicked)).collect()
+        });
+        outcomes.into_iter().collect()
+    }
 }
 
 /// A model that can run. Shared between model sets that hold the same version of it.
@@ -43,14 +65,9 @@ impl LoadedModel {
         let onnx = folder.onnx()?;
         let (begun, before) = (Instant::now(), probe::resident_bytes());
         let load_one = || Session::load(runtime, name, onnx, budget.threads);
-        let loaded: Vec<Result<Session>> = std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..budget.workers.max(1)).map(|_| scope.spawn(load_one)).collect();
-            let panicked = |_| Err(Error::Bug(format!("loading {name} panicked")));
-            threads.into_iter().map(|thread| thread.join().unwrap_or_else(panicked)).collect()
-        });
         let path = folder.path.join(&folder.manifest.file);
         let sessions: Vec<Session> =
-            loaded.into_iter().collect::<Result<_>>().map_err(|cause| Error::file(&path, cause))?;
+            budget.for_each_worker(|_| load_one()).map_err(|cause| Error::file(&path, cause))?;
         let load_ms = begun.elapsed().as_secs_f64() * 1e3;
         let grown = before.zip(probe::resident_bytes()).map(|(before, after)| after.saturating_sub(before));
         checks.passed(&folder.path, Step::Load, format!("{} sessions in {load_ms:.0} ms", sessions.len()));

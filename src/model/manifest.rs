@@ -64,6 +64,8 @@ pub struct Manifest {
     pub image: Option<ImageInputSpec>,
     /// How texts are prepared; of text classifiers.
     pub text: Option<TextManifest>,
+    /// Version of the encoder that a head was made for; none: any encoder whose embedding has the right size.
+    pub encoder: Option<String>,
     /// What each column of the output `logits` means; of everything but encoders.
     #[serde(default)]
     pub labels: Vec<Label>,
@@ -219,6 +221,9 @@ impl Manifest {
     }
 
     fn check(&self) -> std::result::Result<(), String> {
+        if self.encoder.is_some() && self.kind != Kind::Head {
+            return Err(format!("encoder: is for heads, and this is {:?}", self.kind));
+        }
         let needs_image = matches!(self.kind, Kind::ImageEncoder | Kind::ImageClassifier);
         if needs_image != self.image.is_some() {
             return Err(format!(

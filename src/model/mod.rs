@@ -1,6 +1,7 @@
 //! Model folders, and the sessions that run them. Owns everything that touches ONNX Runtime; knows nothing of policy.
 
 pub mod check;
+pub mod choice;
 mod contract;
 pub mod draft;
 pub mod engine;
@@ -11,5 +12,6 @@ pub mod manifest;
 pub mod onnx;
 pub mod probe;
 pub mod registry;
+pub mod repository;
 pub mod session;
 pub mod statistics;

@@ -1,15 +1,17 @@
-//! The model repository: `<name>/<version>/` folders, verified by hash and put together to a set that can serve.
+//! Model folders, verified by hash and put together to a set that can serve.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::domain::{Category, ModelVersion};
 use crate::error::{Error, Result};
 use crate::model::check::{Checks, Step};
+use crate::model::choice::{Rules, Situation, choose};
 use crate::model::files;
 use crate::model::manifest::{Kind, MANIFEST, Manifest};
 use crate::model::onnx::Graph;
+use crate::model::repository::Repository;
 
 /// A verified model folder, in memory: what was hashed is what is loaded.
 #[derive(Debug)]
@@ -76,12 +78,37 @@ pub struct ModelSet {
 }
 
 impl ModelSet {
-    /// Reads the newest version of every model under `directory`.
+    /// Reads the versions under `directory` that `rules` choose.
     ///
     /// # Errors
-    /// [`Error::Setup`] when a folder is faulty, two models feed one category, a head has no encoder, or nothing is there.
-    pub fn read(directory: &Path, checks: &Checks<'_>) -> Result<Self> {
-        let set = Self::read_without(directory, None, checks)?;
+    /// [`Error::Setup`] when no version of a model is complete, two models feed one category, a head has no encoder that
+    /// fits, or nothing is there.
+    pub fn read(directory: &Path, rules: &Rules, checks: &Checks<'_>) -> Result<Self> {
+        let mut repository = Repository::new(directory, checks.max_file_bytes);
+        repository.look()?;
+        let versions = repository.versions();
+        for faulty in repository.not_complete() {
+            if !versions.iter().any(|version| version.name() == faulty.name) {
+                return Err(Error::Setup(faulty.reason));
+            }
+            tracing::warn!(name = faulty.name, version = faulty.version, reason = faulty.reason, "version passed over");
+        }
+        let situation =
+            Situation { versions: &versions, rules, decisions: &BTreeMap::new(), barred: &[], serving: &[] };
+        let choice = choose(situation).map_err(|problem| Error::file(directory, problem))?;
+        let folders = choice.versions.iter().map(|version| ModelFolder::read(&version.path, checks).map(Arc::new));
+        Self::of(folders.collect::<Result<_>>()?, directory, checks)
+    }
+
+    /// Puts folders together.
+    ///
+    /// # Errors
+    /// [`Error::Setup`] when they make no set: nothing at all, or see [`Self::check`].
+    pub fn of(folders: Vec<Arc<ModelFolder>>, directory: &Path, checks: &Checks<'_>) -> Result<Self> {
+        let mut set = Self::default();
+        for folder in folders {
+            set.add(folder)?;
+        }
         if set.folders().next().is_none() {
             return Err(Error::file(directory, "holds no model: expected <name>/<version>/model.toml"));
         }

@@ -67,6 +67,16 @@ pub enum Dtype {
     Int64,
 }
 
+impl Dtype {
+    /// Its name in a manifest.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Float32 => "float32",
+            Self::Int64 => "int64",
+        }
+    }
+}
+
 /// Name, type and shape of an input or output; -1 is any size.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]

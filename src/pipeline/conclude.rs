@@ -23,21 +23,22 @@ pub(super) struct Gathered {
 }
 
 impl Gathered {
-    /// Takes the next outcome.
+    /// Takes the next outcome. Without `metrics` it leaves no trace: a shadow's work is not what operators count.
     ///
     /// # Errors
     /// [`Error::DeadlineExceeded`] when the job was given up.
-    pub(super) fn add(&mut self, finished: Finished<Outcome>, metrics: &Metrics) -> Result<()> {
+    pub(super) fn add(&mut self, finished: Finished<Outcome>, metrics: Option<&Metrics>) -> Result<()> {
+        let stage = |stage, time| metrics.into_iter().for_each(|metrics| metrics.stage(stage, time));
         let t = &mut self.timings;
         t.queue_wait_us = t.queue_wait_us.max(micros(finished.queue_wait));
-        metrics.stage("queue_wait", finished.queue_wait);
+        stage("queue_wait", finished.queue_wait);
         match finished.result {
             Outcome::Image(outcome) => {
-                metrics.image(outcome.status.name(), outcome.cached);
+                metrics.into_iter().for_each(|metrics| metrics.image(outcome.status.name(), outcome.cached));
                 if !outcome.cached {
-                    metrics.stage("decode", outcome.decode);
-                    metrics.stage("resize", outcome.resize);
-                    metrics.stage("image_inference", outcome.inference);
+                    stage("decode", outcome.decode);
+                    stage("resize", outcome.resize);
+                    stage("image_inference", outcome.inference);
                 }
                 t.decode_us += micros(outcome.decode);
                 t.resize_us += micros(outcome.resize);
@@ -45,8 +46,8 @@ impl Gathered {
                 self.images.push(outcome);
             }
             Outcome::Text(outcome) => {
-                metrics.stage("text_features", outcome.features);
-                metrics.stage("text_inference", outcome.inference);
+                stage("text_features", outcome.features);
+                stage("text_inference", outcome.inference);
                 t.text_features_us += micros(outcome.features);
                 t.text_inference_us += micros(outcome.inference);
                 self.texts.push(outcome);

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::cache::ImageCache;
 use super::golden;
+use super::health::Health;
 use crate::config::{Batching, Config};
 use crate::domain::{ModelVersion, PolicyVersion};
 use crate::error::{Error, Result};
@@ -29,30 +30,59 @@ pub struct Generation {
     image_labels: Vec<Label>,
     text_labels: Vec<Label>,
     text: Option<Arc<TextProcessor>>,
-    policy: Policy,
-    policy_version: PolicyVersion,
+    policy: Arc<PolicyFile>,
     lexicon: Lexicon,
     cache: Arc<ImageCache>,
     batching: Batching,
     limits: DecodeLimits,
     wanted: WantedSize,
+    health: Health,
+}
+
+/// A policy, and the version and hash of its file.
+#[derive(Debug)]
+pub struct PolicyFile {
+    /// The policy.
+    pub policy: Policy,
+    /// What the file says and is.
+    pub version: PolicyVersion,
+}
+
+impl PolicyFile {
+    /// Reads and checks a policy file.
+    ///
+    /// # Errors
+    /// [`Error::Setup`] naming file, key and value.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(|cause| Error::file(path, cause))?;
+        let policy = Policy::parse(&text).map_err(|problem| Error::file(path, problem))?;
+        let version = PolicyVersion { version: policy.version.clone(), sha256: hex_sha256(text.as_bytes()) };
+        // Found now rather than when the first listing is read.
+        Lexicon::new(lexicon_entries(&policy))?;
+        Ok(Self { policy, version })
+    }
+}
+
+/// The core budget that `config` gives.
+pub fn budget(config: &Config, side_by_side: bool) -> Budget {
+    Budget { workers: config.workers, threads: config.intra_op_threads, side_by_side }
 }
 
 impl Generation {
-    /// Reads models and policy as `config` says.
-    ///
-    /// # Errors
-    /// See [`Self::load`].
-    pub fn read(config: &Config) -> Result<Self> {
-        let checks = Checks::logged(config.max_file_bytes);
-        Self::load(config, &ModelSet::read(&config.models, &checks)?, None)
-    }
-
-    /// Loads `set` and the policy and runs the golden samples on every session, which also warms them. Models that
-    /// `before` holds in the same version are shared with it.
+    /// Reads models and policy as `config` says, and checks the golden samples.
     ///
     /// # Errors
     /// [`Error::Setup`] or [`Error::Model`] naming file and value.
+    pub fn read(config: &Config) -> Result<Self> {
+        let checks = Checks::logged(config.max_file_bytes);
+        Self::load(config, &ModelSet::read(&config.models, &config.versions, &checks)?, None)
+    }
+
+    /// Loads `set` and the policy and checks the golden samples. Models that `before` holds in the same version are shared
+    /// with it.
+    ///
+    /// # Errors
+    /// See [`Self::read`].
     pub fn load(config: &Config, set: &ModelSet, before: Option<&Self>) -> Result<Self> {
         Self::checked(config, set, before, &Checks::logged(config.max_file_bytes))
     }
@@ -60,15 +90,33 @@ impl Generation {
     /// As [`Self::load`], telling of every step that a new model passes.
     ///
     /// # Errors
-    /// See [`Self::load`].
+    /// See [`Self::read`].
     pub fn checked(config: &Config, set: &ModelSet, before: Option<&Self>, checks: &Checks<'_>) -> Result<Self> {
-        static NUMBERS: AtomicU64 = AtomicU64::new(0);
-        let (policy, policy_version) = read_policy(&config.policy)?;
-        let runtime = Runtime::load(&config.onnxruntime)?;
-        let budget = Budget { workers: config.workers, threads: config.intra_op_threads };
+        let policy = Arc::new(PolicyFile::read(&config.policy)?);
         let loaded: Vec<Arc<LoadedModel>> =
             before.iter().flat_map(|before| before.engine.models()).map(Arc::clone).collect();
-        let engine = Engine::load(runtime, set, budget, &loaded, checks)?;
+        let generation = Self::assemble((config, checks), set, policy, &loaded, before)?;
+        let new = generation.engine.models().filter(|model| !loaded.iter().any(|old| Arc::ptr_eq(old, model)));
+        let budget = budget(config, true);
+        new.into_iter().try_for_each(|model| generation.try_golden(model, budget, checks))?;
+        Ok(generation)
+    }
+
+    /// Puts `set` and `policy` together. Models that `loaded` holds in the same version are shared, and so is what belongs
+    /// to models that `before` serves with as well: the text preparation, and the remembered scores of images.
+    ///
+    /// # Errors
+    /// [`Error::Setup`] or [`Error::Model`] naming file and value.
+    pub fn assemble(
+        (config, checks): (&Config, &Checks<'_>),
+        set: &ModelSet,
+        policy: Arc<PolicyFile>,
+        loaded: &[Arc<LoadedModel>],
+        before: Option<&Self>,
+    ) -> Result<Self> {
+        static NUMBERS: AtomicU64 = AtomicU64::new(0);
+        let runtime = Runtime::load(&config.onnxruntime)?;
+        let engine = Engine::load(runtime, set, budget(config, true), loaded, checks)?;
         let labels = |model: &Arc<LoadedModel>| model.folder().manifest.labels.clone();
         let text = match (engine.text(), before.and_then(|before| before.engine.text().zip(before.text.as_ref()))) {
             (Some(model), Some((old, processor))) if Arc::ptr_eq(model, old) => Some(Arc::clone(processor)),
@@ -77,7 +125,7 @@ impl Generation {
         };
         let cache =
             before.filter(|before| same_image_models(&before.engine, &engine)).map(|before| Arc::clone(&before.cache));
-        let generation = Self {
+        Ok(Self {
             number: NUMBERS.fetch_add(1, Ordering::Relaxed),
             models: set.versions(),
             image_labels: engine.image_scorers().flat_map(labels).collect(),
@@ -85,33 +133,26 @@ impl Generation {
             wanted: WantedSize::for_inputs(engine.image_specs(), MARGIN),
             engine,
             text,
-            lexicon: Lexicon::new(lexicon_entries(&policy))?,
+            lexicon: Lexicon::new(lexicon_entries(&policy.policy))?,
             policy,
-            policy_version,
             cache: cache.unwrap_or_else(|| Arc::new(ImageCache::new(config.cache_images))),
             batching: config.batching,
             limits: DecodeLimits { max_pixels: config.limits.max_image_pixels },
-        };
-        generation.warm(budget.workers, &loaded, checks)?;
-        let new = generation.engine.models().filter(|model| !loaded.iter().any(|old| Arc::ptr_eq(old, model)));
-        new.for_each(|model| model.statistics().clear());
-        Ok(generation)
+            health: Health::default(),
+        })
     }
 
-    /// Every session runs the golden samples of its model, those of all workers side by side.
-    fn warm(&self, workers: usize, already: &[Arc<LoadedModel>], checks: &Checks<'_>) -> Result<()> {
-        let new: Vec<&Arc<LoadedModel>> =
-            self.engine.models().filter(|model| !already.iter().any(|old| Arc::ptr_eq(old, model))).collect();
-        std::thread::scope(|scope| {
-            let check = |worker| new.iter().try_for_each(|model| golden::check(self, model, worker));
-            let threads: Vec<_> = (0..workers).map(|worker| scope.spawn(move || check(worker))).collect();
-            let panicked = |_| Err(Error::Bug("running the golden samples panicked".into()));
-            threads.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(panicked))
-        })?;
-        for folder in new.iter().map(|model| model.folder()) {
-            let found = if folder.manifest.golden.is_some() { "within tolerance" } else { "there are none" };
-            checks.passed(&folder.path, Step::Golden, found);
-        }
+    /// Runs the golden samples of one of its models on every session, which also warms them.
+    ///
+    /// # Errors
+    /// [`Error::Setup`] when a sample is malformed, [`Error::Model`] when an output is off by more than its tolerance.
+    pub fn try_golden(&self, model: &LoadedModel, budget: Budget, checks: &Checks<'_>) -> Result<()> {
+        budget.for_each_worker(|worker| golden::check(self, model, worker))?;
+        let folder = model.folder();
+        let found = if folder.manifest.golden.is_some() { "within tolerance" } else { "there are none" };
+        checks.passed(&folder.path, Step::Golden, found);
+        // What was run to check it is nobody's request.
+        model.statistics().clear();
         Ok(())
     }
 
@@ -147,12 +188,17 @@ impl Generation {
 
     /// The policy.
     pub fn policy(&self) -> &Policy {
+        &self.policy.policy
+    }
+
+    /// The policy with its file's version.
+    pub fn policy_file(&self) -> &Arc<PolicyFile> {
         &self.policy
     }
 
     /// Its version and hash.
     pub fn policy_version(&self) -> &PolicyVersion {
-        &self.policy_version
+        &self.policy.version
     }
 
     /// The policy's terms.
@@ -170,6 +216,11 @@ impl Generation {
         self.batching
     }
 
+    /// How it does with the listings it rates.
+    pub fn health(&self) -> &Health {
+        &self.health
+    }
+
     /// Limits of decoding.
     pub fn limits(&self) -> DecodeLimits {
         self.limits
@@ -183,17 +234,6 @@ impl Generation {
 
 fn same_image_models(a: &Engine, b: &Engine) -> bool {
     a.image_models().map(Arc::as_ptr).eq(b.image_models().map(Arc::as_ptr))
-}
-
-/// Reads and checks a policy file.
-///
-/// # Errors
-/// [`Error::Setup`] naming file, key and value.
-fn read_policy(path: &Path) -> Result<(Policy, PolicyVersion)> {
-    let text = std::fs::read_to_string(path).map_err(|cause| Error::file(path, cause))?;
-    let policy = Policy::parse(&text).map_err(|problem| Error::file(path, problem))?;
-    let version = PolicyVersion { version: policy.version.clone(), sha256: hex_sha256(text.as_bytes()) };
-    Ok((policy, version))
 }
 
 fn lexicon_entries(policy: &Policy) -> Vec<LexiconEntry> {

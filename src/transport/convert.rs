@@ -153,7 +153,8 @@ fn level(level: Level) -> proto::Level {
     }
 }
 
-fn suggestion(suggestion: Suggestion) -> proto::Suggestion {
+/// A suggestion on the wire.
+pub fn suggestion(suggestion: Suggestion) -> proto::Suggestion {
     match suggestion {
         Suggestion::Pass => proto::Suggestion::Pass,
         Suggestion::Review => proto::Suggestion::Review,

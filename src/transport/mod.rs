@@ -2,7 +2,9 @@
 
 pub mod admin;
 pub mod convert;
+pub mod convert_models;
 pub mod guard;
+pub mod models;
 pub mod oip;
 pub mod service;
 pub mod status;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
-use self::control::ModelControl;
+use self::control::Control;
 use self::request::Infer;
 use crate::config::Role;
 use crate::error::{Error, Result};
@@ -34,7 +34,7 @@ type Answer<T> = Result<Response<T>, Status>;
 #[derive(Debug, Clone)]
 pub struct Oip {
     shared: Arc<Shared>,
-    control: Arc<dyn ModelControl>,
+    control: Control,
 }
 
 /// The protocol's name of an element type.
@@ -47,7 +47,7 @@ fn datatype(dtype: Dtype) -> &'static str {
 
 impl Oip {
     /// Models are run by `shared`, loaded and unloaded by `control`.
-    pub fn new(shared: Arc<Shared>, control: Arc<dyn ModelControl>) -> Self {
+    pub fn new(shared: Arc<Shared>, control: Control) -> Self {
         Self { shared, control }
     }
 
@@ -70,7 +70,7 @@ impl Oip {
         Ok(answer::inferred(&model, id, outputs))
     }
 
-    async fn index(&self, request: Request<proto::RepositoryIndexRequest>) -> Result<proto::RepositoryIndexResponse> {
+    fn index(&self, request: Request<proto::RepositoryIndexRequest>) -> Result<proto::RepositoryIndexResponse> {
         guard::require(&request, Role::Infer)?;
         let asked = request.into_inner();
         only_repository(&asked.repository_name)?;
@@ -84,7 +84,7 @@ impl Oip {
         let mut models: Vec<ModelIndex> =
             ready.iter().map(|model| entry(model.name(), model.version(), "READY", "")).collect();
         if !asked.ready {
-            let others = self.control.unavailable().await;
+            let others = self.control.unavailable();
             models.extend(others.iter().map(|other| entry(&other.name, &other.version, "UNAVAILABLE", &other.reason)));
         }
         models.sort_by(|a, b| (&a.name, &a.version).cmp(&(&b.name, &b.version)));
@@ -102,7 +102,7 @@ impl Oip {
         self.control.load(&asked.model_name).await
     }
 
-    async fn unload(&self, request: Request<proto::RepositoryModelUnloadRequest>) -> Result<()> {
+    fn unload(&self, request: Request<proto::RepositoryModelUnloadRequest>) -> Result<()> {
         guard::require(&request, Role::Admin)?;
         let asked = request.into_inner();
         only_repository(&asked.repository_name)?;
@@ -112,7 +112,7 @@ impl Oip {
                 return Err(Error::invalid(format!("parameters.{name}"), problem));
             }
         }
-        self.control.unload(&asked.model_name).await
+        self.control.unload(&asked.model_name)
     }
 }
 
@@ -203,7 +203,7 @@ impl GrpcInferenceService for Oip {
         &self,
         request: Request<proto::RepositoryIndexRequest>,
     ) -> Answer<proto::RepositoryIndexResponse> {
-        answer(self.index(request).await)
+        answer(self.index(request))
     }
 
     async fn repository_model_load(
@@ -219,7 +219,7 @@ impl GrpcInferenceService for Oip {
         &self,
         request: Request<proto::RepositoryModelUnloadRequest>,
     ) -> Answer<proto::RepositoryModelUnloadResponse> {
-        let outcome = self.unload(request).await;
+        let outcome = self.unload(request);
         self.shared.count("RepositoryModelUnload", &outcome);
         answer(outcome.map(|()| proto::RepositoryModelUnloadResponse {}))
     }

@@ -32,7 +32,7 @@ const CONCURRENT_ITEMS: usize = 16;
 #[derive(Debug)]
 pub struct Shared {
     /// Set once models are loaded.
-    pub pipeline: OnceCell<Pipeline>,
+    pub pipeline: OnceCell<Arc<Pipeline>>,
     /// Set when the server stops taking work.
     pub draining: AtomicBool,
     /// Limits in force.
@@ -43,7 +43,7 @@ pub struct Shared {
 
 impl Shared {
     pub(super) fn pipeline(&self) -> Result<&Pipeline> {
-        self.pipeline.get().ok_or_else(|| Error::NotReady("the models are still loading".into()))
+        self.pipeline.get().map(Arc::as_ref).ok_or_else(|| Error::NotReady("the models are still loading".into()))
     }
 
     /// The pipeline, for work that comes in now. What was let in is finished: a drain refuses no part of a running batch.

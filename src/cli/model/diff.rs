@@ -87,7 +87,7 @@ fn generation(config: &Config, models: &Path) -> anyhow::Result<Generation> {
         let folder = Arc::new(ModelFolder::read(models, &checks)?);
         ModelSet::read_without(&config.models, Some(models), &checks)?.with(folder, &checks)?
     } else if models.is_dir() {
-        ModelSet::read(models, &checks)?
+        ModelSet::read(models, &config.versions, &checks)?
     } else {
         bail!("{}: is neither a model folder with {MANIFEST} nor a model repository", models.display());
     };
@@ -95,7 +95,7 @@ fn generation(config: &Config, models: &Path) -> anyhow::Result<Generation> {
 }
 
 async fn rate(config: &Config, generation: Generation, cases: &[Case]) -> anyhow::Result<Rated> {
-    let runner = Runner::new(Pipeline::serve(config, generation, Arc::default())?, config);
+    let runner = Runner::new(Pipeline::start(config, generation, Arc::default())?, config);
     let bar = progress(cases.len(), "listings")?;
     let rated = runner.rate(cases, None, &Arc::new(Mutex::new(Store::forgetful()?)), || bar.inc(1)).await?;
     bar.finish_and_clear();

@@ -1,38 +1,188 @@
-//! `wildwarden model`: one file a command.
+//! `wildwarden model ...`: folders of models, and which of them a running server serves.
 
+mod call;
 mod check;
 mod diff;
 mod hash;
 mod new;
+mod table;
 
 use std::process::ExitCode;
 
-use clap::Args;
-use clap::Subcommand;
+use anyhow::Context;
+use clap::{Args, Subcommand};
 
-/// Prepare, check and compare model folders.
+use self::call::Operator;
+use super::json;
+use crate::transport::proto::{ModelsStatus, ShadowReport, VersionName};
+
+/// Prepare, check and compare model folders; see and change which models serve, while requests run.
+///
+/// A VERSION is written name=version, for example ivory=2; the labels stable and canary are versions, too. Models that
+/// belong together, such as an encoder and its heads, are named in one command and switch together.
+///
+/// Examples:
+///   wildwarden model list
+///   wildwarden model shadow ivory=2 --share 0.1
+///   wildwarden model report
+///   wildwarden model promote
+///   wildwarden model rollback
 #[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
 pub(super) struct Model {
     #[command(subcommand)]
-    command: Command,
+    action: Action,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum Action {
     New(new::New),
     Hash(hash::Hash),
     Check(check::Check),
     Diff(diff::Diff),
+    #[command(flatten)]
+    Server(Call),
+}
+
+/// What a running server is asked.
+#[derive(Debug, Subcommand)]
+enum Call {
+    /// Every version there is, what it does, and why it does not serve.
+    List(Quiet),
+    /// Look at the folders and the policy file now.
+    Reload(Quiet),
+    /// Load and check versions and keep them in memory; what serves does not change.
+    Load(Versions),
+    /// Put versions in service; without any, the candidate.
+    Promote(Versions),
+    /// Undo the last change: end a trial, or return to what served before.
+    Rollback(Quiet),
+    /// Free a version that is in memory but not in service.
+    Unload(Versions),
+    /// Rate a share of listings with other versions, too, and compare; callers notice nothing.
+    Shadow(Trial),
+    /// Answer a share of listings with other versions.
+    Canary(Trial),
+    /// End the trial.
+    Stop(Quiet),
+    /// What the shadow shows so far.
+    Report(Quiet),
+}
+
+/// Where the server is and how its answer is printed.
+#[derive(Debug, Args)]
+struct Quiet {
+    /// The server's listener for operators.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:50052")]
+    admin_address: String,
+    /// Key to send as `authorization: Bearer`; it needs the role admin. Better kept in a file: --key "$(cat key)".
+    #[arg(long)]
+    key: Option<String>,
+    /// JSON instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct Versions {
+    /// name=version, one a model.
+    #[arg(value_name = "VERSION", value_parser = version)]
+    versions: Vec<VersionName>,
+    #[command(flatten)]
+    quiet: Quiet,
+}
+
+#[derive(Debug, Args)]
+struct Trial {
+    /// name=version, one a model. None: those labelled canary in the configuration.
+    #[arg(value_name = "VERSION", value_parser = version)]
+    versions: Vec<VersionName>,
+    /// Share of listings, above 0 and at most 1: always the same listings.
+    #[arg(long, default_value_t = 0.1)]
+    share: f64,
+    #[command(flatten)]
+    quiet: Quiet,
+}
+
+fn version(text: &str) -> Result<VersionName, String> {
+    match text.split_once('=') {
+        Some((name, version)) if !name.is_empty() && !version.is_empty() => {
+            Ok(VersionName { name: name.to_owned(), version: version.to_owned() })
+        }
+        _ => Err(format!("{text:?} must be name=version, for example ivory=2")),
+    }
+}
+
+/// What a call gives back.
+enum Answer {
+    Status(Box<ModelsStatus>),
+    Report(ShadowReport),
 }
 
 impl Model {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        match self.command {
-            Command::New(command) => command.run(),
-            Command::Hash(command) => command.run(),
-            Command::Check(command) => command.run(),
-            Command::Diff(command) => command.run(),
+        match self.action {
+            Action::New(command) => command.run(),
+            Action::Hash(command) => command.run(),
+            Action::Check(command) => command.run(),
+            Action::Diff(command) => command.run(),
+            Action::Server(call) => call.run(),
         }
+    }
+}
+
+impl Call {
+    fn run(self) -> anyhow::Result<ExitCode> {
+        let quiet = self.quiet();
+        let as_json = quiet.json;
+        let (address, key) = (quiet.admin_address.clone(), quiet.key.clone());
+        let answer = super::async_runtime()?.block_on(async {
+            let mut operator = Operator::connect(&address, key.as_deref()).await?;
+            self.call(&mut operator).await
+        })?;
+        let text = match (answer, as_json) {
+            (Answer::Status(status), true) => json::line(&*status, "ModelsStatus")?,
+            (Answer::Report(report), true) => json::line(&report, "ShadowReport")?,
+            (Answer::Status(status), false) => table::status(&status),
+            (Answer::Report(report), false) => table::report(&report),
+        };
+        print(&text);
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn quiet(&self) -> &Quiet {
+        match self {
+            Self::List(quiet)
+            | Self::Reload(quiet)
+            | Self::Rollback(quiet)
+            | Self::Stop(quiet)
+            | Self::Report(quiet) => quiet,
+            Self::Load(Versions { quiet, .. }) | Self::Promote(Versions { quiet, .. }) => quiet,
+            Self::Unload(Versions { quiet, .. }) => quiet,
+            Self::Shadow(Trial { quiet, .. }) | Self::Canary(Trial { quiet, .. }) => quiet,
+        }
+    }
+
+    async fn call(self, operator: &mut Operator) -> anyhow::Result<Answer> {
+        let status = match self {
+            Self::Report(_) => return operator.report().await.map(Answer::Report),
+            Self::List(_) => operator.list().await?,
+            Self::Reload(_) => operator.reload().await?,
+            Self::Load(Versions { versions, .. }) => operator.load(versions).await?,
+            Self::Promote(Versions { versions, .. }) => operator.promote(versions).await?,
+            Self::Rollback(_) => operator.roll_back().await?,
+            Self::Unload(Versions { versions, .. }) => {
+                let mut last = None;
+                for version in versions {
+                    last = Some(operator.unload(version).await?);
+                }
+                last.context("name at least one version, for example ivory=1")?
+            }
+            Self::Shadow(Trial { versions, share, .. }) => operator.shadow(versions, share).await?,
+            Self::Canary(Trial { versions, share, .. }) => operator.canary(versions, share).await?,
+            Self::Stop(_) => operator.stop().await?,
+        };
+        Ok(Answer::Status(Box::new(status)))
     }
 }
 

@@ -1,6 +1,13 @@
-//! What the repository's RPCs need of whoever loads models.
+//! The protocol's repository calls, which name a model and no version, in terms of the lifecycle.
+
+use std::sync::Arc;
+
+use tokio::sync::OnceCell;
 
 use crate::error::{Error, Result};
+
+use crate::lifecycle::{Lifecycle, VersionState, VersionStatus, Wanted};
+use crate::model::repository::order;
 
 /// A version that is known and not in service.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,43 +21,64 @@ pub struct Unavailable {
 }
 
 /// Loads and unloads models while the server runs.
-#[tonic::async_trait]
-pub trait ModelControl: std::fmt::Debug + Send + Sync {
-    /// Puts the newest version of `model` into service; returns once it serves.
+#[derive(Debug, Clone)]
+pub struct Control(pub Arc<OnceCell<Lifecycle>>);
+
+impl Control {
+    fn lifecycle(&self) -> Result<&Lifecycle> {
+        self.0.get().ok_or_else(|| Error::NotReady("the models are still loading".into()))
+    }
+
+    fn versions(&self, model: &str) -> Result<Vec<VersionStatus>> {
+        let mut models = self.lifecycle()?.status().models;
+        let names: Vec<String> = models.keys().cloned().collect();
+        models.remove(model).ok_or_else(|| Error::NotFound(format!("there is no model {model:?}, but {names:?}")))
+    }
+
+    /// Puts the newest complete version of `model` into service; returns once it serves.
     ///
     /// # Errors
     /// [`Error::NotFound`] when there is no such model; [`Error::Refused`] when it cannot serve, with the reason.
-    async fn load(&self, model: &str) -> Result<()>;
+    pub async fn load(&self, model: &str) -> Result<()> {
+        let mut versions = self.versions(model)?;
+        versions.retain(|version| version.state != VersionState::Incomplete);
+        let newest = versions.into_iter().max_by(|a, b| order(&a.version).cmp(&order(&b.version)));
+        let newest = newest.ok_or_else(|| Error::Refused(format!("no version of {model} is complete")))?;
+        if newest.state == VersionState::Serving {
+            return Ok(());
+        }
+        self.lifecycle()?.promote(&[Wanted { name: model.to_owned(), version: newest.version }]).await
+    }
 
-    /// Takes `model` out of service; returns once no new request gets it.
+    /// Frees the versions of `model` that are in memory and do not serve.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when it is not in service; [`Error::Refused`] when others need it.
-    async fn unload(&self, model: &str) -> Result<()>;
-
-    /// Versions that are known and not in service.
-    async fn unavailable(&self) -> Vec<Unavailable>;
-}
-
-/// Of a server whose models are those of its start.
-#[derive(Debug)]
-pub struct NoControl;
-
-fn fixed() -> Error {
-    Error::Refused("this server loads its models when it starts; restart it to serve others".into())
-}
-
-#[tonic::async_trait]
-impl ModelControl for NoControl {
-    async fn load(&self, _model: &str) -> Result<()> {
-        Err(fixed())
+    /// [`Error::NotFound`] when there is no such model; [`Error::Refused`] when only the one that serves is in memory:
+    /// without it its category would not be rated.
+    pub fn unload(&self, model: &str) -> Result<()> {
+        let versions = self.versions(model)?;
+        let idle = |version: &&VersionStatus| matches!(version.state, VersionState::Loaded | VersionState::Previous);
+        let idle: Vec<&VersionStatus> = versions.iter().filter(idle).collect();
+        if idle.is_empty() {
+            let problem = "only the version that serves is in memory, and listings cannot be rated without it";
+            return Err(Error::Refused(format!("{model}: {problem}")));
+        }
+        let lifecycle = self.lifecycle()?;
+        let wanted = |version: &&VersionStatus| Wanted { name: model.to_owned(), version: version.version.clone() };
+        idle.iter().map(wanted).try_for_each(|wanted| lifecycle.unload(&wanted))
     }
 
-    async fn unload(&self, _model: &str) -> Result<()> {
-        Err(fixed())
-    }
-
-    async fn unavailable(&self) -> Vec<Unavailable> {
-        Vec::new()
+    /// Versions that are known and not in service; none before the models are loaded.
+    pub fn unavailable(&self) -> Vec<Unavailable> {
+        let Ok(lifecycle) = self.lifecycle() else { return Vec::new() };
+        let rest = |(name, versions): (String, Vec<VersionStatus>)| {
+            let others = versions.into_iter().filter(|version| version.state != VersionState::Serving);
+            others.map(move |version| Unavailable {
+                name: name.clone(),
+                reason: if version.reason.is_empty() { "not in service".to_owned() } else { version.reason },
+                version: version.version,
+            })
+        };
+        lifecycle.status().models.into_iter().flat_map(rest).collect()
     }
 }

@@ -1,0 +1,97 @@
+//! What operators read in a terminal.
+
+use comfy_table::{Table, presets};
+
+use crate::transport::proto::{ModelVersion, ModelsStatus, ShadowReport, WorkTime};
+
+/// The enum's name without its prefix, in lower case.
+fn short(name: &str, prefix: &str) -> String {
+    name.trim_start_matches(prefix).to_lowercase()
+}
+
+fn list(models: &[ModelVersion]) -> String {
+    models.iter().map(|model| format!("{} {}", model.name, model.version)).collect::<Vec<_>>().join(", ")
+}
+
+/// Versions, then what waits, is tried, and can be returned to.
+pub(super) fn status(status: &ModelsStatus) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table.set_header(["model", "version", "state", "labels", "sha256", "why"]);
+    for model in &status.models {
+        for version in &model.versions {
+            let state = short(version.state().as_str_name(), "VERSION_STATE_");
+            let held = if version.held_back { ", held back" } else { "" };
+            let sha256 = version.sha256.chars().take(12).collect();
+            let name = model.name.clone();
+            let labels = version.labels.join(" ");
+            let state = format!("{state}{held}");
+            table.add_row([name, version.version.clone(), state, labels, sha256, version.reason.clone()]);
+        }
+    }
+    let mut lines = vec![table.to_string()];
+    if let Some(policy) = &status.policy {
+        lines.push(format!("policy {}, generation {}", policy.version, status.generation));
+    }
+    if !status.policy_problem.is_empty() {
+        lines.push(format!("policy file not taken: {}", status.policy_problem));
+    }
+    if !status.loading.is_empty() {
+        lines.push(format!("loading {}", status.loading));
+    }
+    lines.extend(status.waiting.iter().map(|news| format!("note: {news}")));
+    if let Some(candidate) = &status.candidate {
+        let trial = short(candidate.trial().as_str_name(), "VERSION_STATE_");
+        lines.push(format!("{trial} of {} % of listings: {}", candidate.share * 100.0, list(&candidate.models)));
+    }
+    if !status.previous.is_empty() {
+        lines.push(format!("rollback returns to {}", list(&status.previous)));
+    }
+    lines.join("\n")
+}
+
+/// Agreement, shifts, times, flips.
+pub(super) fn report(report: &ShadowReport) -> String {
+    let agreed = match report.compared {
+        0 => "-".to_owned(),
+        compared => {
+            #[expect(clippy::cast_precision_loss, reason = "a percentage")]
+            let percent = report.agreed as f64 * 100.0 / compared as f64;
+            format!("{percent:.2} %")
+        }
+    };
+    let (compared, faults, dropped) = (report.compared, report.faults, report.dropped);
+    let mut lines = vec![format!(
+        "{compared} listings compared, same suggestion for {agreed}; {faults} failed, {dropped} left out"
+    )];
+    let mut shifts = Table::new();
+    shifts.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    shifts.set_header(["score shift", "mean", "p99", "max"]);
+    for shift in &report.shifts {
+        let category = short(shift.category().as_str_name(), "CATEGORY_");
+        let numbers = [shift.mean, shift.p99, shift.max].map(|number| format!("{number:.4}"));
+        shifts.add_row(std::iter::once(category).chain(numbers));
+    }
+    lines.push(shifts.to_string());
+    let time = |time: Option<&WorkTime>| {
+        let time = time.copied().unwrap_or_default();
+        format!("p50 {} us, p99 {} us", time.p50_us, time.p99_us)
+    };
+    lines.push(format!(
+        "work of stable {}; of candidate {}",
+        time(report.stable.as_ref()),
+        time(report.candidate.as_ref())
+    ));
+    for flip in &report.flips {
+        let name = |suggestion: &str| short(suggestion, "SUGGESTION_");
+        lines.push(format!(
+            "flip: listing {:?}, {} at {:.4} became {} at {:.4}",
+            flip.listing_id,
+            name(flip.stable().as_str_name()),
+            flip.stable_risk,
+            name(flip.candidate().as_str_name()),
+            flip.candidate_risk
+        ));
+    }
+    lines.join("\n")
+}

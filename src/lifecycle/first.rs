@@ -1,0 +1,73 @@
+//! The first generation, before anything serves. A version that does not load is passed over for an older one, so that a
+//! broken folder does not keep a server from starting again; a model without any version that can serve does.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use tokio::time::Instant;
+
+use super::judge::backoff;
+use super::load::{Fault, Loader, Plan};
+use super::state::Failure;
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::model::choice::{Choice, Situation, choose};
+use crate::model::repository::Repository;
+use crate::pipeline::generation::{Generation, PolicyFile};
+
+/// What a server starts with.
+pub(super) struct First {
+    pub generation: Generation,
+    pub repository: Repository,
+    pub failures: Vec<Failure>,
+    pub waiting: Vec<String>,
+}
+
+/// Loads the newest versions that can serve.
+pub(super) fn load(config: &Config) -> Result<First> {
+    let policy = Arc::new(PolicyFile::read(&config.policy)?);
+    let mut repository = Repository::new(&config.models, config.max_file_bytes);
+    repository.look()?;
+    let mut failures: Vec<Failure> = Vec::new();
+    loop {
+        let Choice { versions, waiting } = choose_first(config, &repository, &failures)?;
+        let plan = Plan { versions, policy: Arc::clone(&policy) };
+        let loader = Loader { config, loaded: &[], before: None, stop: &AtomicBool::new(false) };
+        match loader.build(&plan) {
+            Ok(generation) => return Ok(First { generation, repository, failures, waiting }),
+            Err(Fault { version: None, error }) => return Err(error),
+            Err(Fault { version: Some(identity), error }) => {
+                tracing::error!(name = identity.name, version = identity.version, reason = %error, "version passed over");
+                let (reason, retry_at) = (error.to_string(), Instant::now() + backoff(1));
+                failures.push(Failure { identity, reason, attempts: 1, retry_at });
+            }
+        }
+    }
+}
+
+fn choose_first(config: &Config, repository: &Repository, failures: &[Failure]) -> Result<Choice> {
+    let versions = repository.versions();
+    let barred: Vec<_> = failures.iter().map(|failure| failure.identity.clone()).collect();
+    let (rules, decisions) = (&config.versions, &BTreeMap::new());
+    let situation = Situation { versions: &versions, rules, decisions, barred: &barred, serving: &[] };
+    let choice = choose(situation);
+    let chosen = |name: &str| choice.iter().flat_map(|choice| &choice.versions).any(|version| version.name() == name);
+    let incomplete = repository.not_complete();
+    // The reason why a model has no version says more than what its absence leads to.
+    if let Some(failure) = failures.iter().find(|failure| !chosen(&failure.identity.name)) {
+        return Err(Error::Setup(failure.reason.clone()));
+    }
+    let without = |name: &str| !versions.iter().any(|version| version.name() == name);
+    if let Some(faulty) = incomplete.into_iter().find(|faulty| without(&faulty.name)) {
+        return Err(Error::Setup(faulty.reason));
+    }
+    let choice = choice.map_err(|problem| Error::file(&config.models, problem))?;
+    let left_out = versions.iter().find(|version| !choice.versions.iter().any(|other| other.name() == version.name()));
+    if let Some(version) = left_out {
+        let name = version.name();
+        let problem = format!("none of its versions may serve (models.versions.{name}, models.labels.{name})");
+        return Err(Error::file(&config.models.join(name), problem));
+    }
+    Ok(choice)
+}

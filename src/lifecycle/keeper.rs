@@ -1,0 +1,433 @@
+//! The one thread that looks at folders and loads models: at low priority, one session after another, so that what serves
+//! hardly notices. It also frees what left service, and takes back a switch that does badly. It never stops for a fault.
+
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, MutexGuard};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::Common;
+use super::judge::verdict;
+use super::load::{Fault, Loader, Plan};
+use super::state::{Retired, State};
+use crate::config::Config;
+use crate::domain::ModelVersion;
+use crate::error::{Error, Result};
+use crate::memory;
+use crate::model::choice::{Situation, VersionPolicy, choose};
+use crate::model::repository::{Repository, Version};
+use crate::pipeline::generation::{Generation, PolicyFile};
+use crate::pipeline::shadow::Comparison;
+use crate::pipeline::traffic::{Candidate, Share, Trial};
+
+/// How much lower than the workers' the thread's priority is, as `nice` counts: about a tenth of the time on a full core.
+const NICE: i32 = 10;
+/// Quiet time after a change of a file before the folders are looked at: a copy makes many changes.
+const SETTLE: Duration = Duration::from_millis(100);
+
+/// What the thread is asked to do.
+#[derive(Debug)]
+pub(super) enum Order {
+    /// A file changed.
+    Changed,
+    /// Look at everything now, with this configuration if one is given.
+    Reload(Option<Box<Config>>, Reply),
+    /// Load versions and keep them.
+    Load(Vec<ModelVersion>, Reply),
+    /// Put versions in service; none: the candidate.
+    Promote(Vec<ModelVersion>, Reply),
+    /// Try versions on a share.
+    Try { versions: Vec<ModelVersion>, share: Share, shadow: bool, reply: Reply },
+    /// End.
+    Stop,
+}
+
+pub(super) type Reply = oneshot::Sender<Result<()>>;
+
+pub(super) struct Keeper {
+    pub common: Arc<Common>,
+    pub repository: Repository,
+    pub orders: Receiver<Order>,
+}
+
+impl Keeper {
+    /// Works until it is told to stop, or nobody can tell it anything any more.
+    pub(super) fn run(mut self) {
+        self.lower_priority();
+        let mut next_look = self.next_poll();
+        let mut looked = Instant::now();
+        while !self.common.stop.load(Ordering::Relaxed) {
+            let now = Instant::now();
+            let (retry, attention) = (self.state().next_retry(looked), self.state().attention());
+            let wake = [next_look, retry, attention.map(|wait| now + wait)];
+            let wait = wake.into_iter().flatten().min().map_or(Duration::from_secs(3600), |at| at - now.min(at));
+            match self.orders.recv_timeout(wait) {
+                Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(Order::Changed) => {
+                    self.common.changed.store(false, Ordering::Relaxed);
+                    let soon = Instant::now() + SETTLE;
+                    next_look = Some(next_look.map_or(soon, |at| at.min(soon)));
+                }
+                Ok(order) => self.obey(order),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            self.free();
+            self.judge();
+            let retry = self.state().next_retry(looked);
+            if [next_look, retry].into_iter().flatten().any(|at| at <= Instant::now()) {
+                looked = Instant::now();
+                self.look();
+                next_look = self.next_poll();
+            }
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.common.state()
+    }
+
+    fn next_poll(&self) -> Option<Instant> {
+        let every = self.state().config.poll_models;
+        (!every.is_zero()).then(|| Instant::now() + every)
+    }
+
+    fn lower_priority(&self) {
+        // A session with threads of its own makes them here, and they would inherit the low priority for good.
+        if self.state().config.intra_op_threads > 1 {
+            return;
+        }
+        // On Linux `nice` is a thread's own. Where it is refused, loading is only less polite.
+        if let Err(cause) = rustix::process::nice(NICE) {
+            tracing::debug!(%cause, "models load at normal priority");
+        }
+    }
+
+    /// A caller that does not wait for its answer any more does not need it.
+    fn obey(&mut self, order: Order) {
+        let (reply, outcome) = match order {
+            Order::Changed | Order::Stop => return,
+            Order::Reload(config, reply) => {
+                if let Some(config) = config {
+                    self.reconfigure(*config);
+                }
+                self.state().failures.iter_mut().for_each(|failure| failure.retry_at = Instant::now());
+                self.look();
+                (reply, Ok(()))
+            }
+            Order::Load(versions, reply) => (reply, self.load(&versions)),
+            Order::Promote(versions, reply) => (reply, self.promote(&versions)),
+            Order::Try { versions, share, shadow, reply } => (reply, self.try_out(&versions, share, shadow)),
+        };
+        drop(reply.send(outcome));
+    }
+
+    /// Takes over what may change while the server runs.
+    fn reconfigure(&self, new: Config) {
+        let mut state = self.state();
+        let old = Arc::clone(&state.config);
+        let changed = |name: &String| old.versions.get(name) != new.versions.get(name);
+        state.decisions.retain(|name, _| !changed(name));
+        let Config { versions, policy, poll_models, rollout, .. } = new;
+        state.config = Arc::new(Config { versions, policy, poll_models, rollout, ..(*old).clone() });
+        state.epoch += 1;
+        tracing::info!("configuration read again");
+    }
+
+    /// Looks at folders and policy, and puts in service what is chosen. What fails is named and left alone for a while.
+    fn look(&mut self) {
+        self.see();
+        let policy = self.read_policy();
+        // Each round loads one plan or finds one version to leave alone, so the rounds end.
+        for _ in 0..64 {
+            let Some((plan, epoch)) = self.plan(&policy) else { break };
+            match self.build(&plan) {
+                Ok(generation) => self.serve(generation, epoch),
+                Err(Fault { version: None, error: Error::NotReady(_) }) => return,
+                Err(Fault { version, error }) => self.blame(version, &plan, &error),
+            }
+        }
+        self.keep_several();
+    }
+
+    fn see(&mut self) {
+        let seen = self.repository.look();
+        let mut state = self.common.state();
+        match seen {
+            Ok(changed) => {
+                let now = Instant::now();
+                let mended = |identity: &ModelVersion| {
+                    changed.iter().any(|(name, version)| *name == identity.name && *version == identity.version)
+                };
+                state.failures.iter_mut().filter(|failure| mended(&failure.identity)).for_each(|f| f.retry_at = now);
+            }
+            Err(error) => tracing::error!(reason = %error, "the model folders cannot be read; what serves goes on"),
+        }
+        state.versions = self.repository.versions();
+        let versions = state.versions.clone();
+        state.failures.retain(|failure| versions.iter().any(|version| version.identity == failure.identity));
+        let incomplete = self.repository.incomplete();
+        for faulty in incomplete.iter().filter(|faulty| !state.incomplete.contains(faulty)) {
+            tracing::error!(name = faulty.name, version = faulty.version, reason = faulty.reason, "incomplete version");
+        }
+        state.incomplete = incomplete;
+    }
+
+    /// The policy to serve with: the file's, or what serves when the file is faulty or was rolled back.
+    fn read_policy(&self) -> Arc<PolicyFile> {
+        let path = self.state().config.policy.clone();
+        let read = PolicyFile::read(&path);
+        let mut state = self.state();
+        let serving = Arc::clone(state.current().policy_file());
+        match read {
+            Ok(policy) if policy.version.sha256 == serving.version.sha256 => {
+                state.policy_problem = None;
+                serving
+            }
+            Ok(policy) if state.policy_held.as_ref() == Some(&policy.version.sha256) => serving,
+            Ok(policy) => {
+                state.policy_problem = None;
+                Arc::new(policy)
+            }
+            Err(error) => {
+                let problem = error.to_string();
+                if state.policy_problem.as_ref() != Some(&problem) {
+                    tracing::error!(reason = problem, "policy refused; what serves goes on");
+                    state.metrics.models().failed("policy");
+                }
+                state.policy_problem = Some(problem);
+                serving
+            }
+        }
+    }
+
+    /// What should serve, if that is not what serves.
+    fn plan(&self, policy: &Arc<PolicyFile>) -> Option<(Plan, u64)> {
+        let mut state = self.state();
+        let current = state.current();
+        let serving = serving(&current);
+        let barred = state.barred();
+        let situation = Situation {
+            versions: &state.versions,
+            rules: &state.config.versions,
+            decisions: &state.decisions,
+            barred: &barred,
+            serving: &serving,
+        };
+        let (plan, mut waiting) = match choose(situation) {
+            Ok(choice) => (Some(Plan { versions: choice.versions, policy: Arc::clone(policy) }), choice.waiting),
+            Err(problem) => (None, vec![problem]),
+        };
+        let mut plan = plan.filter(|plan| !plan.is(&current));
+        if plan.is_some() && state.candidate().is_some() {
+            waiting.push("newer models or policy wait until the candidate is promoted or stopped".into());
+            plan = None;
+        }
+        for news in waiting.iter().filter(|news| !state.waiting.contains(news)) {
+            tracing::warn!(reason = news, "not taken yet");
+        }
+        state.waiting = waiting;
+        Some((plan?, state.epoch))
+    }
+
+    fn build(&self, plan: &Plan) -> std::result::Result<Generation, Fault> {
+        let (config, loaded, current) = {
+            let mut state = self.state();
+            let current = state.current();
+            let new = plan.versions.iter().filter(|version| !current.models().contains(&version.identity));
+            let names = new.map(|version| format!("{} {}", version.name(), version.identity.version));
+            state.loading = Some(names.collect::<Vec<_>>().join(", "));
+            (Arc::clone(&state.config), state.loaded(), current)
+        };
+        let loader = Loader { config: &config, loaded: &loaded, before: Some(&current), stop: &self.common.stop };
+        let built = loader.build(plan);
+        self.state().loading = None;
+        built
+    }
+
+    fn serve(&self, generation: Generation, epoch: u64) {
+        let mut state = self.state();
+        let generation = Arc::new(generation);
+        if state.epoch == epoch {
+            state.switch(generation, "switched");
+        } else {
+            // Something was decided by call meanwhile: the next round chooses again.
+            state.retire(Some(generation));
+        }
+    }
+
+    fn blame(&self, version: Option<ModelVersion>, plan: &Plan, error: &Error) {
+        let mut state = self.state();
+        let current = state.current();
+        let new = plan.versions.iter().map(|v| &v.identity).find(|identity| !current.models().contains(identity));
+        if let Some(identity) = version.as_ref().or(new) {
+            state.failed(identity, error);
+        } else {
+            tracing::error!(reason = %error, "policy refused; what serves goes on");
+            state.policy_problem = Some(error.to_string());
+            state.policy_held = Some(plan.policy.version.sha256.clone());
+        }
+        memory::give_back();
+    }
+
+    /// Loads the versions that the rules want kept, and lets go of those they no longer do.
+    fn keep_several(&self) {
+        let wanted: Vec<ModelVersion> = {
+            let state = self.state();
+            let barred = state.barred();
+            let loaded = state.loaded();
+            let kept = |version: &&Arc<Version>| match state.config.versions.get(version.name()).map(|r| &r.policy) {
+                Some(VersionPolicy::Several(versions)) => versions.contains(&version.identity.version),
+                _ => false,
+            };
+            let missing = |identity: &ModelVersion| !loaded.iter().any(|model| model.folder().identity == *identity);
+            let wanted = state.versions.iter().filter(kept).map(|version| version.identity.clone());
+            wanted.filter(|identity| missing(identity) && !barred.contains(identity)).collect()
+        };
+        for identity in wanted {
+            // The reason is in the list of failures.
+            let _ = self.load(&[identity]);
+        }
+    }
+
+    fn load(&self, versions: &[ModelVersion]) -> Result<()> {
+        let plan = self.changed_plan(versions)?;
+        let generation = self.build_for_call(&plan)?;
+        let mut state = self.state();
+        let kept: Vec<_> = state.kept.iter().map(|model| model.folder().identity.clone()).collect();
+        let named = |identity: &ModelVersion| versions.contains(identity) && !kept.contains(identity);
+        let new: Vec<_> =
+            generation.engine().models().filter(|model| named(&model.folder().identity)).cloned().collect();
+        state.failures.retain(|failure| !versions.contains(&failure.identity));
+        state.kept.extend(new);
+        state.retire(Some(Arc::new(generation)));
+        Ok(())
+    }
+
+    fn promote(&self, versions: &[ModelVersion]) -> Result<()> {
+        if versions.is_empty() {
+            let mut state = self.state();
+            let candidate = state.candidate().ok_or_else(|| Error::Refused("no candidate is being tried".into()))?;
+            let current = state.current();
+            let new = candidate.generation.models().iter().filter(|model| !current.models().contains(model));
+            let new: Vec<ModelVersion> = new.cloned().collect();
+            state.decide(&new);
+            state.switch(Arc::clone(&candidate.generation), "promoted");
+            return Ok(());
+        }
+        let epoch = self.state().epoch;
+        let plan = self.changed_plan(versions)?;
+        let in_service = plan.is(&self.state().current());
+        let generation = if in_service { None } else { Some(self.build_for_call(&plan)?) };
+        let mut state = self.state();
+        self.unchanged_since(epoch, &state)?;
+        state.decide(versions);
+        if let Some(generation) = generation {
+            state.switch(Arc::new(generation), "promoted");
+        }
+        Ok(())
+    }
+
+    fn try_out(&self, versions: &[ModelVersion], share: Share, shadow: bool) -> Result<()> {
+        let epoch = self.state().epoch;
+        let plan = self.changed_plan(versions)?;
+        if plan.is(&self.state().current()) {
+            return Err(Error::Refused("these versions are in service; name others to try".into()));
+        }
+        let generation = Arc::new(self.build_for_call(&plan)?);
+        let mut state = self.state();
+        self.unchanged_since(epoch, &state)?;
+        let in_flight = state.config.rollout.shadow_in_flight;
+        let trial = if shadow { Trial::Shadow(Arc::new(Comparison::new(in_flight))) } else { Trial::Canary };
+        state.try_out(Candidate { generation, trial, share });
+        Ok(())
+    }
+
+    fn unchanged_since(&self, epoch: u64, state: &State) -> Result<()> {
+        let same = state.epoch == epoch;
+        if same { Ok(()) } else { Err(Error::Refused("another call changed what serves meanwhile; try again".into())) }
+    }
+
+    /// What serves, with `versions` instead.
+    fn changed_plan(&self, versions: &[ModelVersion]) -> Result<Plan> {
+        let state = self.state();
+        let current = state.current();
+        let on_disk = |wanted: &ModelVersion| {
+            let found = state.versions.iter().find(|version| version.identity == *wanted).cloned();
+            let in_memory = || {
+                let loaded = state.loaded();
+                let model = loaded.iter().find(|model| model.folder().identity == *wanted)?;
+                Some(Arc::new(Version::of(model.folder())))
+            };
+            let missing = || Error::NotFound(format!("{} {} is gone", wanted.name, wanted.version));
+            found.or_else(in_memory).ok_or_else(missing)
+        };
+        let mut chosen: Vec<Arc<Version>> = versions.iter().map(on_disk).collect::<Result<_>>()?;
+        let named = |version: &Arc<Version>| versions.iter().any(|wanted| wanted.name == version.name());
+        chosen.extend(serving(&current).into_iter().filter(|version| !named(version)));
+        // The same rules as for the folder: heads fit the encoder, and no category is lost or rated twice.
+        let nothing = Default::default();
+        let (rules, decisions) = (Default::default(), &nothing);
+        let situation =
+            Situation { versions: &chosen, rules: &rules, decisions, barred: &[], serving: &serving(&current) };
+        let choice = choose(situation).map_err(Error::Refused)?;
+        if let Some(waiting) = choice.waiting.into_iter().next() {
+            return Err(Error::Refused(waiting));
+        }
+        Ok(Plan { versions: choice.versions, policy: Arc::clone(current.policy_file()) })
+    }
+
+    fn build_for_call(&self, plan: &Plan) -> Result<Generation> {
+        self.build(plan).map_err(|Fault { version, error }| {
+            if let Some(identity) = version {
+                self.state().failed(&identity, &error);
+            }
+            memory::give_back();
+            // Operators may read the cause.
+            if matches!(error, Error::NotReady(_)) { error } else { Error::Refused(error.to_string()) }
+        })
+    }
+
+    /// Frees what left service once its last listing is answered, and gives the memory back.
+    fn free(&self) {
+        let mut state = self.state();
+        let (free, held): (Vec<Retired>, Vec<Retired>) = state.retired.drain(..).partition(Retired::is_free);
+        state.retired = held;
+        drop(state);
+        if !free.is_empty() {
+            // Here and not on the thread that answered the last listing: sessions take their time to go.
+            drop(free);
+            memory::give_back();
+        }
+    }
+
+    /// Takes back a canary, or a switch that is still watched, when it does worse than the limits.
+    fn judge(&self) {
+        let mut state = self.state();
+        let limits = state.config.rollout;
+        let canary = state.candidate().filter(|candidate| matches!(candidate.trial, Trial::Canary));
+        let watched = state.watched_until.is_some_and(|until| Instant::now() < until);
+        if !watched {
+            state.watched_until = None;
+        }
+        let tried = match canary {
+            Some(canary) => Some(Arc::clone(&canary.generation)),
+            None if watched && state.previous.is_some() && state.candidate().is_none() => Some(state.current()),
+            None => None,
+        };
+        let Some(reason) = tried.and_then(|generation| verdict(generation.health().vitals(), &limits)) else { return };
+        tracing::error!(reason, "taken back");
+        // There is something to return to, so it cannot be refused.
+        if let Err(error) = state.roll_back("rolled_back_automatically") {
+            tracing::error!(%error, "rolling back");
+        }
+        state.waiting = vec![format!("rolled back automatically: {reason}")];
+    }
+}
+
+/// The versions in service.
+pub(super) fn serving(generation: &Generation) -> Vec<Arc<Version>> {
+    generation.engine().models().map(|model| Arc::new(Version::of(model.folder()))).collect()
+}

@@ -1,0 +1,115 @@
+//! From chosen versions to a generation that can serve: read, load, put together, check. Beside traffic it goes one session
+//! after another; a version that fails is named, so that the others can go on without it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::config::Config;
+use crate::domain::ModelVersion;
+use crate::error::Error;
+use crate::model::check::Checks;
+use crate::model::loaded::LoadedModel;
+use crate::model::registry::{ModelFolder, ModelSet};
+use crate::model::repository::Version;
+use crate::model::session::Runtime;
+use crate::pipeline::generation::{Generation, PolicyFile, budget};
+
+/// What should serve.
+#[derive(Debug, Clone)]
+pub(super) struct Plan {
+    /// One version a model.
+    pub versions: Vec<Arc<Version>>,
+    /// The policy.
+    pub policy: Arc<PolicyFile>,
+}
+
+impl Plan {
+    /// Whether `generation` is exactly this.
+    pub(super) fn is(&self, generation: &Generation) -> bool {
+        let same_policy = generation.policy_version().sha256 == self.policy.version.sha256;
+        let serves = |version: &Arc<Version>| generation.models().contains(&version.identity);
+        same_policy && generation.models().len() == self.versions.len() && self.versions.iter().all(serves)
+    }
+}
+
+/// Why a plan cannot serve.
+#[derive(Debug)]
+pub(super) struct Fault {
+    /// The version to blame; none: the policy, or the program.
+    pub version: Option<ModelVersion>,
+    /// What was wrong.
+    pub error: Error,
+}
+
+/// Loads plans.
+#[derive(Debug)]
+pub(super) struct Loader<'a> {
+    pub config: &'a Config,
+    /// Models in memory, which are shared.
+    pub loaded: &'a [Arc<LoadedModel>],
+    /// What serves now.
+    pub before: Option<&'a Generation>,
+    /// Set when the server stops: a load is given up between two models.
+    pub stop: &'a AtomicBool,
+}
+
+impl Loader<'_> {
+    /// A generation of `plan`, with golden samples checked on every session of models that were not loaded before.
+    pub(super) fn build(&self, plan: &Plan) -> Result<Generation, Fault> {
+        let beside_traffic = self.before.is_some();
+        let budget = budget(self.config, !beside_traffic);
+        let checks = Checks::logged(self.config.max_file_bytes);
+        let unblamed = |error| Fault { version: None, error };
+        let runtime = Runtime::load(&self.config.onnxruntime).map_err(unblamed)?;
+        let mut loaded = self.loaded.to_vec();
+        let mut new = Vec::new();
+        for version in &plan.versions {
+            if loaded.iter().any(|model| model.folder().identity == version.identity) {
+                continue;
+            }
+            if self.stop.load(Ordering::Relaxed) {
+                return Err(unblamed(Error::NotReady("the server is shutting down".into())));
+            }
+            let model = read(version, &checks).and_then(|folder| LoadedModel::load(runtime, &folder, budget, &checks));
+            let model = model.map_err(|error| Fault { version: Some(version.identity.clone()), error })?;
+            new.push(Arc::new(model));
+        }
+        loaded.extend(new.iter().cloned());
+        let blamed = |error| Fault { version: blame(&error, &plan.versions), error };
+        let set = ModelSet::of(self.folders(plan, &loaded), &self.config.models, &checks).map_err(blamed)?;
+        let generation =
+            Generation::assemble((self.config, &checks), &set, Arc::clone(&plan.policy), &loaded, self.before);
+        let generation = generation.map_err(blamed)?;
+        for model in &new {
+            let identity = || Some(model.folder().identity.clone());
+            generation.try_golden(model, budget, &checks).map_err(|error| Fault { version: identity(), error })?;
+        }
+        Ok(generation)
+    }
+
+    fn folders(&self, plan: &Plan, loaded: &[Arc<LoadedModel>]) -> Vec<Arc<ModelFolder>> {
+        let folder = |version: &Arc<Version>| {
+            let model = loaded.iter().find(|model| model.folder().identity == version.identity);
+            model.map(|model| Arc::clone(model.folder()))
+        };
+        plan.versions.iter().filter_map(folder).collect()
+    }
+}
+
+fn read(version: &Version, checks: &Checks<'_>) -> crate::error::Result<Arc<ModelFolder>> {
+    let folder = ModelFolder::read(&version.path, checks)?;
+    if folder.identity != version.identity {
+        return Err(Error::file(&version.path, "was changed while it was being loaded"));
+    }
+    Ok(Arc::new(folder))
+}
+
+/// The version that `error` speaks of.
+fn blame(error: &Error, versions: &[Arc<Version>]) -> Option<ModelVersion> {
+    let message = error.to_string();
+    let named = |version: &&Arc<Version>| match error {
+        Error::Model { model, .. } => *model == version.identity.name,
+        _ => message.contains(&version.path.display().to_string()),
+    };
+    versions.iter().find(named).map(|version| version.identity.clone())
+}

@@ -1,0 +1,207 @@
+//! What operators are told of models: every version there is, what it does, and why it does not serve.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::state::State;
+use crate::domain::{ModelVersion, PolicyVersion};
+use crate::error::{Error, Result};
+use crate::model::manifest::Manifest;
+use crate::model::repository::order;
+use crate::pipeline::generation::Generation;
+use crate::pipeline::traffic::{Candidate, Traffic, Trial};
+
+/// What a version does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VersionState {
+    /// Answers listings.
+    Serving,
+    /// Answers its share of listings.
+    Canary,
+    /// Rates its share of listings once more.
+    Shadow,
+    /// Served before; one call returns to it.
+    Previous,
+    /// Kept in memory.
+    Loaded,
+    /// Complete on disk.
+    Available,
+    /// Its folder is not complete.
+    Incomplete,
+    /// It did not load, or its check failed.
+    Failed,
+}
+
+/// A version.
+#[derive(Debug, Clone)]
+pub struct VersionStatus {
+    /// Which.
+    pub version: String,
+    /// SHA-256 of its manifest; empty when incomplete.
+    pub sha256: String,
+    /// What it does.
+    pub state: VersionState,
+    /// `stable`, `canary`.
+    pub labels: Vec<&'static str>,
+    /// Why it is incomplete or failed.
+    pub reason: String,
+    /// When a failed version is tried again.
+    pub retry_in: Option<Duration>,
+    /// A newer version than this must appear, or a call promote it: it was rolled back, or an older one was promoted.
+    pub held_back: bool,
+}
+
+/// All that is known.
+#[derive(Debug, Clone)]
+pub struct Status {
+    /// Counts up with each change of what serves.
+    pub generation: u64,
+    /// The policy in service.
+    pub policy: PolicyVersion,
+    /// Why the policy file is not taken; empty when it is.
+    pub policy_problem: String,
+    /// Versions by model, the newest first.
+    pub models: BTreeMap<String, Vec<VersionStatus>>,
+    /// What is not taken yet, and why.
+    pub waiting: Vec<String>,
+    /// What is being loaded now; empty: nothing.
+    pub loading: String,
+    /// What is tried: canary or shadow, its share, its versions.
+    pub candidate: Option<(bool, f64, Vec<ModelVersion>)>,
+    /// What a roll back would return to; empty: nothing.
+    pub previous: Vec<ModelVersion>,
+}
+
+impl State {
+    pub(super) fn status(&self) -> Status {
+        let Traffic { stable, candidate } = self.pipeline.traffic();
+        let mut models: BTreeMap<String, Vec<VersionStatus>> = BTreeMap::new();
+        let mut known: Vec<ModelVersion> = self.versions.iter().map(|version| version.identity.clone()).collect();
+        let loaded = self.loaded();
+        known.extend(loaded.iter().map(|model| model.folder().identity.clone()));
+        known.sort_by(|a, b| (&a.name, order(&b.version), &a.sha256).cmp(&(&b.name, order(&a.version), &b.sha256)));
+        known.dedup();
+        for identity in known {
+            let status = self.version(&identity, &stable, candidate.as_ref());
+            models.entry(identity.name).or_default().push(status);
+        }
+        for faulty in &self.incomplete {
+            let versions = models.entry(faulty.name.clone()).or_default();
+            // A complete version whose files are being replaced is both; the fault is what an operator must see.
+            match versions.iter_mut().find(|status| status.version == faulty.version) {
+                Some(status) => status.reason.clone_from(&faulty.reason),
+                None => versions.push(VersionStatus {
+                    version: faulty.version.clone(),
+                    sha256: String::new(),
+                    state: VersionState::Incomplete,
+                    labels: Vec::new(),
+                    reason: faulty.reason.clone(),
+                    retry_in: None,
+                    held_back: false,
+                }),
+            }
+            versions.sort_by(|a, b| order(&b.version).cmp(&order(&a.version)));
+        }
+        Status {
+            generation: stable.number(),
+            policy: stable.policy_version().clone(),
+            policy_problem: self.policy_problem.clone().unwrap_or_default(),
+            models,
+            waiting: self.waiting.clone(),
+            loading: self.loading.clone().unwrap_or_default(),
+            candidate: candidate.map(|candidate| {
+                let is_canary = matches!(candidate.trial, Trial::Canary);
+                (is_canary, candidate.share.value(), candidate.generation.models().to_vec())
+            }),
+            previous: self.previous.as_ref().map(|previous| previous.models().to_vec()).unwrap_or_default(),
+        }
+    }
+
+    fn version(&self, id: &ModelVersion, stable: &Generation, candidate: Option<&Arc<Candidate>>) -> VersionStatus {
+        let holds = |generation: &Generation| generation.models().contains(id);
+        let tried = candidate.filter(|candidate| holds(&candidate.generation));
+        let failure = self.failures.iter().find(|failure| failure.identity == *id);
+        let state = if holds(stable) {
+            VersionState::Serving
+        } else if let Some(candidate) = tried {
+            if matches!(candidate.trial, Trial::Canary) { VersionState::Canary } else { VersionState::Shadow }
+        } else if failure.is_some() {
+            VersionState::Failed
+        } else if self.previous.as_ref().is_some_and(|previous| holds(previous)) {
+            VersionState::Previous
+        } else if self.kept.iter().any(|model| model.folder().identity == *id) {
+            VersionState::Loaded
+        } else {
+            VersionState::Available
+        };
+        let canary_by_rule =
+            self.config.versions.get(&id.name).and_then(|rule| rule.canary.as_ref()) == Some(&id.version);
+        let is_canary = canary_by_rule || (tried.is_some() && state != VersionState::Serving);
+        let labels = [(state == VersionState::Serving, "stable"), (is_canary, "canary")];
+        let held_back = state != VersionState::Serving
+            && self.decisions.get(&id.name).is_some_and(|d| order(&id.version) <= order(&d.until_newer_than.version));
+        VersionStatus {
+            version: id.version.clone(),
+            sha256: id.sha256.clone(),
+            state,
+            labels: labels.into_iter().filter(|(has, _)| *has).map(|(_, label)| label).collect(),
+            reason: failure.map(|failure| failure.reason.clone()).unwrap_or_default(),
+            retry_in: failure.map(|failure| failure.retry_at.saturating_duration_since(Instant::now())),
+            held_back,
+        }
+    }
+
+    /// The manifest and status of a version.
+    pub(super) fn describe(&self, name: &str, version: &str) -> Result<(Manifest, VersionStatus)> {
+        let identity = self.find(name, version)?;
+        let loaded = self.loaded();
+        let in_memory = loaded.iter().map(|model| model.folder()).find(|folder| folder.identity == identity);
+        let on_disk = self.versions.iter().find(|version| version.identity == identity);
+        let manifest = in_memory.map(|folder| &folder.manifest).or(on_disk.map(|version| &version.manifest));
+        let manifest = manifest.ok_or_else(|| Error::NotFound(format!("{name} {version} is gone")))?.clone();
+        let Traffic { stable, candidate } = self.pipeline.traffic();
+        Ok((manifest, self.version(&identity, &stable, candidate.as_ref())))
+    }
+
+    /// The version of `name` that `wanted` names: a version, or a label.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] saying what there is.
+    pub(super) fn find(&self, name: &str, wanted: &str) -> Result<ModelVersion> {
+        let loaded = self.loaded();
+        let in_memory = loaded.iter().map(|model| &model.folder().identity);
+        let all: Vec<&ModelVersion> = self.versions.iter().map(|version| &version.identity).chain(in_memory).collect();
+        let of_model: Vec<&&ModelVersion> = all.iter().filter(|identity| identity.name == name).collect();
+        if of_model.is_empty() {
+            let mut names: Vec<&str> = all.iter().map(|identity| identity.name.as_str()).collect();
+            names.sort_unstable();
+            names.dedup();
+            return Err(Error::NotFound(format!("there is no model {name:?}; there are {}", names.join(", "))));
+        }
+        let version = match wanted {
+            "stable" => self.current().models().iter().find(|model| model.name == name).map(|m| m.version.clone()),
+            "canary" => {
+                let by_rule = self.config.versions.get(name).and_then(|rule| rule.canary.clone());
+                let tried = self.candidate().and_then(|candidate| {
+                    candidate.generation.models().iter().find(|model| model.name == name).map(|m| m.version.clone())
+                });
+                by_rule.or(tried)
+            }
+            version => Some(version.to_owned()),
+        };
+        let found = version.and_then(|version| of_model.iter().find(|identity| identity.version == version));
+        found.map(|identity| (**identity).clone()).ok_or_else(|| {
+            let mut versions: Vec<&str> = of_model.iter().map(|identity| identity.version.as_str()).collect();
+            versions.sort_unstable_by(|a, b| order(a).cmp(&order(b)));
+            versions.dedup();
+            let faulty = self.incomplete.iter().find(|f| f.name == name && f.version == wanted);
+            match faulty {
+                Some(faulty) => Error::Refused(format!("{name} {wanted} is incomplete: {}", faulty.reason)),
+                None => Error::NotFound(format!("{name} has no version {wanted:?}; it has {}", versions.join(", "))),
+            }
+        })
+    }
+}

@@ -1,0 +1,83 @@
+//! What operators watch of models: which versions serve, what became of switches and trials.
+
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Outcome {
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Named {
+    model: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct InService {
+    model: String,
+    version: String,
+    role: &'static str,
+}
+
+/// Counters and gauges of models.
+#[derive(Debug, Default)]
+pub struct ModelMetrics {
+    switches: Family<Outcome, Counter>,
+    failures: Family<Named, Counter>,
+    in_service: Family<InService, Gauge>,
+    candidate_share: Gauge<f64, AtomicU64>,
+    shadow: Family<Outcome, Counter>,
+}
+
+impl ModelMetrics {
+    pub(super) fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "model_switches",
+            "Changes of what serves, by outcome: switched, promoted, rolled_back, rolled_back_automatically, failed",
+            self.switches.clone(),
+        );
+        registry.register("model_load_failures", "Versions that did not load or check", self.failures.clone());
+        registry.register(
+            "model_info",
+            "1 for each version in service, by role: stable, previous, canary, shadow; the policy is the model \"policy\"",
+            self.in_service.clone(),
+        );
+        registry.register("candidate_share", "Share of listings the candidate gets", self.candidate_share.clone());
+        registry.register(
+            "shadow_listings",
+            "Listings of the shadow's share, by outcome: agreed, flipped, failed, dropped",
+            self.shadow.clone(),
+        );
+    }
+
+    /// What serves changed, or failed to.
+    pub fn switched(&self, outcome: &'static str) {
+        self.switches.get_or_create(&Outcome { outcome }).inc();
+    }
+
+    /// A version did not load, or its check failed.
+    pub fn failed(&self, model: &str) {
+        self.failures.get_or_create(&Named { model: model.to_owned() }).inc();
+    }
+
+    /// A listing of the shadow's share.
+    pub fn shadow(&self, outcome: &'static str) {
+        self.shadow.get_or_create(&Outcome { outcome }).inc();
+    }
+
+    /// What is in service now: model, version, role; and the candidate's share, 0 without one.
+    pub fn in_service<'a>(&self, versions: impl Iterator<Item = (&'a str, &'a str, &'static str)>, share: f64) {
+        self.in_service.clear();
+        for (model, version, role) in versions {
+            let labels = InService { model: model.to_owned(), version: version.to_owned(), role };
+            self.in_service.get_or_create(&labels).set(1);
+        }
+        self.candidate_share.set(share);
+    }
+}

@@ -1,0 +1,259 @@
+//! Which versions serve together. Pure: from what is there, what the rules allow and what was decided by call to one
+//! version a model, so that heads fit their encoder and no category is rated twice or no more.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::domain::{Category, ModelVersion};
+use crate::model::manifest::Kind;
+use crate::model::repository::{Version, order};
+
+/// Which of a model's versions may serve.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum VersionPolicy {
+    /// The newest.
+    #[default]
+    Latest,
+    /// This one.
+    Pinned(String),
+    /// All of these are kept loaded, so that one replaces another at once; the newest of them serves.
+    Several(Vec<String>),
+}
+
+/// What the configuration says of a model.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Rule {
+    /// Which versions may serve.
+    pub policy: VersionPolicy,
+    /// The version labelled `stable`: it serves, whatever the policy.
+    pub stable: Option<String>,
+    /// The version labelled `canary`: never taken by the policy, only tried by call.
+    pub canary: Option<String>,
+}
+
+/// Rules by the model's name; a model without one has the default.
+pub type Rules = BTreeMap<String, Rule>;
+
+/// What a call decided for a model. It beats the rule until a newer version appears, or the rule changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// The version that serves; none: the model does not.
+    pub serve: Option<String>,
+    /// Under [`VersionPolicy::Latest`] a version newer than this one ends the decision.
+    pub until_newer_than: ModelVersion,
+}
+
+/// All that a choice depends on.
+#[derive(Debug, Clone, Copy)]
+pub struct Situation<'a> {
+    /// Complete versions.
+    pub versions: &'a [Arc<Version>],
+    /// What the configuration says.
+    pub rules: &'a Rules,
+    /// What calls decided.
+    pub decisions: &'a BTreeMap<String, Decision>,
+    /// Versions that failed to load and are not tried again yet.
+    pub barred: &'a [ModelVersion],
+    /// What serves now.
+    pub serving: &'a [Arc<Version>],
+}
+
+/// One version a model.
+#[derive(Debug, Clone, Default)]
+pub struct Choice {
+    /// Sorted by name.
+    pub versions: Vec<Arc<Version>>,
+    /// Versions that would serve but for something that is missing, each a sentence.
+    pub waiting: Vec<String>,
+}
+
+/// Chooses the newest encoder that every head fits, and of every other model the newest version that fits it.
+///
+/// # Errors
+/// One sentence, when the versions there are make no set that can serve; nothing should change then.
+pub fn choose(situation: Situation<'_>) -> Result<Choice, String> {
+    let candidates = candidates(situation);
+    let is_encoder = |versions: &Vec<Arc<Version>>| versions.iter().any(|v| v.manifest.kind == Kind::ImageEncoder);
+    let encoders: Vec<&str> = candidates.iter().filter(|(_, v)| is_encoder(v)).map(|(name, _)| name.as_str()).collect();
+    let others: Vec<(&String, &Vec<Arc<Version>>)> = candidates.iter().filter(|(_, v)| !is_encoder(v)).collect();
+    let encoder_versions: Vec<Option<&Arc<Version>>> = match encoders.as_slice() {
+        [] => vec![None],
+        [one] => candidates.get(*one).into_iter().flatten().map(Some).collect(),
+        [one, two, ..] => return Err(format!("{one} and {two} are both image encoders; a set has one")),
+    };
+    let mut waiting = Vec::new();
+    for encoder in encoder_versions {
+        let (chosen, unfit) = fitting(encoder, &others);
+        if unfit.is_empty() {
+            let mut versions: Vec<Arc<Version>> = encoder.into_iter().chain(chosen).map(Arc::clone).collect();
+            versions.sort_by(|a, b| a.identity.name.cmp(&b.identity.name));
+            waiting.extend(heads_that_wait(encoder, &others, &versions));
+            check(&versions, situation.serving)?;
+            return Ok(Choice { versions, waiting });
+        }
+        waiting.push(misfit(encoder, &unfit));
+    }
+    Err(waiting.into_iter().next().unwrap_or_else(|| "there is no model".into()))
+}
+
+/// A version of each model for `encoder`, and the first candidates of those models that have none.
+fn fitting<'a>(
+    encoder: Option<&Arc<Version>>,
+    others: &[(&String, &'a Vec<Arc<Version>>)],
+) -> (Vec<&'a Arc<Version>>, Vec<&'a Arc<Version>>) {
+    let (mut chosen, mut unfit) = (Vec::new(), Vec::new());
+    for (_, versions) in others {
+        match versions.iter().find(|version| fits(version, encoder)) {
+            Some(version) => chosen.push(version),
+            None => unfit.extend(versions.first()),
+        }
+    }
+    (chosen, unfit)
+}
+
+/// Whether `version` can serve beside `encoder`.
+fn fits(version: &Version, encoder: Option<&Arc<Version>>) -> bool {
+    if version.manifest.kind != Kind::Head {
+        return true;
+    }
+    encoder.is_some_and(|encoder| {
+        let trained_on_it = version.manifest.encoder.as_ref().is_none_or(|wanted| *wanted == encoder.identity.version);
+        trained_on_it && version.dimensions() == encoder.dimensions()
+    })
+}
+
+fn misfit(encoder: Option<&Arc<Version>>, heads: &[&Arc<Version>]) -> String {
+    let wants = |head: &&Arc<Version>| {
+        let made_for = head.manifest.encoder.as_ref().map(|version| format!(", made for encoder version {version}"));
+        let size = head.dimensions().unwrap_or_default();
+        format!(
+            "{} {} reads embeddings of {size} values{}",
+            head.name(),
+            head.identity.version,
+            made_for.unwrap_or_default()
+        )
+    };
+    let wanted = heads.iter().map(wants).collect::<Vec<_>>().join("; ");
+    match encoder {
+        Some(encoder) => format!(
+            "{} {} waits for heads that fit it: it gives embeddings of {} values; {wanted}",
+            encoder.name(),
+            encoder.identity.version,
+            encoder.dimensions().unwrap_or_default(),
+        ),
+        None => format!("{wanted}, and there is no image encoder to feed it"),
+    }
+}
+
+/// Heads newer than those chosen, which the encoder does not fit.
+fn heads_that_wait(
+    encoder: Option<&Arc<Version>>,
+    others: &[(&String, &Vec<Arc<Version>>)],
+    chosen: &[Arc<Version>],
+) -> Vec<String> {
+    let newest = others.iter().filter_map(|(_, versions)| versions.first());
+    let left = newest.filter(|version| !chosen.iter().any(|other| other.identity == version.identity));
+    left.map(|version| {
+        let encoder = encoder.map_or("none".into(), |e| {
+            format!("{} {} gives {}", e.name(), e.identity.version, e.dimensions().unwrap_or_default())
+        });
+        let wants = match &version.manifest.encoder {
+            Some(wanted) => format!("encoder version {wanted}"),
+            None => format!("an encoder that gives embeddings of {} values", version.dimensions().unwrap_or_default()),
+        };
+        format!("{} {} waits for {wants}; now {encoder}", version.name(), version.identity.version)
+    })
+    .collect()
+}
+
+/// Of every model the versions that may serve, the one to prefer first. A model without any is left out.
+fn candidates(situation: Situation<'_>) -> BTreeMap<String, Vec<Arc<Version>>> {
+    let Situation { versions, decisions, serving, .. } = situation;
+    let names: BTreeSet<&str> =
+        versions.iter().chain(serving).map(|v| v.name()).chain(decisions.keys().map(String::as_str)).collect();
+    let mut all = BTreeMap::new();
+    for name in names {
+        let mut allowed = allowed(name, situation);
+        allowed.retain(|version| !situation.barred.contains(&version.identity));
+        if allowed.is_empty() && on_disk(name, versions).next().is_some() {
+            // The versions that may serve are missing or broken: what serves goes on.
+            allowed.extend(on_disk(name, serving).cloned());
+        }
+        if !allowed.is_empty() {
+            all.insert(name.to_owned(), allowed);
+        }
+    }
+    all
+}
+
+fn on_disk<'a>(name: &'a str, versions: &'a [Arc<Version>]) -> impl Iterator<Item = &'a Arc<Version>> {
+    versions.iter().filter(move |version| version.name() == name)
+}
+
+fn allowed(name: &str, situation: Situation<'_>) -> Vec<Arc<Version>> {
+    let Situation { versions, rules, decisions, serving, .. } = situation;
+    let rule = rules.get(name).cloned().unwrap_or_default();
+    let mut newest_first: Vec<Arc<Version>> = on_disk(name, versions).cloned().collect();
+    newest_first.sort_by(|a, b| b.order().cmp(&a.order()));
+    let called = |wanted: &str| {
+        // What was decided may be in memory only.
+        let known = newest_first.iter().chain(on_disk(name, serving));
+        known.into_iter().find(|version| version.identity.version == wanted).cloned()
+    };
+    if let Some(decision) = decisions.get(name) {
+        let limit = &decision.until_newer_than;
+        let is_newer = |version: &&Arc<Version>| match version.order().cmp(&order(&limit.version)) {
+            std::cmp::Ordering::Greater => true,
+            // The same version with other content was mended.
+            std::cmp::Ordering::Equal => version.identity.sha256 != limit.sha256,
+            std::cmp::Ordering::Less => false,
+        };
+        let may_end = rule.policy == VersionPolicy::Latest && rule.stable.is_none();
+        let not_canary = |version: &&Arc<Version>| rule.canary.as_ref() != Some(&version.identity.version);
+        let newer = newest_first.iter().filter(is_newer).filter(not_canary).filter(|_| may_end).cloned();
+        return newer.chain(decision.serve.as_deref().and_then(called)).collect();
+    }
+    if let Some(stable) = &rule.stable {
+        return called(stable).into_iter().collect();
+    }
+    match &rule.policy {
+        VersionPolicy::Pinned(wanted) => called(wanted).into_iter().collect(),
+        VersionPolicy::Several(wanted) => {
+            newest_first.retain(|version| wanted.contains(&version.identity.version));
+            newest_first.retain(|version| rule.canary.as_ref() != Some(&version.identity.version));
+            newest_first
+        }
+        VersionPolicy::Latest => {
+            newest_first.retain(|version| rule.canary.as_ref() != Some(&version.identity.version));
+            newest_first
+        }
+    }
+}
+
+/// Refuses a set that rates a category twice, or no more although it does now.
+fn check(chosen: &[Arc<Version>], serving: &[Arc<Version>]) -> Result<(), String> {
+    for category in Category::ALL {
+        for (what, is_text) in [("images", false), ("texts", true)] {
+            let feeds = |versions: &[Arc<Version>]| {
+                let of_modality = |v: &&Arc<Version>| (v.manifest.kind == Kind::TextClassifier) == is_text;
+                let feeding = versions.iter().filter(of_modality).filter(|v| v.feeds().any(|fed| fed == category));
+                feeding.map(|v| format!("{} {}", v.name(), v.identity.version)).collect::<Vec<_>>()
+            };
+            let (now, then) = (feeds(serving), feeds(chosen));
+            if then.len() > 1 {
+                return Err(format!(
+                    "{} would all rate {what} for {}; remove all but one",
+                    then.join(", "),
+                    category.name()
+                ));
+            }
+            if let (Some(lost), true) = (now.first(), then.is_empty()) {
+                return Err(format!("without {lost} nothing would rate {what} for {}", category.name()));
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

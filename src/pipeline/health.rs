@@ -1,0 +1,111 @@
+//! How a generation does with the listings it rates: enough to take it back when it does badly.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::domain::Rating;
+use crate::error::{Error, Result};
+
+/// Listings that are remembered.
+const WINDOW: usize = 2000;
+
+/// The last listings that a generation rated.
+#[derive(Debug, Default)]
+pub struct Health(Mutex<VecDeque<Listing>>);
+
+#[derive(Debug, Clone, Copy)]
+struct Listing {
+    took: Duration,
+    failed: bool,
+}
+
+/// What the last listings say.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Vitals {
+    /// Listings looked at.
+    pub listings: usize,
+    /// Listings that failed, or were rated without one of the models.
+    pub failed: usize,
+    /// Within which 99 of 100 were rated.
+    pub p99: Duration,
+}
+
+impl Health {
+    /// A listing was rated, or was not.
+    pub fn note(&self, outcome: &Result<Rating>, took: Duration) {
+        let failed = match outcome {
+            Ok(rating) => rating.missing.iter().any(|missing| missing.starts_with("model:")),
+            Err(Error::Model { .. } | Error::Setup(_) | Error::Bug(_)) => true,
+            // What the caller or the load is to blame for says nothing of the models.
+            Err(
+                Error::Invalid { .. }
+                | Error::Overloaded { .. }
+                | Error::DeadlineExceeded
+                | Error::NotReady(_)
+                | Error::NotFound(_)
+                | Error::Refused(_)
+                | Error::Unauthenticated(_)
+                | Error::PermissionDenied(_),
+            ) => return,
+        };
+        let mut listings = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if listings.len() == WINDOW {
+            listings.pop_front();
+        }
+        listings.push_back(Listing { took, failed });
+    }
+
+    /// What the last listings say.
+    pub fn vitals(&self) -> Vitals {
+        let listings: Vec<Listing> = self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect();
+        let times = listings.iter().map(|listing| listing.took).collect();
+        let failed = listings.iter().filter(|listing| listing.failed).count();
+        Vitals { listings: listings.len(), failed, p99: percentile(times, 99) }
+    }
+
+    /// Forgets everything: a switch begins a new watch.
+    pub fn forget(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+/// The value that `percent` of `values` do not exceed (nearest rank); zero when there are none.
+pub(super) fn percentile<T: Ord + Copy + Default>(mut values: Vec<T>, percent: usize) -> T {
+    values.sort_unstable();
+    let rank = (values.len() * percent).div_ceil(100).max(1);
+    values.get(rank - 1).copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_the_nearest_rank() {
+        let hundred: Vec<u32> = (1..=100).collect();
+        assert_eq!((percentile(hundred.clone(), 99), percentile(hundred, 50)), (99, 50));
+        assert_eq!((percentile(vec![7_u32], 99), percentile(Vec::<u32>::new(), 99)), (7, 0));
+    }
+
+    #[test]
+    fn faults_of_models_count_and_those_of_callers_do_not() {
+        let health = Health::default();
+        let took = Duration::from_millis(3);
+        health.note(&Err(Error::model("ivory", "broke")), took);
+        health.note(&Err(Error::DeadlineExceeded), took);
+        health.note(&Err(Error::invalid("images", "none")), took);
+        assert_eq!(health.vitals(), Vitals { listings: 1, failed: 1, p99: took });
+        health.forget();
+        assert_eq!(health.vitals(), Vitals::default());
+    }
+
+    #[test]
+    fn only_the_last_listings_are_looked_at() {
+        let health = Health::default();
+        for number in 0..WINDOW + 5 {
+            health.note(&Err(Error::Bug("x".into())), Duration::from_millis(number as u64));
+        }
+        assert_eq!(health.vitals().listings, WINDOW);
+    }
+}

@@ -1,0 +1,205 @@
+//! What a shadow's ratings say beside the stable ones. Keeps counts, differences and times, and the ids of listings whose
+//! suggestion flipped; never a listing's content.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::health::percentile;
+use crate::domain::{Category, Rating, Suggestion, Timings};
+
+/// Flips that are kept, the newest.
+const KEPT_FLIPS: usize = 200;
+/// Times and score shifts that are kept, the newest.
+const KEPT_VALUES: usize = 10_000;
+
+/// A listing that the two rate differently.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Flip {
+    /// The caller's id of the listing.
+    pub listing_id: String,
+    /// The id of the call.
+    pub request_id: String,
+    /// What was answered.
+    pub stable: Suggestion,
+    /// What the candidate would have answered.
+    pub candidate: Suggestion,
+    /// The risk that was answered.
+    pub stable_risk: f64,
+    /// The risk that the candidate saw.
+    pub candidate_risk: f64,
+}
+
+/// How far a category's probability moved, in absolute terms.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Shift {
+    /// The category.
+    pub category: Category,
+    /// Mean over all listings compared.
+    pub mean: f64,
+    /// Of the newest 10 000, 99 of 100 moved no further.
+    pub p99: f64,
+    /// The furthest.
+    pub max: f64,
+}
+
+/// The state of a comparison.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ShadowReport {
+    /// Listings that both rated.
+    pub compared: u64,
+    /// Of these, with the same suggestion.
+    pub agreed: u64,
+    /// Listings the candidate could not rate.
+    pub faults: u64,
+    /// Listings left out for lack of room.
+    pub dropped: u64,
+    /// One entry a category that was rated.
+    pub shifts: Vec<Shift>,
+    /// Microseconds in the stages, without the wait in the queue: median and 99th percentile of the stable generation,
+    /// over listings that no cache shortened.
+    pub stable_us: (u64, u64),
+    /// The same of the candidate.
+    pub candidate_us: (u64, u64),
+    /// Listings whose suggestion flipped, the newest last.
+    pub flips: Vec<Flip>,
+}
+
+/// Collects what a shadow shows.
+#[derive(Debug)]
+pub struct Comparison {
+    room: Arc<Semaphore>,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    compared: u64,
+    agreed: u64,
+    faults: u64,
+    dropped: u64,
+    shifts: [Shifts; Category::ALL.len()],
+    stable_us: VecDeque<u64>,
+    candidate_us: VecDeque<u64>,
+    flips: VecDeque<Flip>,
+}
+
+#[derive(Debug, Default)]
+struct Shifts {
+    count: u64,
+    sum: f64,
+    max: f64,
+    newest: VecDeque<f64>,
+}
+
+impl Comparison {
+    /// Nothing seen yet; at most `in_flight` listings at the same time.
+    pub fn new(in_flight: usize) -> Self {
+        Self { room: Arc::new(Semaphore::new(in_flight)), seen: Mutex::default() }
+    }
+
+    /// A place for one listing; none is waited for.
+    pub(super) fn admit(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.room).try_acquire_owned().ok()
+    }
+
+    /// A listing of the share was not looked at.
+    pub(super) fn dropped(&self) {
+        self.lock().dropped += 1;
+    }
+
+    /// The candidate could not rate a listing.
+    pub(super) fn failed(&self) {
+        self.lock().faults += 1;
+    }
+
+    /// Both rated a listing. `true`: with the same suggestion.
+    pub(super) fn compare(&self, stable: &Rating, candidate: &Rating) -> bool {
+        let agree = stable.suggestion == candidate.suggestion;
+        let mut seen = self.lock();
+        seen.compared += 1;
+        seen.agreed += u64::from(agree);
+        for (shifts, category) in seen.shifts.iter_mut().zip(Category::ALL) {
+            if let (Some(a), Some(b)) = (probability(stable, category), probability(candidate, category)) {
+                shifts.add((a - b).abs());
+            }
+        }
+        let cached = |rating: &Rating| rating.images.iter().any(|image| image.cached);
+        if !cached(stable) && !cached(candidate) {
+            keep(&mut seen.stable_us, work(&stable.timings), KEPT_VALUES);
+            keep(&mut seen.candidate_us, work(&candidate.timings), KEPT_VALUES);
+        }
+        if !agree {
+            let flip = Flip {
+                listing_id: stable.listing_id.clone(),
+                request_id: stable.request_id.clone(),
+                stable: stable.suggestion,
+                candidate: candidate.suggestion,
+                stable_risk: stable.risk.value(),
+                candidate_risk: candidate.risk.value(),
+            };
+            keep(&mut seen.flips, flip, KEPT_FLIPS);
+        }
+        agree
+    }
+
+    /// What was seen so far.
+    pub fn report(&self) -> ShadowReport {
+        let seen = self.lock();
+        let times = |kept: &VecDeque<u64>| {
+            let values: Vec<u64> = kept.iter().copied().collect();
+            (percentile(values.clone(), 50), percentile(values, 99))
+        };
+        let shifts = seen.shifts.iter().zip(Category::ALL).filter_map(|(shifts, category)| shifts.summary(category));
+        ShadowReport {
+            compared: seen.compared,
+            agreed: seen.agreed,
+            faults: seen.faults,
+            dropped: seen.dropped,
+            shifts: shifts.collect(),
+            stable_us: times(&seen.stable_us),
+            candidate_us: times(&seen.candidate_us),
+            flips: seen.flips.iter().cloned().collect(),
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shifts {
+    fn add(&mut self, shift: f64) {
+        self.count += 1;
+        self.sum += shift;
+        self.max = self.max.max(shift);
+        keep(&mut self.newest, shift, KEPT_VALUES);
+    }
+
+    fn summary(&self, category: Category) -> Option<Shift> {
+        let mut newest: Vec<f64> = self.newest.iter().copied().collect();
+        newest.sort_by(f64::total_cmp);
+        let rank = (newest.len() * 99).div_ceil(100).max(1);
+        let p99 = *newest.get(rank - 1)?;
+        #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^53 listings")]
+        let mean = self.sum / self.count as f64;
+        Some(Shift { category, mean, p99, max: self.max })
+    }
+}
+
+fn keep<T>(kept: &mut VecDeque<T>, value: T, most: usize) {
+    if kept.len() == most {
+        kept.pop_front();
+    }
+    kept.push_back(value);
+}
+
+fn probability(rating: &Rating, category: Category) -> Option<f64> {
+    rating.categories.iter().find(|rated| rated.category == category).map(|rated| rated.probability.value())
+}
+
+/// Microseconds of work. A shadow waits longer in the queue, by design.
+fn work(t: &Timings) -> u64 {
+    t.decode_us + t.resize_us + t.image_inference_us + t.text_features_us + t.text_inference_us + t.score_us
+}

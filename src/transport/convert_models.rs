@@ -1,0 +1,116 @@
+//! From what is known of models to the wire.
+
+use crate::domain::ModelVersion;
+use crate::lifecycle::{Status, VersionState, VersionStatus};
+use crate::model::manifest::Manifest;
+use crate::pipeline::shadow::ShadowReport;
+use crate::transport::convert::{category, model_version, policy_version, suggestion};
+use crate::transport::proto;
+
+fn state(state: VersionState) -> proto::VersionState {
+    match state {
+        VersionState::Serving => proto::VersionState::Serving,
+        VersionState::Canary => proto::VersionState::Canary,
+        VersionState::Shadow => proto::VersionState::Shadow,
+        VersionState::Previous => proto::VersionState::Previous,
+        VersionState::Loaded => proto::VersionState::Loaded,
+        VersionState::Available => proto::VersionState::Available,
+        VersionState::Incomplete => proto::VersionState::Incomplete,
+        VersionState::Failed => proto::VersionState::Failed,
+    }
+}
+
+fn version(status: &VersionStatus) -> proto::VersionStatus {
+    let retry = status.retry_in.unwrap_or_default().as_millis();
+    proto::VersionStatus {
+        version: status.version.clone(),
+        sha256: status.sha256.clone(),
+        state: state(status.state).into(),
+        labels: status.labels.iter().map(|&label| label.to_owned()).collect(),
+        reason: status.reason.clone(),
+        retry_in_ms: u64::try_from(retry).unwrap_or(u64::MAX),
+        held_back: status.held_back,
+    }
+}
+
+/// All that is known of models.
+pub fn status(status: &Status) -> proto::ModelsStatus {
+    let model = |(name, versions): (&String, &Vec<VersionStatus>)| proto::ModelStatus {
+        name: name.clone(),
+        versions: versions.iter().map(version).collect(),
+    };
+    let candidate = status.candidate.as_ref().map(|(is_canary, share, models)| {
+        let trial = if *is_canary { VersionState::Canary } else { VersionState::Shadow };
+        let models = models.iter().map(model_version).collect();
+        proto::CandidateStatus { trial: state(trial).into(), share: *share, models }
+    });
+    proto::ModelsStatus {
+        generation: status.generation,
+        policy: Some(policy_version(&status.policy)),
+        policy_problem: status.policy_problem.clone(),
+        models: status.models.iter().map(model).collect(),
+        waiting: status.waiting.clone(),
+        loading: status.loading.clone(),
+        candidate,
+        previous: status.previous.iter().map(model_version).collect(),
+    }
+}
+
+/// A version, from its manifest.
+pub fn describe(identity: &ModelVersion, manifest: Manifest, status: &VersionStatus) -> proto::DescribeModelResponse {
+    let Manifest { kind, inputs, outputs, labels, files, card, .. } = manifest;
+    let [inputs, outputs] = [inputs, outputs].map(|specs| {
+        let tensors = specs.into_iter().map(|spec| {
+            let dtype = spec.dtype.name().to_owned();
+            proto::Tensor { name: spec.name, dtype, shape: spec.shape }
+        });
+        tensors.collect()
+    });
+    let labels = labels.into_iter().map(|label| proto::ModelLabel {
+        name: label.name,
+        category: label.category.map_or(proto::Category::Unspecified, category).into(),
+        slope: label.calibration.slope,
+        intercept: label.calibration.intercept,
+    });
+    proto::DescribeModelResponse {
+        model: Some(model_version(identity)),
+        status: Some(version(status)),
+        kind: kind.name().to_owned(),
+        inputs,
+        outputs,
+        labels: labels.collect(),
+        files: files.into_iter().collect(),
+        summary: card.summary,
+        licence: card.licence,
+        known_failures: card.known_failures,
+    }
+}
+
+/// What a shadow shows.
+pub fn report(report: &ShadowReport) -> proto::ShadowReport {
+    let time = |(p50_us, p99_us)| Some(proto::WorkTime { p50_us, p99_us });
+    let shifts = report.shifts.iter().map(|shift| proto::ScoreShift {
+        category: category(shift.category).into(),
+        mean: shift.mean,
+        p99: shift.p99,
+        max: shift.max,
+    });
+    let flips = report.flips.iter().map(|flip| proto::Flip {
+        listing_id: flip.listing_id.clone(),
+        request_id: flip.request_id.clone(),
+        stable: suggestion(flip.stable).into(),
+        candidate: suggestion(flip.candidate).into(),
+        stable_risk: flip.stable_risk,
+        candidate_risk: flip.candidate_risk,
+    });
+    proto::ShadowReport {
+        compared: report.compared,
+        agreed: report.agreed,
+        faults: report.faults,
+        dropped: report.dropped,
+        shifts: shifts.collect(),
+        stable: time(report.stable_us),
+        candidate: time(report.candidate_us),
+        flips: flips.collect(),
+    }
+}

@@ -1,0 +1,145 @@
+//! The calls of operators: which models serve.
+
+use std::sync::Arc;
+
+use tokio::sync::OnceCell;
+use tonic::{Request, Response, Status};
+
+use crate::config::Role;
+use crate::error::{Error, Result};
+use crate::lifecycle::{Lifecycle, Wanted};
+use crate::metrics::Metrics;
+use crate::transport::proto::model_service_server::ModelService;
+use crate::transport::proto::{
+    DescribeModelRequest, DescribeModelResponse, GetShadowReportRequest, ListModelsRequest, LoadVersionRequest,
+    ModelsStatus, PromoteRequest, ReloadRequest, RollBackRequest, ShadowReport, StartTrialRequest,
+    StopCandidateRequest, UnloadRequest, VersionName,
+};
+use crate::transport::status::{code_name, status};
+use crate::transport::{convert_models as convert, guard};
+
+/// The service of operators.
+#[derive(Debug, Clone)]
+pub struct Models {
+    /// Set once models are loaded.
+    pub lifecycle: Arc<OnceCell<Lifecycle>>,
+    /// Counts the calls.
+    pub metrics: Arc<Metrics>,
+}
+
+impl Models {
+    fn admit<T>(&self, request: &Request<T>) -> Result<&Lifecycle> {
+        guard::require(request, Role::Admin)?;
+        self.lifecycle.get().ok_or_else(|| Error::NotReady("the models are still loading".into()))
+    }
+
+    fn answer<T>(&self, rpc: &'static str, outcome: Result<T>) -> Result<Response<T>, Status> {
+        self.metrics.call(rpc, outcome.as_ref().err().map_or("OK", code_name));
+        outcome.map(Response::new).map_err(|error| status(&error, rpc))
+    }
+
+    fn try_now(
+        &self,
+        action: impl FnOnce(&Lifecycle) -> Result<()>,
+        admitted: Result<&Lifecycle>,
+    ) -> Result<ModelsStatus> {
+        let lifecycle = admitted?;
+        action(lifecycle).map(|()| convert::status(&lifecycle.status()))
+    }
+
+    async fn try_out(&self, request: Request<StartTrialRequest>, shadow: bool) -> Result<ModelsStatus> {
+        let lifecycle = self.admit(&request)?;
+        let StartTrialRequest { versions, share } = request.into_inner();
+        lifecycle.try_out(&all_wanted(versions), share, shadow).await?;
+        Ok(convert::status(&lifecycle.status()))
+    }
+}
+
+fn wanted(name: VersionName) -> Wanted {
+    Wanted { name: name.name, version: name.version }
+}
+
+fn all_wanted(names: Vec<VersionName>) -> Vec<Wanted> {
+    names.into_iter().map(wanted).collect()
+}
+
+fn required(version: Option<VersionName>) -> Result<Wanted> {
+    version.map(wanted).ok_or_else(|| Error::invalid("version", "is missing: name and version of a model"))
+}
+
+#[tonic::async_trait]
+impl ModelService for Models {
+    async fn list_models(&self, request: Request<ListModelsRequest>) -> Result<Response<ModelsStatus>, Status> {
+        self.answer("ListModels", self.try_now(|_| Ok(()), self.admit(&request)))
+    }
+
+    async fn describe_model(
+        &self,
+        request: Request<DescribeModelRequest>,
+    ) -> Result<Response<DescribeModelResponse>, Status> {
+        let described = self.admit(&request).and_then(|lifecycle| {
+            let wanted = required(request.into_inner().version)?;
+            lifecycle
+                .describe(&wanted)
+                .map(|(identity, manifest, status)| convert::describe(&identity, manifest, &status))
+        });
+        self.answer("DescribeModel", described)
+    }
+
+    async fn reload(&self, request: Request<ReloadRequest>) -> Result<Response<ModelsStatus>, Status> {
+        let reload = async {
+            let lifecycle = self.admit(&request)?;
+            lifecycle.reload(None).await?;
+            Ok(convert::status(&lifecycle.status()))
+        };
+        self.answer("Reload", reload.await)
+    }
+
+    async fn load_version(&self, request: Request<LoadVersionRequest>) -> Result<Response<ModelsStatus>, Status> {
+        let load = async {
+            let lifecycle = self.admit(&request)?;
+            lifecycle.load(&all_wanted(request.into_inner().versions)).await?;
+            Ok(convert::status(&lifecycle.status()))
+        };
+        self.answer("LoadVersion", load.await)
+    }
+
+    async fn promote(&self, request: Request<PromoteRequest>) -> Result<Response<ModelsStatus>, Status> {
+        let promote = async {
+            let lifecycle = self.admit(&request)?;
+            lifecycle.promote(&all_wanted(request.into_inner().versions)).await?;
+            Ok(convert::status(&lifecycle.status()))
+        };
+        self.answer("Promote", promote.await)
+    }
+
+    async fn roll_back(&self, request: Request<RollBackRequest>) -> Result<Response<ModelsStatus>, Status> {
+        self.answer("RollBack", self.try_now(Lifecycle::roll_back, self.admit(&request)))
+    }
+
+    async fn unload(&self, request: Request<UnloadRequest>) -> Result<Response<ModelsStatus>, Status> {
+        let admitted = self.admit(&request);
+        let unload = |lifecycle: &Lifecycle| lifecycle.unload(&required(request.into_inner().version)?);
+        self.answer("Unload", self.try_now(unload, admitted))
+    }
+
+    async fn start_shadow(&self, request: Request<StartTrialRequest>) -> Result<Response<ModelsStatus>, Status> {
+        self.answer("StartShadow", self.try_out(request, true).await)
+    }
+
+    async fn start_canary(&self, request: Request<StartTrialRequest>) -> Result<Response<ModelsStatus>, Status> {
+        self.answer("StartCanary", self.try_out(request, false).await)
+    }
+
+    async fn stop_candidate(&self, request: Request<StopCandidateRequest>) -> Result<Response<ModelsStatus>, Status> {
+        self.answer("StopCandidate", self.try_now(Lifecycle::stop_candidate, self.admit(&request)))
+    }
+
+    async fn get_shadow_report(
+        &self,
+        request: Request<GetShadowReportRequest>,
+    ) -> Result<Response<ShadowReport>, Status> {
+        let report = self.admit(&request).and_then(Lifecycle::shadow_report);
+        self.answer("GetShadowReport", report.map(|report| convert::report(&report)))
+    }
+}
