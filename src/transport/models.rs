@@ -5,7 +5,6 @@ use std::sync::Arc;
 use tokio::sync::OnceCell;
 use tonic::{Request, Response, Status};
 
-use crate::config::Role;
 use crate::error::{Error, Result};
 use crate::lifecycle::{Lifecycle, Wanted};
 use crate::metrics::Metrics;
@@ -29,7 +28,7 @@ pub struct Models {
 
 impl Models {
     fn admit<T>(&self, request: &Request<T>) -> Result<&Lifecycle> {
-        guard::require(request, Role::Admin)?;
+        guard::require_operator(request)?;
         self.lifecycle.get().ok_or_else(|| Error::NotReady("the models are still loading".into()))
     }
 
