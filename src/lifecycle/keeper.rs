@@ -61,7 +61,10 @@ impl Keeper {
         let mut looked = Instant::now();
         while !self.common.stop.load(Ordering::Relaxed) {
             let now = Instant::now();
-            let (retry, attention) = (self.state().next_retry(looked), self.state().attention());
+            let (retry, attention) = {
+                let state = self.state();
+                (state.next_retry(looked), state.attention())
+            };
             let wake = [next_look, retry, attention.map(|wait| now + wait)];
             let wait = wake.into_iter().flatten().min().map_or(Duration::from_secs(3600), |at| at - now.min(at));
             match self.orders.recv_timeout(wait) {
@@ -269,6 +272,7 @@ impl Keeper {
             state.policy_problem = Some(error.to_string());
             state.policy_held = Some(plan.policy.version.sha256.clone());
         }
+        drop(state);
         memory::give_back();
     }
 

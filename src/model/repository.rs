@@ -274,7 +274,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let folder = directory.path().join("ivory/1");
         std::fs::create_dir_all(&folder).unwrap();
-        ["model.toml", "golden.json", "model.onnx"].map(|file| copy(file, &folder));
+        ["model.toml", "golden.json", "model.onnx"].iter().for_each(|file| copy(file, &folder));
         let mut repository = Repository::new(directory.path());
         repository.look().unwrap();
         let before = repository.versions()[0].identity.clone();
@@ -290,7 +290,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let folder = directory.path().join("ivory/2");
         std::fs::create_dir_all(&folder).unwrap();
-        ["model.toml", "golden.json", "model.onnx"].map(|file| copy(file, &folder));
+        ["model.toml", "golden.json", "model.onnx"].iter().for_each(|file| copy(file, &folder));
         let mut repository = Repository::new(directory.path());
         repository.look().unwrap();
         assert!(repository.not_complete()[0].reason.contains("version: \"1\", and the folder says \"2\""));
