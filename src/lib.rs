@@ -10,8 +10,8 @@
 //! | [`model`] | model folders and the ONNX sessions that run them |
 //! | [`score`] | calibration, fusion, rating, explanation; pure |
 //!
-//! [`lifecycle`] decides which models and policy serve, and puts them in service; [`domain`], [`input_spec`], [`error`] and [`metrics`] are leaves that every stage may use; [`server`] puts the parts
-//! together; [`evaluate`] measures the whole on labelled listings; [`cli`] holds the commands. `tests/architecture.rs` keeps the arrows.
+//! [`domain`], [`input_spec`], [`error`] and [`metrics`] are leaves that every stage may use; [`lifecycle`] decides which
+//! models and policy serve, and changes them while requests run; [`server`] puts the parts together; [`evaluate`] measures the whole on labelled listings; [`cli`] holds the commands. `tests/architecture.rs` keeps the arrows.
 
 pub mod cli;
 pub mod config;
