@@ -11,7 +11,8 @@
 //! | [`score`] | calibration, fusion, rating, explanation; pure |
 //!
 //! [`domain`], [`input_spec`], [`error`] and [`metrics`] are leaves that every stage may use; [`lifecycle`] decides which
-//! models and policy serve, and changes them while requests run; [`server`] puts the parts together; [`evaluate`] measures the whole on labelled listings; [`cli`] holds the commands. `tests/architecture.rs` keeps the arrows.
+//! models and policy serve, and changes them while requests run; [`server`] puts the parts together; [`evaluate`]
+//! measures the whole on labelled listings; [`cli`] holds the commands. `tests/architecture.rs` keeps the arrows.
 
 pub mod cli;
 pub mod config;

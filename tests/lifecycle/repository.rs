@@ -74,8 +74,8 @@ impl Repository {
         files.into_iter().flat_map(move |file| {
             let to = target.join(file.file_name().unwrap());
             let whole = std::fs::read(&file).unwrap();
-            // First a half of the file, then all of it.
-            [whole[..whole.len() / 2].to_vec(), whole].map(|bytes| {
+            // First a half of the file, then all of it; each only when it is asked for.
+            [whole[..whole.len() / 2].to_vec(), whole].into_iter().map(move |bytes| {
                 std::fs::write(&to, bytes).unwrap();
                 to.clone()
             })
