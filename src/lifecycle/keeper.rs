@@ -74,7 +74,14 @@ impl Keeper {
                     let soon = Instant::now() + SETTLE;
                     next_look = Some(next_look.map_or(soon, |at| at.min(soon)));
                 }
-                Ok(order) => self.obey(order),
+                Ok(order) => {
+                    // What changed before a look that was asked for has been seen by it.
+                    let look = matches!(order, Order::Reload(..));
+                    self.obey(order);
+                    if look {
+                        next_look = self.next_poll();
+                    }
+                }
                 Err(RecvTimeoutError::Timeout) => {}
             }
             self.free();

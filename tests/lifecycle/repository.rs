@@ -107,7 +107,9 @@ impl Repository {
         flags.extend([("models", "watch", "false".into()), ("models", "poll_ms", "0".into())]);
         flags.extend_from_slice(more);
         let server = start(&flags).await;
-        let operator = operator(&server).await;
+        let mut operator = operator(&server).await;
+        // A server looks once when it has started; with keys this call is refused, and nothing is added meanwhile.
+        let _ = operator.reload(ReloadRequest {}).await;
         (server, operator)
     }
 
