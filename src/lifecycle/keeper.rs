@@ -268,11 +268,11 @@ impl Keeper {
         }
     }
 
-    fn blame(&self, version: Option<ModelVersion>, plan: &Plan, error: &Error) {
+    fn blame(&self, version: Option<Box<ModelVersion>>, plan: &Plan, error: &Error) {
         let mut state = self.state();
         let current = state.current();
         let new = plan.versions.iter().map(|v| &v.identity).find(|identity| !current.models().contains(identity));
-        if let Some(identity) = version.as_ref().or(new) {
+        if let Some(identity) = version.as_deref().or(new) {
             state.failed(identity, error);
         } else {
             tracing::error!(reason = %error, "policy refused; what serves goes on");

@@ -35,7 +35,7 @@ impl Plan {
 #[derive(Debug)]
 pub(super) struct Fault {
     /// The version to blame; none: the policy, or the program.
-    pub version: Option<ModelVersion>,
+    pub version: Option<Box<ModelVersion>>,
     /// What was wrong.
     pub error: Error,
 }
@@ -69,7 +69,7 @@ impl Loader<'_> {
                 return Err(unblamed(Error::NotReady("the server is shutting down".into())));
             }
             let model = read(version).and_then(|folder| LoadedModel::load(runtime, &folder, budget));
-            let model = model.map_err(|error| Fault { version: Some(version.identity.clone()), error })?;
+            let model = model.map_err(|error| Fault { version: Some(Box::new(version.identity.clone())), error })?;
             new.push(Arc::new(model));
         }
         loaded.extend(new.iter().cloned());
@@ -78,7 +78,7 @@ impl Loader<'_> {
         let generation = Generation::assemble(self.config, &set, Arc::clone(&plan.policy), &loaded, self.before);
         let generation = generation.map_err(blamed)?;
         for model in &new {
-            let identity = || Some(model.folder().identity.clone());
+            let identity = || Some(Box::new(model.folder().identity.clone()));
             generation.try_golden(model, budget).map_err(|error| Fault { version: identity(), error })?;
         }
         Ok(generation)
@@ -102,11 +102,11 @@ fn read(version: &Version) -> crate::error::Result<Arc<ModelFolder>> {
 }
 
 /// The version that `error` speaks of.
-fn blame(error: &Error, versions: &[Arc<Version>]) -> Option<ModelVersion> {
+fn blame(error: &Error, versions: &[Arc<Version>]) -> Option<Box<ModelVersion>> {
     let message = error.to_string();
-    let named = |version: &&Arc<Version>| match error {
-        Error::Model { model, .. } => *model == version.identity.name,
-        _ => message.contains(&version.path.display().to_string()),
+    let named = |version: &&Arc<Version>| {
+        let by_name = matches!(error, Error::Model { model, .. } if *model == version.identity.name);
+        by_name || message.contains(&version.path.display().to_string())
     };
-    versions.iter().find(named).map(|version| version.identity.clone())
+    versions.iter().find(named).map(|version| Box::new(version.identity.clone()))
 }

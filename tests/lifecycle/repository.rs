@@ -1,9 +1,10 @@
 //! A model repository in a temporary folder, and a server over it whose looks are driven by the test.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tempfile::TempDir;
+use tokio::time::Instant;
 use tonic::transport::Channel;
 use wildwarden::config::Flag;
 use wildwarden::server::Server;

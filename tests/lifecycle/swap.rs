@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use tokio::time::Instant;
 use tonic::Code;
 use wildwarden::transport::proto::{LoadVersionRequest, PromoteRequest, RollBackRequest, UnloadRequest, VersionState};
 

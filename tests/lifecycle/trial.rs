@@ -1,8 +1,9 @@
 //! Versions on trial: shadow, canary, and what takes them back.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use tokio::time::Instant;
 use tonic::Code;
 use wildwarden::config::Flag;
 use wildwarden::transport::proto::{
