@@ -1,7 +1,9 @@
 //! Configuration: defaults, file, environment and flags, laid over each other and checked. An invalid [`Config`] cannot
 //! exist. The only file that reads the environment.
 
-use std::collections::{BTreeMap, HashMap};
+mod models;
+
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -11,8 +13,12 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use crate::error::{Error, Result};
-use crate::model::choice::{Rules, VersionPolicy};
+use crate::model::choice::Rules;
 use crate::schedule::BatchRule;
+
+pub use models::Rollout;
+
+use models::{RawModels, RawRollout};
 
 /// The complete, commented default configuration.
 pub const DEFAULT: &str = include_str!("config.default.toml");
@@ -76,21 +82,6 @@ pub struct Batching {
     pub image: BatchRule,
     /// Of texts.
     pub text: BatchRule,
-}
-
-/// How new versions are tried and when they are taken back.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Rollout {
-    /// Time after a switch in which it is taken back when it does badly; zero: never.
-    pub watch: Duration,
-    /// Share of listings that may fail or lack a model, in percent; 0: not looked at.
-    pub max_error_percent: f64,
-    /// Slowest time of all but the slowest hundredth of listings; zero: not looked at.
-    pub max_p99: Duration,
-    /// Listings before a judgement, at least 1.
-    pub min_listings: usize,
-    /// Listings that the shadow rates at the same time, at least 1.
-    pub shadow_in_flight: usize,
 }
 
 /// Limits of requests, all inclusive. Published by `GetServerInfo`.
@@ -184,43 +175,6 @@ struct RawLimits {
     max_message_bytes: u64,
     max_id_bytes: u64,
     max_infer_rows: u64,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawModels {
-    directory: PathBuf,
-    policy: PathBuf,
-    max_file_bytes: u64,
-    versions: BTreeMap<String, RawVersions>,
-    labels: BTreeMap<String, RawLabels>,
-    watch: bool,
-    poll_ms: u64,
-}
-
-/// `"latest"`, one version, or several.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum RawVersions {
-    One(String),
-    Several(Vec<String>),
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawLabels {
-    stable: Option<String>,
-    canary: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawRollout {
-    watch_seconds: u64,
-    max_error_percent: f64,
-    max_p99_ms: u64,
-    min_listings: u64,
-    shadow_in_flight: u64,
 }
 
 #[derive(Deserialize)]
@@ -362,13 +316,13 @@ impl Config {
             drain: Duration::from_secs(number("server.drain_seconds", raw.server.drain_seconds, 0..=600)?),
             max_concurrent_streams: u32::try_from(streams).unwrap_or(u32::MAX),
             limits,
-            models: raw.models.directory,
-            policy: raw.models.policy,
+            models: raw.models.directory.clone(),
+            policy: raw.models.policy.clone(),
             max_file_bytes: number("models.max_file_bytes", raw.models.max_file_bytes, 1024..=1 << 36)?,
-            versions: rules(raw.models.versions, raw.models.labels)?,
             watch_models: raw.models.watch,
-            poll_models: poll(raw.models.poll_ms)?,
-            rollout: rollout(&raw.rollout)?,
+            poll_models: raw.models.poll()?,
+            versions: raw.models.rules()?,
+            rollout: raw.rollout.check()?,
             onnxruntime,
             workers,
             intra_op_threads,
@@ -381,48 +335,6 @@ impl Config {
             log_level: raw.log.level,
         })
     }
-}
-
-fn rules(versions: BTreeMap<String, RawVersions>, labels: BTreeMap<String, RawLabels>) -> Result<Rules> {
-    let mut rules = Rules::new();
-    for (name, given) in versions {
-        let policy = match given {
-            RawVersions::One(word) if word == "latest" => VersionPolicy::Latest,
-            RawVersions::One(version) => VersionPolicy::Pinned(version),
-            RawVersions::Several(versions) if versions.is_empty() => {
-                return Err(Error::Setup(format!("models.versions.{name}: name at least one version, or \"latest\"")));
-            }
-            RawVersions::Several(versions) => VersionPolicy::Several(versions),
-        };
-        rules.entry(name).or_default().policy = policy;
-    }
-    for (name, RawLabels { stable, canary }) in labels {
-        if stable.is_some() && stable == canary {
-            let version = stable.unwrap_or_default();
-            return Err(Error::Setup(format!("models.labels.{name}: {version:?} cannot be both stable and canary")));
-        }
-        let rule = rules.entry(name).or_default();
-        (rule.stable, rule.canary) = (stable, canary);
-    }
-    Ok(rules)
-}
-
-fn poll(ms: u64) -> Result<Duration> {
-    if ms == 0 { Ok(Duration::ZERO) } else { number("models.poll_ms", ms, 20..=3_600_000).map(Duration::from_millis) }
-}
-
-fn rollout(raw: &RawRollout) -> Result<Rollout> {
-    let max_error_percent = raw.max_error_percent;
-    if !(0.0..=100.0).contains(&max_error_percent) {
-        return Err(Error::Setup(format!("rollout.max_error_percent: {max_error_percent} must be in 0 to 100")));
-    }
-    Ok(Rollout {
-        watch: Duration::from_secs(number("rollout.watch_seconds", raw.watch_seconds, 0..=86_400)?),
-        max_error_percent,
-        max_p99: Duration::from_millis(number("rollout.max_p99_ms", raw.max_p99_ms, 0..=600_000)?),
-        min_listings: size("rollout.min_listings", raw.min_listings, 1..=1000)?,
-        shadow_in_flight: size("rollout.shadow_in_flight", raw.shadow_in_flight, 1..=1000)?,
-    })
 }
 
 /// The library's place after `scripts/setup.sh`, by the platform's naming.
@@ -495,6 +407,7 @@ fn set_text(merged: &mut Table, place: (&str, &str), text: &str) -> std::result:
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::choice::VersionPolicy;
 
     fn load(file: &str, environment: &[(&str, &str)], flags: &[Flag]) -> Result<Config> {
         let folder = tempfile::tempdir().unwrap();

@@ -39,6 +39,7 @@ pub(super) fn load(config: &Config) -> Result<First> {
             Err(Fault { version: None, error }) => return Err(error),
             Err(Fault { version: Some(identity), error }) => {
                 tracing::error!(name = identity.name, version = identity.version, reason = %error, "version passed over");
+                let identity = *identity;
                 let (reason, retry_at) = (error.to_string(), Instant::now() + backoff(1));
                 failures.push(Failure { identity, reason, attempts: 1, retry_at });
             }

@@ -61,7 +61,10 @@ impl Keeper {
         let mut looked = Instant::now();
         while !self.common.stop.load(Ordering::Relaxed) {
             let now = Instant::now();
-            let (retry, attention) = (self.state().next_retry(looked), self.state().attention());
+            let (retry, attention) = {
+                let state = self.state();
+                (state.next_retry(looked), state.attention())
+            };
             let wake = [next_look, retry, attention.map(|wait| now + wait)];
             let wait = wake.into_iter().flatten().min().map_or(Duration::from_secs(3600), |at| at - now.min(at));
             match self.orders.recv_timeout(wait) {
@@ -71,7 +74,14 @@ impl Keeper {
                     let soon = Instant::now() + SETTLE;
                     next_look = Some(next_look.map_or(soon, |at| at.min(soon)));
                 }
-                Ok(order) => self.obey(order),
+                Ok(order) => {
+                    // What changed before a look that was asked for has been seen by it.
+                    let look = matches!(order, Order::Reload(..));
+                    self.obey(order);
+                    if look {
+                        next_look = self.next_poll();
+                    }
+                }
                 Err(RecvTimeoutError::Timeout) => {}
             }
             self.free();
@@ -258,17 +268,18 @@ impl Keeper {
         }
     }
 
-    fn blame(&self, version: Option<ModelVersion>, plan: &Plan, error: &Error) {
+    fn blame(&self, version: Option<Box<ModelVersion>>, plan: &Plan, error: &Error) {
         let mut state = self.state();
         let current = state.current();
         let new = plan.versions.iter().map(|v| &v.identity).find(|identity| !current.models().contains(identity));
-        if let Some(identity) = version.as_ref().or(new) {
+        if let Some(identity) = version.as_deref().or(new) {
             state.failed(identity, error);
         } else {
             tracing::error!(reason = %error, "policy refused; what serves goes on");
             state.policy_problem = Some(error.to_string());
             state.policy_held = Some(plan.policy.version.sha256.clone());
         }
+        drop(state);
         memory::give_back();
     }
 

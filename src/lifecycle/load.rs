@@ -36,7 +36,7 @@ impl Plan {
 #[derive(Debug)]
 pub(super) struct Fault {
     /// The version to blame; none: the policy, or the program.
-    pub version: Option<ModelVersion>,
+    pub version: Option<Box<ModelVersion>>,
     /// What was wrong.
     pub error: Error,
 }
@@ -71,7 +71,7 @@ impl Loader<'_> {
                 return Err(unblamed(Error::NotReady("the server is shutting down".into())));
             }
             let model = read(version, &checks).and_then(|folder| LoadedModel::load(runtime, &folder, budget, &checks));
-            let model = model.map_err(|error| Fault { version: Some(version.identity.clone()), error })?;
+            let model = model.map_err(|error| Fault { version: Some(Box::new(version.identity.clone())), error })?;
             new.push(Arc::new(model));
         }
         loaded.extend(new.iter().cloned());
@@ -81,7 +81,7 @@ impl Loader<'_> {
             Generation::assemble((self.config, &checks), &set, Arc::clone(&plan.policy), &loaded, self.before);
         let generation = generation.map_err(blamed)?;
         for model in &new {
-            let identity = || Some(model.folder().identity.clone());
+            let identity = || Some(Box::new(model.folder().identity.clone()));
             generation.try_golden(model, budget, &checks).map_err(|error| Fault { version: identity(), error })?;
         }
         Ok(generation)
@@ -105,11 +105,11 @@ fn read(version: &Version, checks: &Checks<'_>) -> crate::error::Result<Arc<Mode
 }
 
 /// The version that `error` speaks of.
-fn blame(error: &Error, versions: &[Arc<Version>]) -> Option<ModelVersion> {
+fn blame(error: &Error, versions: &[Arc<Version>]) -> Option<Box<ModelVersion>> {
     let message = error.to_string();
-    let named = |version: &&Arc<Version>| match error {
-        Error::Model { model, .. } => *model == version.identity.name,
-        _ => message.contains(&version.path.display().to_string()),
+    let named = |version: &&Arc<Version>| {
+        let by_name = matches!(error, Error::Model { model, .. } if *model == version.identity.name);
+        by_name || message.contains(&version.path.display().to_string())
     };
-    versions.iter().find(named).map(|version| version.identity.clone())
+    versions.iter().find(named).map(|version| Box::new(version.identity.clone()))
 }

@@ -271,7 +271,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let folder = directory.path().join("ivory/1");
         std::fs::create_dir_all(&folder).unwrap();
-        ["model.toml", "golden.json", "model.onnx"].map(|file| copy(file, &folder));
+        ["model.toml", "golden.json", "model.onnx"].iter().for_each(|file| copy(file, &folder));
         let mut repository = Repository::new(directory.path(), 1 << 30);
         repository.look().unwrap();
         let before = repository.versions()[0].identity.clone();
@@ -287,10 +287,11 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let folder = directory.path().join("ivory/2");
         std::fs::create_dir_all(&folder).unwrap();
-        ["model.toml", "golden.json", "model.onnx"].map(|file| copy(file, &folder));
+        ["model.toml", "golden.json", "model.onnx"].iter().for_each(|file| copy(file, &folder));
         let mut repository = Repository::new(directory.path(), 1 << 30);
         repository.look().unwrap();
-        assert!(repository.not_complete()[0].reason.contains("version: \"1\", and the folder says \"2\""));
+        let reason = repository.not_complete()[0].reason.clone();
+        assert!(reason.contains("version") && reason.contains('1') && reason.contains("ivory/2"), "{reason}");
     }
 
     #[test]

@@ -1,0 +1,15 @@
+//! Models change while a real server runs: real model folders, real gRPC, both listeners.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, its helpers too"
+)]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod repository;
+mod swap;
+mod trial;
+mod ways_in;
