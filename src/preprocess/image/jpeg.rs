@@ -14,15 +14,17 @@ use image::metadata::Orientation;
 
 use super::decode::{Cause, Still, check_pixels, still};
 use super::{DecodeLimits, WantedSize};
-use header::Header;
+use header::{Header, Picture};
 #[cfg(not(feature = "libjpeg-turbo"))]
 use portable as fast;
 #[cfg(feature = "libjpeg-turbo")]
 use turbo as fast;
 
-/// Scans of one picture. Encoders write about ten; a file of thousands takes minutes to decode
+/// Scans of one picture. Encoders write about ten; a small file of thousands takes minutes to decode
 /// (<https://libjpeg-turbo.org/pmwiki/uploads/About/TwoIssueswiththeJPEGStandard.pdf>).
-const MAX_SCANS: usize = 100;
+const MAX_SCANS: u64 = 100;
+/// Scans of a picture that has all the pixels allowed: each goes over all of them.
+const MAX_SCANS_AT_PIXEL_LIMIT: u64 = 16;
 
 pub(super) fn decode(content: &[u8], limits: DecodeLimits, wanted: WantedSize) -> Result<Still, Cause> {
     let header = Header::read(content)?;
@@ -30,8 +32,9 @@ pub(super) fn decode(content: &[u8], limits: DecodeLimits, wanted: WantedSize) -
     if header.is_truncated(content) {
         return Err(Cause::Truncated);
     }
-    if header.has_more_scans_than(content, MAX_SCANS) {
-        return Err(Cause::Corrupt(format!("more than {MAX_SCANS} scans")));
+    let most = max_scans(header.picture, limits);
+    if header.has_more_scans_than(content, most) {
+        return Err(Cause::Corrupt(format!("more than {most} scans")));
     }
     if let Some(picture) = header.picture
         && picture.is_common()
@@ -48,6 +51,12 @@ pub(super) fn decode(content: &[u8], limits: DecodeLimits, wanted: WantedSize) -
         }
     }
     still(JpegDecoder::new(Cursor::new(content))?, limits)
+}
+
+fn max_scans(picture: Option<Picture>, limits: DecodeLimits) -> usize {
+    let pixels = picture.map_or(u64::MAX, |picture| u64::from(picture.width) * u64::from(picture.height));
+    let affordable = MAX_SCANS_AT_PIXEL_LIMIT.saturating_mul(limits.max_pixels) / pixels.max(1);
+    usize::try_from(affordable.clamp(MAX_SCANS_AT_PIXEL_LIMIT, MAX_SCANS)).unwrap_or(usize::MAX)
 }
 
 fn lies_on_its_side(orientation: Orientation) -> bool {
@@ -83,7 +92,7 @@ mod tests {
         a.iter().zip(b.iter()).map(|(&a, &b)| f64::from(a.abs_diff(b))).sum::<f64>() / a.len() as f64
     }
 
-    type Fast = fn(&[u8], header::Picture, Reduction) -> Option<RgbImage>;
+    type Fast = fn(&[u8], Picture, Reduction) -> Option<RgbImage>;
 
     fn decoders() -> Vec<Fast> {
         vec![
@@ -141,6 +150,11 @@ mod tests {
         content.splice(at..at, std::iter::repeat_n(scan, 5000).flatten());
         let Err(Cause::Corrupt(message)) = decode(&content, LIMITS, WantedSize::FULL) else { panic!("decoded") };
         assert!(message.contains("100 scans"), "{message}");
+        // 320x240: the fewest scans when no more pixels are allowed.
+        let limits = DecodeLimits { max_pixels: 320 * 240 };
+        let Err(Cause::Corrupt(message)) = decode(&content, limits, WantedSize::FULL) else { panic!("decoded") };
+        assert!(message.contains("16 scans"), "{message}");
+        assert!(decode(&fixture("progressive.jpg"), limits, WantedSize::FULL).is_ok());
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use crate::input_spec::ImageInputSpec;
 
 /// Frames have at least this many times the pixels a model takes, in both directions: what is left of the way down is the
-/// antialiasing resize's, as it is for a frame decoded in full. At 1 the scores of photos just above the input's size moved
-/// too far; beyond 1.5 nothing was gained (`scripts/bench/decode_quality.sh`).
+/// antialiasing resize's, as it is for a frame decoded in full. At 1 more scores move, and further; from 1.5 to 3 they hardly
+/// differ (`scripts/bench/decode_quality.py`).
 pub const MARGIN: f64 = 1.5;
 
 /// The smallest upright frame that serves the caller.

@@ -12,7 +12,7 @@ const EXIF: &[u8] = b"Exif\0\0";
 /// The segments before the first scan.
 #[derive(Debug)]
 pub(super) struct Header {
-    /// `None`: there is no frame header, or more than one.
+    /// `None`: there is not exactly one frame header, or something else than a segment comes before the first scan.
     pub(super) picture: Option<Picture>,
     /// As EXIF says; broken EXIF data is no reason to refuse a photo that decodes.
     pub(super) orientation: Orientation,
@@ -72,7 +72,7 @@ impl Header {
             }
             position += 2 + length;
         }
-        if frames > 1 {
+        if frames > 1 || header.scan.is_none() {
             header.picture = None;
         }
         Ok(header)
@@ -86,8 +86,9 @@ impl Header {
 
     /// Whether there are more than `most` scans.
     pub(super) fn has_more_scans_than(&self, content: &[u8], most: usize) -> bool {
-        let Some(scan) = self.scan else { return false };
-        memchr::memmem::find_iter(content.get(scan..).unwrap_or_default(), &[0xFF, START_OF_SCAN]).nth(most).is_some()
+        // A decoder may find its way past what is no segment, and every scan after it.
+        let from = self.scan.unwrap_or(0);
+        memchr::memmem::find_iter(content.get(from..).unwrap_or_default(), &[0xFF, START_OF_SCAN]).nth(most).is_some()
     }
 }
 
