@@ -25,6 +25,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -93,15 +94,37 @@ class Server:
         self.process.wait(30)
 
 
+@dataclass
+class Seen:
+    """What came of listings."""
+
+    latencies: list[float] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    mixed: int = 0
+    sets: set[str] = field(default_factory=set)
+
+    def joined(self, other: "Seen") -> "Seen":
+        return Seen(self.latencies + other.latencies, self.failures + other.failures, self.mixed + other.mixed, self.sets | other.sets)
+
+    def percentile(self, share: float) -> float:
+        ranked = sorted(self.latencies)
+        return 1000 * ranked[min(len(ranked) - 1, int(share * len(ranked)))]
+
+    def figures(self) -> dict:
+        return {"listings": len(self.latencies), "failures": self.failures, "mixed": self.mixed, "sets": len(self.sets), "p50_ms": self.percentile(0.5), "p99_ms": self.percentile(0.99)}
+
+
 class Load:
-    """Listings at a fixed rate, and what came of them."""
+    """Listings at a fixed rate."""
 
     def __init__(self, wire: SimpleNamespace, stub, images: list[bytes]) -> None:
         self.wire, self.stub, self.images, self.number = wire, stub, images, 0
-        self.clear()
+        self.seen = Seen()
 
-    def clear(self) -> None:
-        self.latencies, self.failures, self.mixed, self.sets = [], [], 0, set()
+    def take(self) -> Seen:
+        """What came of the listings since the last time."""
+        seen, self.seen = self.seen, Seen()
+        return seen
 
     def listing(self):
         self.number += 1
@@ -113,23 +136,23 @@ class Load:
         try:
             answer = await self.stub.Classify(self.listing(), timeout=30)
         except grpc.aio.AioRpcError as error:
-            self.failures.append(f"{error.code().name}: {error.details()}")
+            self.seen.failures.append(f"{error.code().name}: {error.details()}")
             return
-        self.latencies.append(time.monotonic() - due)
+        self.seen.latencies.append(time.monotonic() - due)
         versions = {model.version for model in answer.models if model.name in MOVED}
-        self.mixed += len(versions) != 1 or len(answer.models) != len(MODELS)
-        self.sets |= versions
+        self.seen.mixed += len(versions) != 1 or len(answer.models) != len(MODELS)
+        self.seen.sets |= versions
 
     async def capacity(self, seconds: float) -> float:
         """Listings a second that four callers get answered, each waiting for its answer."""
-        end, before = time.monotonic() + seconds, len(self.latencies)
+        end, before = time.monotonic() + seconds, len(self.seen.latencies)
 
         async def caller() -> None:
             while time.monotonic() < end:
                 await self.one(time.monotonic())
 
         await asyncio.gather(*(caller() for _ in range(4)))
-        return (len(self.latencies) - before) / seconds
+        return (len(self.seen.latencies) - before) / seconds
 
     async def run(self, rate: float, until: asyncio.Event) -> None:
         due, running = time.monotonic(), set()
@@ -140,10 +163,6 @@ class Load:
             running.add(task)
             task.add_done_callback(running.discard)
         await asyncio.gather(*running)
-
-    def percentile(self, share: float) -> float:
-        ranked = sorted(self.latencies)
-        return 1000 * ranked[min(len(ranked) - 1, int(share * len(ranked)))]
 
 
 async def swap(operator, wire: SimpleNamespace, models: Path, version: int) -> float:
@@ -180,16 +199,16 @@ async def measure(given: argparse.Namespace, wire: SimpleNamespace, server: Serv
         version = 2
         await swap(operator, wire, models, version)
 
-        async def under_load(work) -> dict:
-            load.clear()
+        async def under_load(work) -> None:
             done = asyncio.Event()
             running = asyncio.create_task(load.run(rate, done))
             await work()
             done.set()
             await running
-            return {"listings": len(load.latencies), "failures": load.failures, "mixed": load.mixed, "sets": len(load.sets), "p50_ms": load.percentile(0.5), "p99_ms": load.percentile(0.99)}
 
-        quiet = await under_load(lambda: asyncio.sleep(given.seconds))
+        load.take()
+        await under_load(lambda: asyncio.sleep(given.seconds / 2))
+        quiet = load.take()
         before = server.resident_mib()
         took = []
 
@@ -201,11 +220,14 @@ async def measure(given: argparse.Namespace, wire: SimpleNamespace, server: Serv
                 if (done + 1) % 10 == 0:
                     print(f"{done + 1} of {given.swaps} swaps, {server.resident_mib():.0f} MiB", flush=True)
 
-        busy = await under_load(swaps)
-        # Until the last generation that left service is freed.
-        await asyncio.sleep(2)
+        await under_load(swaps)
+        busy = load.take()
+        # The other half of the quiet load comes after the swaps: a machine that others use is not the same all the time.
+        # By its end the last generation that left service is freed, too.
+        await under_load(lambda: asyncio.sleep(given.seconds / 2))
         after = server.resident_mib()
-    return {"swaps": len(took), "mean_swap_seconds": sum(took) / len(took), "rate": rate, "capacity": capacity, "without": quiet, "with": busy, "resident_mib_before": before, "resident_mib_after": after}
+        quiet = quiet.joined(load.take())
+    return {"swaps": len(took), "mean_swap_seconds": sum(took) / len(took), "rate": rate, "capacity": capacity, "without": quiet.figures(), "with": busy.figures(), "resident_mib_before": before, "resident_mib_after": after}
 
 
 def main() -> int:
