@@ -85,6 +85,8 @@ async fn refusals_of_a_full_server_are_errors_by_code_and_never_successes() {
         ("models", "directory", models),
         ("scheduler", "workers", "1".into()),
         ("scheduler", "queue_capacity", "1".into()),
+        // The same photo is sent again and again, and is to be slow each time.
+        ("cache", "images", "0".into()),
     ];
     let server = common::start(&flags).await;
     let json = folder.path().join("a.json");

@@ -430,9 +430,13 @@ async fn keys_and_roles_are_asked_for_except_whether_the_server_lives() {
     let load = || RepositoryModelLoadRequest { model_name: "ivory".into(), ..Default::default() };
     let denied = client.repository_model_load(with_key(Some("lab"), load())).await.unwrap_err();
     assert_eq!(denied.code(), Code::PermissionDenied);
-    let fixed = client.repository_model_load(with_key(Some("boss"), load())).await.unwrap_err();
-    assert_eq!(fixed.code(), Code::FailedPrecondition);
-    assert!(fixed.message().contains("when it starts"), "{fixed:?}");
+    client.repository_model_load(with_key(Some("boss"), load())).await.unwrap();
+    let unload = RepositoryModelUnloadRequest { model_name: "ivory".into(), ..Default::default() };
+    let needed = client.repository_model_unload(with_key(Some("boss"), unload)).await.unwrap_err();
+    assert!(needed.code() == Code::FailedPrecondition && needed.message().contains("only the version"), "{needed:?}");
+    let unknown = RepositoryModelLoadRequest { model_name: "jade".into(), ..Default::default() };
+    let unknown = client.repository_model_load(with_key(Some("boss"), unknown)).await.unwrap_err();
+    assert_eq!(unknown.code(), Code::NotFound);
 }
 
 #[tokio::test]

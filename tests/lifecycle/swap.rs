@@ -101,7 +101,7 @@ async fn a_broken_version_leaves_service_unharmed_says_why_and_a_good_one_is_tak
     let status = look(&mut operator).await;
     let broken = version(&status, "ivory", "2").unwrap();
     assert_eq!((broken.state(), serving(&status, "ivory").as_str()), (VersionState::Failed, "1"));
-    assert!(broken.reason.contains("ivory") && broken.reason.contains("does not load"), "{broken:?}");
+    assert!(broken.reason.contains("ivory") && broken.reason.contains("sample 0 is off"), "{broken:?}");
     let answer = client(&server).await.classify(listing("", &["tusk.jpg"])).await.unwrap().into_inner();
     assert_eq!((answered(&answer, "ivory").as_str(), answer.degraded), ("1", false));
     repository.add("text_classifier", "2", |manifest| manifest);
@@ -181,7 +181,7 @@ async fn versions_are_loaded_promoted_and_unloaded_by_call() {
     assert_eq!((serving(&status, "ivory").as_str(), state(&status, "ivory", "2")), ("1", Some(VersionState::Loaded)));
     let broken = names(&[("ivory", "3")]);
     let refused = operator.load_version(LoadVersionRequest { versions: broken }).await.unwrap_err();
-    assert!(refused.code() == Code::FailedPrecondition && refused.message().contains("does not load"), "{refused:?}");
+    assert!(refused.code() == Code::FailedPrecondition && refused.message().contains("sample 0 is off"), "{refused:?}");
     let unknown = names(&[("ivory", "9")]);
     let refused = operator.load_version(LoadVersionRequest { versions: unknown }).await.unwrap_err();
     assert!(refused.code() == Code::NotFound && refused.message().contains("1, 2, 3"), "{refused:?}");
