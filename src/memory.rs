@@ -1,4 +1,4 @@
-//! Gives freed memory back to the system. The only file with `unsafe`: `tests/architecture.rs` keeps it so.
+//! Memory of this process: reads it, and gives freed memory back. The only file with `unsafe`: `tests/architecture.rs` keeps it so.
 
 /// Asks glibc for the pages that freed models leave behind in its arenas: without it a process keeps its peak for ever.
 /// Elsewhere it does nothing. It stops allocation for a moment, so it is called when a model was freed, not in a request.
@@ -11,4 +11,11 @@ pub(crate) fn give_back() {
             libc::malloc_trim(0);
         }
     }
+}
+
+/// Resident memory of this process, where the system tells it (Linux).
+pub(crate) fn resident_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
 }

@@ -12,6 +12,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::memory;
+
 pub use models::ModelMetrics;
 
 /// Upper bounds in seconds: from a cached image to a queue of many.
@@ -144,7 +146,7 @@ impl Metrics {
     pub fn render(&self, queued: usize, cached_images: u64) -> String {
         self.queued.set(i64::try_from(queued).unwrap_or(i64::MAX));
         self.cached_images.set(cached_images);
-        if let Some(bytes) = resident_bytes() {
+        if let Some(bytes) = memory::resident_bytes() {
             self.resident.set(bytes);
         }
         let mut page = String::new();
@@ -152,13 +154,6 @@ impl Metrics {
         let _ = text::encode(&mut page, &self.registry);
         page
     }
-}
-
-/// Resident memory of this process, where the system tells it (Linux).
-fn resident_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
 }
 
 #[cfg(test)]

@@ -118,14 +118,14 @@ fn fits(version: &Version, encoder: Option<&Arc<Version>>) -> bool {
     }
     encoder.is_some_and(|encoder| {
         let trained_on_it = version.manifest.encoder.as_ref().is_none_or(|wanted| *wanted == encoder.identity.version);
-        trained_on_it && version.dimensions() == encoder.dimensions()
+        trained_on_it && version.manifest.embedding_size() == encoder.manifest.embedding_size()
     })
 }
 
 fn misfit(encoder: Option<&Arc<Version>>, heads: &[&Arc<Version>]) -> String {
     let wants = |head: &&Arc<Version>| {
         let made_for = head.manifest.encoder.as_ref().map(|version| format!(", made for encoder version {version}"));
-        let size = head.dimensions().unwrap_or_default();
+        let size = head.manifest.embedding_size().unwrap_or_default();
         format!(
             "{} {} reads embeddings of {size} values{}",
             head.name(),
@@ -139,7 +139,7 @@ fn misfit(encoder: Option<&Arc<Version>>, heads: &[&Arc<Version>]) -> String {
             "{} {} waits for heads that fit it: it gives embeddings of {} values; {wanted}",
             encoder.name(),
             encoder.identity.version,
-            encoder.dimensions().unwrap_or_default(),
+            encoder.manifest.embedding_size().unwrap_or_default(),
         ),
         None => format!("{wanted}, and there is no image encoder to feed it"),
     }
@@ -155,11 +155,14 @@ fn heads_that_wait(
     let left = newest.filter(|version| !chosen.iter().any(|other| other.identity == version.identity));
     left.map(|version| {
         let encoder = encoder.map_or("none".into(), |e| {
-            format!("{} {} gives {}", e.name(), e.identity.version, e.dimensions().unwrap_or_default())
+            format!("{} {} gives {}", e.name(), e.identity.version, e.manifest.embedding_size().unwrap_or_default())
         });
         let wants = match &version.manifest.encoder {
             Some(wanted) => format!("encoder version {wanted}"),
-            None => format!("an encoder that gives embeddings of {} values", version.dimensions().unwrap_or_default()),
+            None => format!(
+                "an encoder that gives embeddings of {} values",
+                version.manifest.embedding_size().unwrap_or_default()
+            ),
         };
         format!("{} {} waits for {wants}; now {encoder}", version.name(), version.identity.version)
     })

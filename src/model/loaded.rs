@@ -6,6 +6,7 @@ use ndarray::{Array2, ArrayD};
 use tokio::time::Instant;
 
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::model::check::{Checks, Step};
 use crate::model::manifest::{Kind, MANIFEST};
 use crate::model::probe::{self, Cost};
@@ -63,13 +64,13 @@ impl LoadedModel {
     pub fn load(runtime: Runtime, folder: &Arc<ModelFolder>, budget: Budget, checks: &Checks<'_>) -> Result<Self> {
         let name = &folder.manifest.name;
         let onnx = folder.onnx()?;
-        let (begun, before) = (Instant::now(), probe::resident_bytes());
+        let (begun, before) = (Instant::now(), memory::resident_bytes());
         let load_one = || Session::load(runtime, name, onnx, budget.threads);
         let path = folder.path.join(&folder.manifest.file);
         let sessions: Vec<Session> =
             budget.for_each_worker(|_| load_one()).map_err(|cause| Error::file(&path, cause))?;
         let load_ms = begun.elapsed().as_secs_f64() * 1e3;
-        let grown = before.zip(probe::resident_bytes()).map(|(before, after)| after.saturating_sub(before));
+        let grown = before.zip(memory::resident_bytes()).map(|(before, after)| after.saturating_sub(before));
         checks.passed(&folder.path, Step::Load, format!("{} sessions in {load_ms:.0} ms", sessions.len()));
         if let Some(session) = sessions.first() {
             compare(folder, session)?;

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::error::{Error, Result};
 use crate::model::loaded::LoadedModel;
 use crate::model::manifest::{Kind, Manifest};
-use crate::model::session::{Dtype, Input};
+use crate::model::session::{Dtype, Input, Tensor};
 
 /// The rows of the batch, in order. Between them they find most graphs that divide by nothing or leave the range of `f32`.
 const ROWS: [&str; 3] = ["zeros", "ones", "random values"];
@@ -37,12 +37,6 @@ impl std::fmt::Display for Cost {
         write!(f, "{:.2} ms a run (median of {})", self.run_ms, self.runs)?;
         self.resident_bytes.map_or(Ok(()), |bytes| write!(f, ", about {:.1} MB", bytes as f64 / 1e6))
     }
-}
-
-/// An input, ready to feed.
-enum Tensor {
-    F32(ArrayD<f32>),
-    I64(ArrayD<i64>),
 }
 
 /// Runs a batch of made-up rows on the first session.
@@ -94,21 +88,8 @@ pub(super) fn run_ms(model: &LoadedModel) -> Result<(f64, usize)> {
     Ok((times.get(times.len() / 2).copied().unwrap_or_default(), times.len()))
 }
 
-/// Bytes of memory this process has now.
-pub(super) fn resident_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kib| kib * 1024)
-}
-
 fn run(model: &LoadedModel, inputs: &[(String, Tensor)], outputs: &[&str]) -> Result<Vec<ArrayD<f32>>> {
-    let fed: Vec<(&str, Input<'_>)> = inputs
-        .iter()
-        .map(|(name, tensor)| match tensor {
-            Tensor::F32(array) => (name.as_str(), Input::F32(array.view())),
-            Tensor::I64(array) => (name.as_str(), Input::I64(array.view())),
-        })
-        .collect();
+    let fed: Vec<(&str, Input<'_>)> = inputs.iter().map(|(name, tensor)| (name.as_str(), tensor.view())).collect();
     model.run(0, &fed, outputs)
 }
 

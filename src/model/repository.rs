@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use crate::domain::{Category, ModelVersion};
 use crate::error::{Error, Result};
 use crate::model::check::Checks;
-use crate::model::manifest::{Kind, Manifest};
+use crate::model::manifest::Manifest;
 use crate::model::registry::ModelFolder;
 
 /// Looks that must find an incomplete folder unchanged before it is reported: until then it may still be copied.
@@ -43,17 +43,6 @@ impl Version {
     /// By number where versions are numbers, else by name; every number comes after every name.
     pub fn order(&self) -> (Option<u64>, &str) {
         order(&self.identity.version)
-    }
-
-    /// Values of the embedding that an encoder gives or a head reads.
-    pub fn dimensions(&self) -> Option<i64> {
-        let manifest = &self.manifest;
-        let tensor = match manifest.kind {
-            Kind::ImageEncoder => manifest.outputs.iter().find(|output| output.name == "embedding"),
-            Kind::Head => manifest.inputs.first(),
-            Kind::ImageClassifier | Kind::TextClassifier => None,
-        };
-        tensor.and_then(|tensor| tensor.shape.last().copied())
     }
 
     /// The categories that its labels feed.

@@ -11,7 +11,7 @@ use super::cache::ContentHash;
 use super::generation::Generation;
 use super::inputs::Inputs;
 use super::job::{ImageOutcome, Outcome};
-use crate::domain::{Category, ImageStatus, PerCategory};
+use crate::domain::{Category, ImageStatus};
 use crate::model::engine::ImageScores;
 use crate::model::manifest::Label;
 use crate::preprocess::image::decode;
@@ -137,7 +137,6 @@ fn rows_of(batch: &[Prepared]) -> Vec<Range<usize>> {
 
 fn conclude(outcome: &mut ImageOutcome, scores: ImageScores, labels: &[Label]) {
     outcome.faults = scores.faults;
-    outcome.explanations = PerCategory::default();
     for (label, category) in feeding(labels) {
         let c = label.calibration;
         if let Some(&logit) = scores.logits.get(category) {
