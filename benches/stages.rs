@@ -19,7 +19,7 @@ use ndarray::{Array2, Array4};
 use wildwarden::config::{Config, Limits};
 use wildwarden::domain::{Logit, Probability, Rating};
 use wildwarden::model::check::Checks;
-use wildwarden::model::loaded::{Budget, LoadedModel};
+use wildwarden::model::loaded::{Budget, LoadedModel, Pace};
 use wildwarden::model::registry::ModelSet;
 use wildwarden::model::session::{Input, Runtime};
 use wildwarden::pipeline::Pipeline;
@@ -56,7 +56,7 @@ fn models() -> &'static ModelSet {
 fn loaded(name: &str) -> LoadedModel {
     let runtime = Runtime::load(&config().onnxruntime).unwrap();
     let folder = models().folders().find(|folder| folder.manifest.name == name).unwrap();
-    LoadedModel::load(runtime, folder, Budget { workers: 1, threads: 1, side_by_side: true }, &Checks::logged(1 << 30))
+    LoadedModel::load(runtime, folder, Budget { workers: 1, threads: 1, pace: Pace::Full }, &Checks::logged(1 << 30))
         .unwrap()
 }
 

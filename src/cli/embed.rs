@@ -11,7 +11,7 @@ use ndarray::{Array2, Array4};
 
 use super::Settings;
 use crate::model::check::Checks;
-use crate::model::loaded::{Budget, LoadedModel};
+use crate::model::loaded::{Budget, LoadedModel, Pace};
 use crate::model::registry::{ModelFolder, ModelSet};
 use crate::model::session::Runtime;
 use crate::pipeline::embed::embed;
@@ -61,7 +61,7 @@ impl Embed {
         };
         let folder = encoder.context("the model folder holds no image_encoder")?;
         let runtime = Runtime::load(&config.onnxruntime)?;
-        let budget = Budget { workers: config.workers, threads: config.intra_op_threads, side_by_side: true };
+        let budget = Budget { workers: config.workers, threads: config.intra_op_threads, pace: Pace::Full };
         let encoder = LoadedModel::load(runtime, &folder, budget, &checks)?;
         let limits = DecodeLimits { max_pixels: config.limits.max_image_pixels };
         let wanted = WantedSize::for_inputs(folder.manifest.image.as_slice(), self.decode_margin);

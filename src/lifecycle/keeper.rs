@@ -1,5 +1,5 @@
-//! The one thread that looks at folders and loads models: at low priority, one session after another, so that what serves
-//! hardly notices. It also frees what left service, and takes back a switch that does badly. It never stops for a fault.
+//! The one thread that looks at folders and loads models: at low priority, one session after another with rests between, so
+//! that what serves hardly notices. It also frees what left service, and takes back a switch that does badly. It never stops for a fault.
 
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -23,8 +23,10 @@ use crate::pipeline::generation::{Generation, PolicyFile};
 use crate::pipeline::shadow::Comparison;
 use crate::pipeline::traffic::{Candidate, Share, Trial};
 
-/// How much lower than the workers' the thread's priority is, as `nice` counts: about a tenth of the time on a full core.
-const NICE: i32 = 10;
+/// How much lower than the workers' the thread's priority is, as `nice` counts: about a quarter of the time on a full core. A
+/// thread that hardly ran would hold locks of memory allocation that workers wait for; resting does more, see
+/// [`Pace::Gentle`](crate::model::loaded::Pace::Gentle).
+const NICE: i32 = 5;
 /// Quiet time after a change of a file before the folders are looked at: a copy makes many changes.
 const SETTLE: Duration = Duration::from_millis(100);
 

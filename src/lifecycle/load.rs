@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::domain::ModelVersion;
 use crate::error::Error;
 use crate::model::check::Checks;
-use crate::model::loaded::LoadedModel;
+use crate::model::loaded::{LoadedModel, Pace};
 use crate::model::registry::{ModelFolder, ModelSet};
 use crate::model::repository::Version;
 use crate::model::session::Runtime;
@@ -56,8 +56,8 @@ pub(super) struct Loader<'a> {
 impl Loader<'_> {
     /// A generation of `plan`, with golden samples checked on every session of models that were not loaded before.
     pub(super) fn build(&self, plan: &Plan) -> Result<Generation, Fault> {
-        let beside_traffic = self.before.is_some();
-        let budget = budget(self.config, !beside_traffic);
+        let pace = if self.before.is_some() { Pace::Gentle } else { Pace::Full };
+        let budget = budget(self.config, pace);
         let checks = Checks::logged(self.config.max_file_bytes);
         let unblamed = |error| Fault { version: None, error };
         let runtime = Runtime::load(&self.config.onnxruntime).map_err(unblamed)?;

@@ -67,12 +67,28 @@ pub struct Choice {
     pub waiting: Vec<String>,
 }
 
-/// Chooses the newest encoder that every head fits, and of every other model the newest version that fits it.
+/// Chooses the newest encoder that every head fits, and of every other model the newest version that fits it. What serves
+/// is left for something older only when no other set can serve: or an encoder whose heads are still being copied would be
+/// taken with heads that were left long ago.
 ///
 /// # Errors
 /// One sentence, when the versions there are make no set that can serve; nothing should change then.
 pub fn choose(situation: Situation<'_>) -> Result<Choice, String> {
-    let candidates = candidates(situation);
+    let all = candidates(situation);
+    newest_set(&not_older(&all, situation.serving), situation).or_else(|_| newest_set(&all, situation))
+}
+
+/// `candidates` without those that come after the one that serves. A model whose serving version is not a candidate keeps all.
+fn not_older(candidates: &Candidates, serving: &[Arc<Version>]) -> Candidates {
+    let serves = |version: &Arc<Version>| serving.iter().any(|now| now.identity == version.identity);
+    let up_to_serving = |versions: &Vec<Arc<Version>>| {
+        let kept = versions.iter().position(serves).map_or(versions.len(), |place| place + 1);
+        versions.iter().take(kept).cloned().collect()
+    };
+    candidates.iter().map(|(name, versions)| (name.clone(), up_to_serving(versions))).collect()
+}
+
+fn newest_set(candidates: &Candidates, situation: Situation<'_>) -> Result<Choice, String> {
     let is_encoder = |versions: &Vec<Arc<Version>>| versions.iter().any(|v| v.manifest.kind == Kind::ImageEncoder);
     let encoders: Vec<&str> = candidates.iter().filter(|(_, v)| is_encoder(v)).map(|(name, _)| name.as_str()).collect();
     let others: Vec<(&String, &Vec<Arc<Version>>)> = candidates.iter().filter(|(_, v)| !is_encoder(v)).collect();
@@ -170,7 +186,9 @@ fn heads_that_wait(
 }
 
 /// Of every model the versions that may serve, the one to prefer first. A model without any is left out.
-fn candidates(situation: Situation<'_>) -> BTreeMap<String, Vec<Arc<Version>>> {
+type Candidates = BTreeMap<String, Vec<Arc<Version>>>;
+
+fn candidates(situation: Situation<'_>) -> Candidates {
     let Situation { versions, decisions, serving, .. } = situation;
     let names: BTreeSet<&str> =
         versions.iter().chain(serving).map(|v| v.name()).chain(decisions.keys().map(String::as_str)).collect();

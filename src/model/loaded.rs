@@ -1,6 +1,7 @@
 //! A model in memory: its verified folder and a session for each worker, so that no worker waits for another.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use ndarray::{Array2, ArrayD};
 use tokio::time::Instant;
@@ -14,15 +15,43 @@ use crate::model::registry::ModelFolder;
 use crate::model::session::{Input, Runtime, Session, Tensor, TensorSpec};
 use crate::model::statistics::Statistics;
 
-/// How many sessions a model gets, and how many threads each session runs on. Their product is the core budget.
+/// How many sessions a model gets, how many threads each session runs on, and how fast they are loaded. Workers times threads
+/// are the core budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Budget {
     /// Workers, and so sessions a model; at least 1.
     pub workers: usize,
     /// Threads a session, at least 1.
     pub threads: usize,
-    /// Load and check the sessions of a model side by side, as at the start, or one after another, beside traffic.
-    pub side_by_side: bool,
+    /// How loading shares the cores with what runs already.
+    pub pace: Pace,
+}
+
+/// How fast models are loaded and checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// The sessions of a model side by side: nothing else runs yet.
+    Full,
+    /// Beside traffic: one session after another, and after each piece of work a rest, so that loading takes at most a
+    /// quarter of one core, and less on a busy machine, where the same piece takes longer. Low priority alone would not do:
+    /// a thread that hardly runs holds the locks of memory allocation that the workers wait for.
+    Gentle,
+}
+
+/// Rest after a piece of work, in multiples of the time it took, but no longer than this.
+const GENTLE_REST: u32 = 3;
+const LONGEST_REST: Duration = Duration::from_secs(1);
+
+impl Pace {
+    /// Does one piece of work, then rests.
+    pub fn piece<T>(self, work: impl FnOnce() -> T) -> T {
+        let begun = Instant::now();
+        let done = work();
+        if self == Self::Gentle {
+            std::thread::sleep((begun.elapsed() * GENTLE_REST).min(LONGEST_REST));
+        }
+        done
+    }
 }
 
 impl Budget {
@@ -32,8 +61,8 @@ impl Budget {
     /// The first that `work` gives; [`Error::Bug`] when it panics on a thread of its own.
     pub fn for_each_worker<T: Send>(self, work: impl Fn(usize) -> Result<T> + Sync) -> Result<Vec<T>> {
         let workers = 0..self.workers.max(1);
-        if !self.side_by_side {
-            return workers.map(work).collect();
+        if self.pace == Pace::Gentle {
+            return workers.map(|worker| self.pace.piece(|| work(worker))).collect();
         }
         let work = &work;
         let outcomes: Vec<Result<T>> = std::thread::scope(|scope| {
@@ -56,7 +85,7 @@ pub struct LoadedModel {
 }
 
 impl LoadedModel {
-    /// Loads the sessions side by side, compares the graph with the manifest, runs made-up inputs and measures the cost.
+    /// Loads a session for each worker, compares the graph with the manifest, runs made-up inputs and measures the cost.
     ///
     /// # Errors
     /// [`Error::Setup`] naming file and value: ONNX Runtime refuses the graph, it differs from the manifest, or its outputs
@@ -64,14 +93,17 @@ impl LoadedModel {
     pub fn load(runtime: Runtime, folder: &Arc<ModelFolder>, budget: Budget, checks: &Checks<'_>) -> Result<Self> {
         let name = &folder.manifest.name;
         let onnx = folder.onnx()?;
-        let (begun, before) = (Instant::now(), memory::resident_bytes());
-        let load_one = || Session::load(runtime, name, onnx, budget.threads);
+        let before = memory::resident_bytes();
+        let load_one = |_| {
+            let begun = Instant::now();
+            Session::load(runtime, name, onnx, budget.threads).map(|session| (session, begun.elapsed()))
+        };
         let path = folder.path.join(&folder.manifest.file);
-        let sessions: Vec<Session> =
-            budget.for_each_worker(|_| load_one()).map_err(|cause| Error::file(&path, cause))?;
-        let load_ms = begun.elapsed().as_secs_f64() * 1e3;
+        let loaded = budget.for_each_worker(load_one).map_err(|cause| Error::file(&path, cause))?;
+        let (sessions, times): (Vec<Session>, Vec<Duration>) = loaded.into_iter().unzip();
+        let load_ms = times.into_iter().max().unwrap_or_default().as_secs_f64() * 1e3;
         let grown = before.zip(memory::resident_bytes()).map(|(before, after)| after.saturating_sub(before));
-        checks.passed(&folder.path, Step::Load, format!("{} sessions in {load_ms:.0} ms", sessions.len()));
+        checks.passed(&folder.path, Step::Load, format!("{} sessions, each in {load_ms:.0} ms or less", sessions.len()));
         if let Some(session) = sessions.first() {
             compare(folder, session)?;
         }
@@ -80,8 +112,8 @@ impl LoadedModel {
         let unmeasured = Cost { run_ms: 0.0, runs: 0, load_ms, resident_bytes: grown };
         let statistics = Statistics::default();
         let mut model = Self { folder: Arc::clone(folder), sessions, statistics, cost: unmeasured };
-        checks.passed(&folder.path, Step::Outputs, probe::outputs(&model)?);
-        (model.cost.run_ms, model.cost.runs) = probe::run_ms(&model)?;
+        checks.passed(&folder.path, Step::Outputs, budget.pace.piece(|| probe::outputs(&model))?);
+        (model.cost.run_ms, model.cost.runs) = probe::run_ms(&model, budget.pace)?;
         checks.passed(&folder.path, Step::Cost, model.cost.to_string());
         Ok(model)
     }
@@ -184,4 +216,31 @@ fn compare(folder: &ModelFolder, session: &Session) -> Result<()> {
 
 fn list(specs: &[TensorSpec]) -> String {
     specs.iter().map(TensorSpec::to_string).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn beside_traffic_loading_leaves_a_core_to_others_for_three_quarters_of_the_time() {
+        let work = Duration::from_millis(4);
+        let begun = Instant::now();
+        let budget = Budget { workers: 2, threads: 1, pace: Pace::Gentle };
+        let done = budget.for_each_worker(|worker| {
+            std::thread::sleep(work);
+            Ok(worker)
+        });
+        assert_eq!(done.unwrap(), [0, 1]);
+        assert!(begun.elapsed() >= 2 * work * (1 + GENTLE_REST));
+    }
+
+    #[test]
+    fn the_first_worker_that_fails_is_told_at_either_pace() {
+        for pace in [Pace::Full, Pace::Gentle] {
+            let budget = Budget { workers: 3, threads: 1, pace };
+            let failing = |worker| if worker == 0 { Ok(()) } else { Err(Error::model("ivory", worker)) };
+            assert!(budget.for_each_worker(failing).unwrap_err().to_string().contains('1'));
+        }
+    }
 }

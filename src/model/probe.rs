@@ -7,7 +7,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::error::{Error, Result};
-use crate::model::loaded::LoadedModel;
+use crate::model::loaded::{LoadedModel, Pace};
 use crate::model::manifest::{Kind, Manifest};
 use crate::model::session::{Dtype, Input, Tensor};
 
@@ -15,8 +15,9 @@ use crate::model::session::{Dtype, Input, Tensor};
 const ROWS: [&str; 3] = ["zeros", "ones", "random values"];
 /// Features of a made-up text.
 const FEATURES: usize = 8;
-/// Runs whose median is the cost, fewer when they take longer than this together.
-const RUNS: usize = 15;
+/// Runs whose median is the cost, fewer when they take longer than this together: they are made at every load, also beside
+/// traffic.
+const RUNS: usize = 5;
 const LONGEST: Duration = Duration::from_millis(200);
 
 /// What a model costs, as measured when it was loaded. Approximate: other work on the machine is in it.
@@ -26,7 +27,7 @@ pub struct Cost {
     pub run_ms: f64,
     /// Runs that were measured.
     pub runs: usize,
-    /// Milliseconds that loading its sessions took.
+    /// Milliseconds that loading a session took, of the slowest one.
     pub load_ms: f64,
     /// Bytes by which the process grew meanwhile; `None` where the system does not tell.
     pub resident_bytes: Option<u64>,
@@ -72,20 +73,22 @@ pub(super) fn outputs(model: &LoadedModel) -> Result<String> {
 ///
 /// # Errors
 /// [`Error::Model`] when a run fails.
-pub(super) fn run_ms(model: &LoadedModel) -> Result<(f64, usize)> {
+pub(super) fn run_ms(model: &LoadedModel, pace: Pace) -> Result<(f64, usize)> {
     let manifest = &model.folder().manifest;
     let inputs = inputs(manifest, 1);
     // What every request needs.
     let wanted = if manifest.kind == Kind::ImageEncoder { "embedding" } else { "logits" };
-    let begun = Instant::now();
-    let mut times = Vec::with_capacity(RUNS);
-    while times.is_empty() || (times.len() < RUNS && begun.elapsed() < LONGEST) {
-        let start = Instant::now();
-        run(model, &inputs, &[wanted])?;
-        times.push(start.elapsed().as_secs_f64() * 1e3);
+    let mut times: Vec<Duration> = Vec::with_capacity(RUNS);
+    while times.is_empty() || (times.len() < RUNS && times.iter().sum::<Duration>() < LONGEST) {
+        let timed = || {
+            let start = Instant::now();
+            run(model, &inputs, &[wanted]).map(|_| start.elapsed())
+        };
+        times.push(pace.piece(timed)?);
     }
-    times.sort_by(f64::total_cmp);
-    Ok((times.get(times.len() / 2).copied().unwrap_or_default(), times.len()))
+    times.sort();
+    let median = times.get(times.len() / 2).copied().unwrap_or_default();
+    Ok((median.as_secs_f64() * 1e3, times.len()))
 }
 
 fn run(model: &LoadedModel, inputs: &[(String, Tensor)], outputs: &[&str]) -> Result<Vec<ArrayD<f32>>> {

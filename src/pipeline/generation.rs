@@ -13,7 +13,7 @@ use crate::domain::{ModelVersion, PolicyVersion};
 use crate::error::{Error, Result};
 use crate::model::check::{Checks, Step};
 use crate::model::engine::Engine;
-use crate::model::loaded::{Budget, LoadedModel};
+use crate::model::loaded::{Budget, LoadedModel, Pace};
 use crate::model::manifest::{Label, hex_sha256};
 use crate::model::registry::ModelSet;
 use crate::model::session::Runtime;
@@ -64,8 +64,8 @@ impl PolicyFile {
 }
 
 /// The core budget that `config` gives.
-pub fn budget(config: &Config, side_by_side: bool) -> Budget {
-    Budget { workers: config.workers, threads: config.intra_op_threads, side_by_side }
+pub fn budget(config: &Config, pace: Pace) -> Budget {
+    Budget { workers: config.workers, threads: config.intra_op_threads, pace }
 }
 
 impl Generation {
@@ -97,7 +97,7 @@ impl Generation {
             before.iter().flat_map(|before| before.engine.models()).map(Arc::clone).collect();
         let generation = Self::assemble((config, checks), set, policy, &loaded, before)?;
         let new = generation.engine.models().filter(|model| !loaded.iter().any(|old| Arc::ptr_eq(old, model)));
-        let budget = budget(config, true);
+        let budget = budget(config, Pace::Full);
         new.into_iter().try_for_each(|model| generation.try_golden(model, budget, checks))?;
         Ok(generation)
     }
@@ -116,7 +116,7 @@ impl Generation {
     ) -> Result<Self> {
         static NUMBERS: AtomicU64 = AtomicU64::new(0);
         let runtime = Runtime::load(&config.onnxruntime)?;
-        let engine = Engine::load(runtime, set, budget(config, true), loaded, checks)?;
+        let engine = Engine::load(runtime, set, budget(config, Pace::Full), loaded, checks)?;
         let labels = |model: &Arc<LoadedModel>| model.folder().manifest.labels.clone();
         let text = match (engine.text(), before.and_then(|before| before.engine.text().zip(before.text.as_ref()))) {
             (Some(model), Some((old, processor))) if Arc::ptr_eq(model, old) => Some(Arc::clone(processor)),

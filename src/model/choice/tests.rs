@@ -120,6 +120,26 @@ fn heads_that_name_their_encoder_wait_for_it_although_the_size_is_the_same() {
 }
 
 #[test]
+fn an_encoder_whose_heads_are_still_being_copied_is_not_taken_with_older_heads_that_would_fit() {
+    let now = ["image_encoder/2", "ivory/2:1280@2", "rhino_horn/2:1280@2"];
+    let older = ["image_encoder/1", "ivory/1", "rhino_horn/1"];
+    let case = |more: &[&str]| Case::of(&[&older[..], &now[..], more].concat()).serving(&now);
+    let half = case(&["image_encoder/3", "ivory/3:1280@3"]);
+    assert_eq!(half.chosen(), ["image_encoder/2", "ivory/2", "rhino_horn/2"]);
+    let waiting = half.choose().unwrap().waiting;
+    assert!(waiting[0].contains("image_encoder 3 waits") && waiting[0].contains("rhino_horn 2"), "{waiting:?}");
+    let whole = case(&["image_encoder/3", "ivory/3:1280@3", "rhino_horn/3:1280@3"]);
+    assert_eq!(whole.chosen(), ["image_encoder/3", "ivory/3", "rhino_horn/3"]);
+}
+
+#[test]
+fn what_serves_is_left_for_something_older_when_its_encoder_was_removed() {
+    let now = ["image_encoder/2", "ivory/2:1280@2"];
+    let case = Case::of(&["image_encoder/1", "ivory/1", "ivory/2:1280@2"]).serving(&now);
+    assert_eq!(case.chosen(), ["image_encoder/1", "ivory/1"]);
+}
+
+#[test]
 fn a_set_that_cannot_serve_is_refused_naming_the_heads() {
     let problem = Case::of(&["image_encoder/2:64", "ivory/1"]).choose().unwrap_err();
     assert!(problem.contains("ivory 1 reads embeddings of 1280 values") && problem.contains("64"), "{problem}");
