@@ -29,6 +29,7 @@ pub mod model;
 pub mod page;
 pub mod pipeline;
 pub mod preprocess;
+mod random;
 pub mod schedule;
 pub mod score;
 pub mod server;

@@ -1,5 +1,5 @@
-//! Broken model folders: each is refused with a sentence of its own, what serves goes on, and a good folder is taken right
-//! after. `cargo test --test broken_models -- --nocapture` prints them as the table in models/README.md.
+//! Broken model folders: `model check` and a running server refuse each with the same sentence, its own; what serves goes on,
+//! and a good folder in its place is taken right after. `cargo test --test broken_models -- --nocapture` prints them as the table in models/README.md.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 
 use common::{client, config, copy_folder, listing, start};
 use onnx_files::{Change, head, relu};
+use tonic::transport::Channel;
 use wildwarden::config::Config;
 use wildwarden::model::check::Checks;
 use wildwarden::model::manifest::hex_sha256;
@@ -25,6 +26,9 @@ use wildwarden::model::registry::ModelSet;
 use wildwarden::model::session::{Runtime, Session};
 use wildwarden::pipeline::check::admit;
 use wildwarden::pipeline::generation::Generation;
+use wildwarden::server::Server;
+use wildwarden::transport::proto::model_service_client::ModelServiceClient;
+use wildwarden::transport::proto::{ModelsStatus, ReloadRequest, VersionState, VersionStatus};
 
 /// What breaks a folder that is a good head until then.
 type Break = fn(&Path);
@@ -120,6 +124,11 @@ const BROKEN: &[(&str, Break, &[&str])] = &[
     ),
     ("wrong type", |f| onnx(f, |b| *b = head(&["Cast"], 1280, 10)), &["model.onnx", "logits", "float16"]),
     ("wrong shape", |f| onnx(f, |b| *b = head(&[], 64, 1)), &["inputs", "[-1, 64]", "[-1, 1280]"]),
+    (
+        "made for another encoder",
+        |f| toml(f, "encoder = \"1\"", "encoder = \"7\""),
+        &["image_encoder/1", "version 1", "ivory 2 (7)"],
+    ),
     ("embedding of another size", |f| narrow(f), &["image_encoder/1", "1280", "ivory 2 (64)"]),
     (
         "external data",
@@ -167,14 +176,18 @@ const BROKEN: &[(&str, Break, &[&str])] = &[
         &["golden.json", "sample 0", "1281"],
     ),
 ];
+/// Whole folders that do not fit the others. A server does not call that a fault of theirs: what they fit may still come.
+const UNFIT: &[&str] = &["a category that another head feeds", "embedding of another size", "made for another encoder"];
 const IMAGE: &str =
     "[image]\nwidth = 64\nheight = 64\nresize = \"stretch\"\nmean = [0, 0, 0]\nstd = [1, 1, 1]\n[golden]";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_broken_folder_is_refused_in_its_own_words_and_harms_nothing() {
-    let server = start(&[]).await;
-    let mut client = client(&server).await;
     let temporary = tempfile::tempdir().unwrap();
+    // The server tells of a link by its real path, which may differ from the one that was given.
+    let models = temporary.path().canonicalize().unwrap().join("models");
+    let (server, mut operator) = serve(&models).await;
+    let mut client = client(&server).await;
     let service = Service::start();
     let mut expected = None;
     let mut said: BTreeMap<String, &str> = BTreeMap::new();
@@ -182,18 +195,18 @@ async fn every_broken_folder_is_refused_in_its_own_words_and_harms_nothing() {
     let mut undocumented = Vec::new();
     println!("| what is wrong | how it is said |\n| --- | --- |");
     for (what, damage, named) in BROKEN {
-        let folder = good(temporary.path());
+        let folder = good(&models);
         damage(&folder);
+        // By `wildwarden model check`,
         let sentence = service.load(&folder).expect_err(what).to_string();
         for part in *named {
             assert!(sentence.contains(part), "{what}: {sentence:?} lacks {part:?}");
         }
-        // The link is told by its real path, which may differ from the one that was given.
-        let real = temporary.path().canonicalize().unwrap();
-        let shown = [real.as_path(), temporary.path()]
-            .iter()
-            .fold(sentence.clone(), |shown, root| shown.replace(&format!("{}/", root.display()), ""));
-        let row = format!("| {what} | {} |", shown.replace('\n', " ").replace('|', "\\|"));
+        let shown = sentence.replace(&format!("{}/", temporary.path().canonicalize().unwrap().display()), "");
+        let row = format!(
+            "| {what} | {} |",
+            shown.replace("models/ivory/2", "ivory/2").replace('\n', " ").replace('|', "\\|")
+        );
         println!("{row}");
         if !page.contains(&row) {
             undocumented.push(row);
@@ -201,16 +214,58 @@ async fn every_broken_folder_is_refused_in_its_own_words_and_harms_nothing() {
         if let Some(other) = said.insert(sentence.clone(), what) {
             panic!("{what} and {other} are told in the same words: {sentence}");
         }
-        // What serves goes on as before.
+        // and by a server, which looks more than once at what may still be copied, in the same words.
+        let mut status = ModelsStatus::default();
+        for _ in 0..3 {
+            status = operator.reload(ReloadRequest {}).await.unwrap().into_inner();
+        }
+        let told = of_ivory_2(&status).map(|version| &version.reason).find(|reason| !reason.is_empty());
+        match told {
+            Some(reason) => assert_eq!(*reason, sentence, "{what}"),
+            // It is whole, and waits for others that it would fit.
+            None => assert!(
+                UNFIT.contains(what) && status.waiting.iter().any(|news| news.contains("ivory 2"))
+                    || *what == "no folder",
+                "{what}: {status:?}"
+            ),
+        }
+        // What serves goes on as before,
         let rated = client.classify(listing("老象牙手串", &["tusk.jpg"])).await.unwrap().into_inner();
         let rating = (rated.risk.to_bits(), rated.models.clone());
         assert!(!rated.degraded && *expected.get_or_insert(rating.clone()) == rating, "{what}: {rated:?}");
-        // And a good version is taken right after.
-        let taken = service.load(&good(temporary.path())).unwrap_or_else(|problem| panic!("after {what}: {problem}"));
-        assert!(taken.models().iter().any(|model| model.name == "ivory" && model.version == "2"));
+        // and a good version is taken right after.
+        good(&models);
+        let status = operator.reload(ReloadRequest {}).await.unwrap().into_inner();
+        let taken = of_ivory_2(&status).any(|version| version.state() == VersionState::Serving);
+        assert!(taken, "after {what}: {status:?}");
+        let rated = client.classify(listing("老象牙手串", &["tusk.jpg"])).await.unwrap().into_inner();
+        assert!(rated.models.iter().any(|model| model.name == "ivory" && model.version == "2"), "{what}: {rated:?}");
+        std::fs::remove_dir_all(models.join("ivory/2")).unwrap();
+        operator.reload(ReloadRequest {}).await.unwrap();
     }
     assert!(said.len() >= 20);
     assert!(undocumented.is_empty(), "models/README.md lacks these rows:\n{}", undocumented.join("\n"));
+}
+
+/// A server on a copy of the shipped models, which looks at them when it is told to.
+async fn serve(models: &Path) -> (Server, ModelServiceClient<Channel>) {
+    for name in ["image_encoder", "ivory", "pangolin_scale", "rhino_horn", "text_classifier"] {
+        copy_folder(&Path::new("models").join(name).join("1"), &models.join(name).join("1"));
+    }
+    let flags = [
+        ("models", "directory", models.display().to_string()),
+        ("models", "watch", "false".into()),
+        ("models", "poll_ms", "0".into()),
+    ];
+    let server = start(&flags).await;
+    let operator = ModelServiceClient::connect(format!("http://{}", server.admin_address().unwrap())).await.unwrap();
+    (server, operator)
+}
+
+/// What is said of ivory 2. There may be two of them: the folder's, and one that is still in memory.
+fn of_ivory_2(status: &ModelsStatus) -> impl Iterator<Item = &VersionStatus> {
+    let versions = status.models.iter().filter(|model| model.name == "ivory").flat_map(|model| &model.versions);
+    versions.filter(|status| status.version == "2")
 }
 
 #[test]

@@ -55,7 +55,7 @@ def place(models: Path, name: str, version: int) -> None:
     manifest = (hidden / "model.toml").read_text(encoding="utf-8")
     manifest = manifest.replace('version = "1"', f'version = "{version}"', 1)
     if name in HEADS:
-        manifest = manifest.replace('kind = "head"', f'kind = "head"\nencoder = "{version}"', 1)
+        manifest = manifest.replace('encoder = "1"', f'encoder = "{version}"', 1)
         manifest = re.sub(r"intercept = [-0-9.]+", f"intercept = {0.1 + version / 1000}", manifest)
     (hidden / "model.toml").write_text(manifest, encoding="utf-8")
     target = models / name / str(version)

@@ -86,7 +86,7 @@ def write_head(folder: Path, name: str, version: str, heads: Path, platt: tuple[
     golden = {"samples": [{"embedding": sample.tolist(), "output": [float(np.float32(sample @ weights + bias))]}]}
     slope, intercept = platt
     manifest = {
-        "name": name, "version": version, "kind": "head", "file": "model.onnx",
+        "name": name, "version": version, "kind": "head", "encoder": version, "file": "model.onnx",  # encoder and heads are made together
         "inputs": [{"name": "embedding", "dtype": "float32", "shape": [-1, len(weights)]}],
         "outputs": [{"name": "logits", "dtype": "float32", "shape": [-1, 1]}],
         "labels": [{"name": name, "category": name, "calibration": {"slope": round(slope, 5), "intercept": round(intercept, 5)}}],

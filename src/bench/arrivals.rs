@@ -1,8 +1,7 @@
 //! When listings are to be sent. Pure: offsets from the start, no clock.
 
+use crate::random::SplitMix64;
 use std::time::Duration;
-
-use crate::evaluate::bootstrap::SplitMix64;
 
 /// Independent callers: a Poisson process, with exponential gaps. Endless.
 #[derive(Debug)]

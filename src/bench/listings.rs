@@ -7,10 +7,10 @@ use std::path::PathBuf;
 use crate::bench::photo::Photo;
 use crate::error::Error;
 use crate::error::Result;
-use crate::evaluate::bootstrap::SplitMix64;
 use crate::evaluate::case::Case;
 use crate::evaluate::case::LabelNames;
 use crate::evaluate::input;
+use crate::random::SplitMix64;
 
 /// Where listings come from.
 #[derive(Debug, Clone)]

@@ -12,7 +12,6 @@ use image::RgbImage;
 use super::{Settings, table};
 use crate::config::Config;
 use crate::domain::Category;
-use crate::evaluate::bootstrap::SplitMix64;
 use crate::evaluate::case::{Case, LabelNames};
 use crate::evaluate::degrade::Degradation;
 use crate::evaluate::record::Record;
@@ -24,6 +23,7 @@ use crate::evaluate::worst::WrongListing;
 use crate::evaluate::{calibration, html, input, operation, sheet, stress};
 use crate::pipeline::Pipeline;
 use crate::preprocess::image::DecodeLimits;
+use crate::random::SplitMix64;
 
 /// Measure the models and the policy on labelled listings.
 ///

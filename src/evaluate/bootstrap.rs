@@ -3,6 +3,8 @@
 
 use std::collections::HashMap;
 
+use crate::random::SplitMix64;
+
 /// Lower and upper percentile, as shares.
 const TAILS: (f64, f64) = (0.025, 0.975);
 
@@ -109,34 +111,6 @@ pub fn percentile(sorted: &[f64], share: f64) -> Option<f64> {
     Some(low + (high - low) * (place - place.floor()))
 }
 
-/// Steele, Lea and Flood 2014. Written out, so that a seed means the same in every version of every library.
-#[derive(Debug)]
-pub struct SplitMix64(pub u64);
-
-impl SplitMix64 {
-    /// The next 64 random bits.
-    pub fn bits(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    /// A number in `[0, end)`; 0 when `end` is 0.
-    pub fn below(&mut self, end: usize) -> usize {
-        // The high half of a 128-bit product (Lemire 2019); its bias is far below what a few rounds can show.
-        usize::try_from((u128::from(self.bits()) * end as u128) >> 64).unwrap_or_default()
-    }
-
-    /// `items`, in random order.
-    pub fn shuffle<T>(&mut self, items: &mut [T]) {
-        for last in (1..items.len()).rev() {
-            items.swap(last, self.below(last + 1));
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -198,11 +172,5 @@ mod tests {
         assert!((none.high.unwrap() - 0.0362).abs() < 1e-4, "{none:?}");
         let all = Estimate { value: Some(1.0), low: Some(1.0), high: Some(1.0) }.of_share(100);
         assert!((all.low.unwrap() - 0.9638).abs() < 1e-4, "{all:?}");
-    }
-
-    #[test]
-    fn random_numbers_are_those_of_the_published_generator() {
-        let mut random = SplitMix64(1_234_567);
-        assert_eq!([random.bits(), random.bits()], [6_457_827_717_110_365_317, 3_203_168_211_198_807_973]);
     }
 }

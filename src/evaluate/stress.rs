@@ -4,7 +4,6 @@ use serde::Serialize;
 
 use crate::domain::Category;
 use crate::evaluate::bootstrap::Estimate;
-use crate::evaluate::bootstrap::SplitMix64;
 use crate::evaluate::case::Case;
 use crate::evaluate::degrade::Degradation;
 use crate::evaluate::fusion::Priors;
@@ -17,6 +16,7 @@ use crate::evaluate::measures::clusters_of;
 use crate::evaluate::record::Record;
 use crate::evaluate::statistics::HIGH_FPR;
 use crate::evaluate::statistics::Ranking;
+use crate::random::SplitMix64;
 
 /// One degradation, one category, by the fused probability.
 #[derive(Debug, Serialize)]

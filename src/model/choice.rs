@@ -253,27 +253,27 @@ fn allowed(name: &str, situation: Situation<'_>) -> Vec<Arc<Version>> {
 
 /// Refuses a set that rates a category twice, or no more although it does now.
 fn check(chosen: &[Arc<Version>], serving: &[Arc<Version>]) -> Result<(), String> {
-    for category in Category::ALL {
-        for (what, is_text) in [("images", false), ("texts", true)] {
-            let feeds = |versions: &[Arc<Version>]| {
-                let of_modality = |v: &&Arc<Version>| (v.manifest.kind == Kind::TextClassifier) == is_text;
-                let feeding = versions.iter().filter(of_modality).filter(|v| v.feeds().any(|fed| fed == category));
-                feeding.map(|v| format!("{} {}", v.name(), v.identity.version)).collect::<Vec<_>>()
-            };
-            let (now, then) = (feeds(serving), feeds(chosen));
-            if then.len() > 1 {
-                return Err(format!(
-                    "{} would all rate {what} for {}; remove all but one",
-                    then.join(", "),
-                    category.name()
-                ));
-            }
-            if let (Some(lost), true) = (now.first(), then.is_empty()) {
-                return Err(format!("without {lost} nothing would rate {what} for {}", category.name()));
-            }
+    let rated = || Category::ALL.into_iter().flat_map(|category| [(category, "images"), (category, "texts")]);
+    for (category, what) in rated() {
+        let feeding = feeding(chosen, category, what);
+        if feeding.len() > 1 {
+            let (feeding, category) = (feeding.join(", "), category.name());
+            return Err(format!("{feeding} would all rate {what} for {category}; remove all but one"));
+        }
+    }
+    for (category, what) in rated() {
+        if let (Some(lost), []) = (feeding(serving, category, what).first(), &*feeding(chosen, category, what)) {
+            return Err(format!("without {lost} nothing would rate {what} for {}", category.name()));
         }
     }
     Ok(())
+}
+
+/// Name and version of those that rate `images` or `texts` for `category`.
+fn feeding(versions: &[Arc<Version>], category: Category, what: &str) -> Vec<String> {
+    let of_modality = |v: &&Arc<Version>| (v.manifest.kind == Kind::TextClassifier) == (what == "texts");
+    let feeding = versions.iter().filter(of_modality).filter(|v| v.feeds().any(|fed| fed == category));
+    feeding.map(|v| format!("{} {}", v.name(), v.identity.version)).collect()
 }
 
 #[cfg(test)]

@@ -52,6 +52,12 @@ impl Draft<'_> {
             tensors(self.inputs),
             tensors(self.outputs),
         );
+        if self.kind == Kind::Head {
+            text.push_str(
+                "# TODO: the version of the encoder whose embeddings it was trained on: it will serve with no other.\n\
+                 # encoder = \"1\"\n",
+            );
+        }
         self.labels(&mut text);
         self.preparation(&mut text);
         if let Some(golden) = self.golden {

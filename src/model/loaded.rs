@@ -103,7 +103,11 @@ impl LoadedModel {
         let (sessions, times): (Vec<Session>, Vec<Duration>) = loaded.into_iter().unzip();
         let load_ms = times.into_iter().max().unwrap_or_default().as_secs_f64() * 1e3;
         let grown = before.zip(memory::resident_bytes()).map(|(before, after)| after.saturating_sub(before));
-        checks.passed(&folder.path, Step::Load, format!("{} sessions, each in {load_ms:.0} ms or less", sessions.len()));
+        checks.passed(
+            &folder.path,
+            Step::Load,
+            format!("{} sessions, each in {load_ms:.0} ms or less", sessions.len()),
+        );
         if let Some(session) = sessions.first() {
             compare(folder, session)?;
         }

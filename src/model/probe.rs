@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::model::loaded::{LoadedModel, Pace};
 use crate::model::manifest::{Kind, Manifest};
 use crate::model::session::{Dtype, Input, Tensor};
+use crate::random::SplitMix64;
 
 /// The rows of the batch, in order. Between them they find most graphs that divide by nothing or leave the range of `f32`.
 const ROWS: [&str; 3] = ["zeros", "ones", "random values"];
@@ -99,14 +100,14 @@ fn run(model: &LoadedModel, inputs: &[(String, Tensor)], outputs: &[&str]) -> Re
 /// Inputs of `rows` rows as the manifest declares them. With one row it is the random one, which is the likeliest input.
 fn inputs(manifest: &Manifest, rows: usize) -> Vec<(String, Tensor)> {
     let buckets = manifest.text.as_ref().map_or(2, |text| i64::from(text.buckets));
-    let mut random = Random(7);
+    let mut random = SplitMix64(7);
     let one = |spec: &crate::model::session::TensorSpec| {
         let sizes = spec.shape.iter().skip(1).map(|&size| usize::try_from(size).unwrap_or(FEATURES));
         let shape: Vec<usize> = std::iter::once(rows).chain(sizes).collect();
         let columns = shape.iter().skip(1).product();
         // The last row is random, the two before it, if any, are ones and zeros.
         let unit = Array2::from_shape_fn((rows, columns), |(row, _)| match rows - row {
-            1 => random.next(),
+            1 => random.share(),
             2 => 1.0,
             _ => 0.0,
         });
@@ -119,18 +120,4 @@ fn inputs(manifest: &Manifest, rows: usize) -> Vec<(String, Tensor)> {
         (spec.name.clone(), tensor)
     };
     manifest.inputs.iter().map(one).collect()
-}
-
-/// Numbers in [0, 1), the same ones every time (Steele, Lea & Flood 2014, `SplitMix64`).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> f32 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        let bits = u16::try_from((z ^ (z >> 31)) >> 48).unwrap_or_default();
-        f32::from(bits) / 65536.0
-    }
 }

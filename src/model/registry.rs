@@ -7,11 +7,11 @@ use std::sync::Arc;
 use crate::domain::{Category, ModelVersion};
 use crate::error::{Error, Result};
 use crate::model::check::{Checks, Step};
-use crate::model::choice::{Rules, Situation, choose};
+use crate::model::choice::{Decision, Rules, Situation, choose};
 use crate::model::files;
 use crate::model::manifest::{Kind, MANIFEST, Manifest};
 use crate::model::onnx::Graph;
-use crate::model::repository::Repository;
+use crate::model::repository::{Repository, Version};
 
 /// A verified model folder, in memory: what was hashed is what is loaded.
 #[derive(Debug)]
@@ -84,18 +84,8 @@ impl ModelSet {
     /// [`Error::Setup`] when no version of a model is complete, two models feed one category, a head has no encoder that
     /// fits, or nothing is there.
     pub fn read(directory: &Path, rules: &Rules, checks: &Checks<'_>) -> Result<Self> {
-        let mut repository = Repository::new(directory, checks.max_file_bytes);
-        repository.look()?;
-        let versions = repository.versions();
-        for faulty in repository.not_complete() {
-            if !versions.iter().any(|version| version.name() == faulty.name) {
-                return Err(Error::Setup(faulty.reason));
-            }
-            tracing::warn!(name = faulty.name, version = faulty.version, reason = faulty.reason, "version passed over");
-        }
-        let situation =
-            Situation { versions: &versions, rules, decisions: &BTreeMap::new(), barred: &[], serving: &[] };
-        let choice = choose(situation).map_err(|problem| Error::file(directory, problem))?;
+        let versions = complete(directory, None, checks)?;
+        let choice = choose(only(&versions, rules)).map_err(|problem| Error::file(directory, problem))?;
         let folders = choice.versions.iter().map(|version| ModelFolder::read(&version.path, checks).map(Arc::new));
         Self::of(folders.collect::<Result<_>>()?, directory, checks)
     }
@@ -116,16 +106,18 @@ impl ModelSet {
         Ok(set)
     }
 
-    /// As [`Self::read`], as if the folder `left_out` were not there, and without holding the models against each other.
+    /// As [`Self::read`], as if the folder `left_out` were not there. What is left may be no set, such as heads whose encoder
+    /// was left out: then it is the newest version of each model.
     ///
     /// # Errors
     /// [`Error::Setup`] when a folder is faulty, or there are two encoders or two text classifiers.
-    pub fn read_without(directory: &Path, left_out: Option<&Path>, checks: &Checks<'_>) -> Result<Self> {
+    pub fn read_without(directory: &Path, rules: &Rules, left_out: &Path, checks: &Checks<'_>) -> Result<Self> {
+        let versions = complete(directory, Some(left_out), checks)?;
+        let choice = choose(only(&versions, rules));
+        let chosen = choice.map_or_else(|_| newest(&versions), |choice| choice.versions);
         let mut set = Self::default();
-        for path in newest_versions(directory, left_out)? {
-            let folder = ModelFolder::read(&path, checks)?;
-            folder.manifest.check_place(&path)?;
-            set.add(Arc::new(folder))?;
+        for version in chosen {
+            set.add(Arc::new(ModelFolder::read(&version.path, checks)?))?;
         }
         Ok(set)
     }
@@ -194,6 +186,13 @@ impl ModelSet {
                 let problem = format!("gives embeddings of {size} values, and these heads read others: {others}");
                 return Err(Error::file(&encoder.path, problem));
             }
+            let version = &encoder.manifest.version;
+            let others: Vec<String> = self.heads.iter().filter_map(|head| head.made_for_other_than(version)).collect();
+            if !others.is_empty() {
+                let problem =
+                    format!("is version {version}, and these heads are made for others: {}", others.join(", "));
+                return Err(Error::file(&encoder.path, problem));
+            }
         }
         for category in Category::ALL {
             let feeds = |folder: &&Arc<ModelFolder>| {
@@ -219,33 +218,50 @@ impl ModelFolder {
         let told = || format!("{} {} ({})", self.manifest.name, self.manifest.version, own.unwrap_or_default());
         (own != size).then(told)
     }
-}
 
-/// `<name>/<version>` folders with the highest version of each name: by number where versions are numbers, else by name.
-fn newest_versions(directory: &Path, left_out: Option<&Path>) -> Result<Vec<PathBuf>> {
-    let left_out = left_out.and_then(|path| path.canonicalize().ok());
-    let mut newest = Vec::new();
-    for model in folders(directory)? {
-        let mut versions = folders(&model)?;
-        versions.retain(|version| version.join(MANIFEST).is_file());
-        versions.retain(|version| left_out.is_none() || version.canonicalize().ok() != left_out);
-        versions.sort_by_key(|version| {
-            let name = version.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            (name.parse::<u64>().ok(), name)
-        });
-        newest.extend(versions.pop());
+    /// Name and version of a head whose manifest names another encoder than `version`, with the one it names.
+    fn made_for_other_than(&self, version: &str) -> Option<String> {
+        let encoder = self.manifest.encoder.as_ref().filter(|encoder| *encoder != version)?;
+        Some(format!("{} {} ({encoder})", self.manifest.name, self.manifest.version))
     }
-    Ok(newest)
 }
 
-fn folders(directory: &Path) -> Result<Vec<PathBuf>> {
-    let mut folders = Vec::new();
-    for entry in std::fs::read_dir(directory).map_err(|cause| Error::file(directory, cause))? {
-        let path = entry.map_err(|cause| Error::file(directory, cause))?.path();
-        if path.is_dir() {
-            folders.push(path);
+/// The complete versions under `directory`, but for `left_out`.
+///
+/// # Errors
+/// [`Error::Setup`] when no version of a model is complete.
+fn complete(directory: &Path, left_out: Option<&Path>, checks: &Checks<'_>) -> Result<Vec<Arc<Version>>> {
+    let left_out = left_out.and_then(|path| path.canonicalize().ok());
+    let is_left_out = |path: &Path| left_out.is_some() && path.canonicalize().ok() == left_out;
+    let mut repository = Repository::new(directory, checks.max_file_bytes);
+    repository.look()?;
+    let mut versions = repository.versions();
+    for faulty in repository.not_complete() {
+        if is_left_out(&directory.join(&faulty.name).join(&faulty.version)) {
+            continue;
+        }
+        if !versions.iter().any(|version| version.name() == faulty.name) {
+            return Err(Error::Setup(faulty.reason));
+        }
+        tracing::warn!(name = faulty.name, version = faulty.version, reason = faulty.reason, "version passed over");
+    }
+    versions.retain(|version| !is_left_out(&version.path));
+    Ok(versions)
+}
+
+/// A choice that depends on nothing but what is there and the rules.
+fn only<'a>(versions: &'a [Arc<Version>], rules: &'a Rules) -> Situation<'a> {
+    static NO_DECISIONS: BTreeMap<String, Decision> = BTreeMap::new();
+    Situation { versions, rules, decisions: &NO_DECISIONS, barred: &[], serving: &[] }
+}
+
+fn newest(versions: &[Arc<Version>]) -> Vec<Arc<Version>> {
+    let mut newest: BTreeMap<&str, &Arc<Version>> = BTreeMap::new();
+    for version in versions {
+        let known = newest.entry(version.name()).or_insert(version);
+        if version.order() > known.order() {
+            *known = version;
         }
     }
-    folders.sort();
-    Ok(folders)
+    newest.into_values().cloned().collect()
 }

@@ -10,7 +10,7 @@ use std::time::SystemTime;
 
 use crate::domain::{Category, ModelVersion};
 use crate::error::{Error, Result};
-use crate::model::check::Checks;
+use crate::model::files;
 use crate::model::manifest::Manifest;
 use crate::model::registry::ModelFolder;
 
@@ -174,10 +174,14 @@ impl Repository {
     }
 }
 
+/// Reads as much as tells whether a folder is complete: its bytes are read again when it is loaded, and its graph then.
 fn read(path: &Path, max_file_bytes: u64) -> Result<Version> {
-    let folder = ModelFolder::read(path, &Checks::logged(max_file_bytes))?;
-    folder.manifest.check_place(path)?;
-    Ok(Version::of(&folder))
+    let text = files::manifest_text(path, max_file_bytes)?;
+    let manifest = Manifest::parse(path, &text)?;
+    manifest.check_place(path)?;
+    files::listed(path, &manifest, max_file_bytes)?;
+    let identity = manifest.identity(&text);
+    Ok(Version { path: path.to_owned(), manifest, identity })
 }
 
 fn stamp(folder: &Path) -> Stamp {

@@ -67,7 +67,7 @@ pub struct InService {
 /// report.
 pub fn check(config: &Config, folder: &Path) -> Result<Report> {
     let quiet = Checks::logged(config.max_file_bytes);
-    let others = ModelSet::read_without(&config.models, Some(folder), &quiet)?;
+    let others = ModelSet::read_without(&config.models, &config.versions, folder, &quiet)?;
     // Without it the others may be no set, for example heads whose encoder is checked.
     let before = if others.check(&quiet).is_ok() && others.folders().next().is_some() {
         Some(Generation::load(config, &others, None)?)

@@ -26,16 +26,24 @@ pub fn code(error: &Error) -> Code {
 
 /// The name of its status code, as the gRPC specification spells it.
 pub fn code_name(error: &Error) -> &'static str {
-    match error {
-        Error::Invalid { .. } => "INVALID_ARGUMENT",
-        Error::NotFound(_) => "NOT_FOUND",
-        Error::Refused(_) => "FAILED_PRECONDITION",
-        Error::Overloaded { .. } => "RESOURCE_EXHAUSTED",
-        Error::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Error::NotReady(_) => "UNAVAILABLE",
-        Error::Unauthenticated(_) => "UNAUTHENTICATED",
-        Error::PermissionDenied(_) => "PERMISSION_DENIED",
-        Error::Setup(_) | Error::Model { .. } | Error::Bug(_) => "INTERNAL",
+    match code(error) {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
     }
 }
 

@@ -21,11 +21,11 @@ pub(crate) const HEADS: [&str; 3] = ["ivory", "pangolin_scale", "rhino_horn"];
 pub(crate) struct Repository(TempDir);
 
 impl Repository {
-    /// The shipped models and policy.
+    /// The shipped models and policy. The heads serve with any encoder of their size, unless they are [`made_for`] one.
     pub(crate) fn shipped() -> Self {
         let repository = Self(tempfile::tempdir().unwrap());
         for name in ["image_encoder", "ivory", "pangolin_scale", "rhino_horn", "text_classifier"] {
-            copy_folder(&Path::new("models").join(name).join("1"), &repository.folder(name, "1"));
+            repository.add(name, "1", |manifest| manifest);
         }
         std::fs::copy("models/policy.toml", repository.policy()).unwrap();
         repository
@@ -49,6 +49,7 @@ impl Repository {
         copy_folder(&Path::new("models").join(name).join("1"), &prepared);
         let manifest = std::fs::read_to_string(prepared.join("model.toml")).unwrap();
         let manifest = manifest.replacen("version = \"1\"", &format!("version = \"{version}\""), 1);
+        let manifest = manifest.replacen("encoder = \"1\"\n", "", 1);
         std::fs::write(prepared.join("model.toml"), edit(manifest)).unwrap();
         prepared
     }
