@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use tonic::Code;
 use wildwarden::transport::proto::{LoadVersionRequest, PromoteRequest, RollBackRequest, UnloadRequest, VersionState};
 
-use crate::common::{client, listing};
+use crate::common::{client, listing, write_classifier};
 use crate::repository::{HEADS, Repository, answered, look, made_for, names, serving, shifted, state, until, version};
 
 #[tokio::test]
@@ -39,6 +39,7 @@ async fn versions_change_under_load_without_a_failure_and_no_answer_mixes_them()
         for head in HEADS {
             repository.add(head, &number, |manifest| made_for(&number)(shifted(f64::from(swap))(manifest)));
         }
+        repository.add("text_classifier", &number, |manifest| manifest);
         let status = look(&mut operator).await;
         assert_eq!(serving(&status, "ivory"), number, "{status:?}");
     }
@@ -46,13 +47,9 @@ async fn versions_change_under_load_without_a_failure_and_no_answer_mixes_them()
     let mut sets = BTreeSet::new();
     while let Some(seen) = callers.join_next().await {
         for models in seen.unwrap() {
-            let of_images: BTreeSet<String> = models
-                .iter()
-                .filter(|(name, _)| name != "text_classifier")
-                .map(|(_, version)| version.clone())
-                .collect();
-            assert!(models.len() == 5 && of_images.len() == 1, "mixed: {models:?}");
-            sets.extend(of_images);
+            let versions: BTreeSet<String> = models.iter().map(|(_, version)| version.clone()).collect();
+            assert!(models.len() == 5 && versions.len() == 1, "mixed: {models:?}");
+            sets.extend(versions);
         }
     }
     assert!(sets.contains("1") && sets.len() > 1, "answers came from {sets:?}");
@@ -166,6 +163,31 @@ async fn an_encoder_and_its_heads_switch_together_once_all_are_there() {
     assert!(status.waiting.is_empty(), "{:?}", status.waiting);
     let call = operator.promote(PromoteRequest { versions: names(&[("ivory", "1")]) }).await.unwrap_err();
     assert!(call.code() == Code::FailedPrecondition && call.message().contains("ivory 1"), "{call:?}");
+}
+
+#[tokio::test]
+async fn a_complete_classifier_takes_the_place_of_a_head_and_the_head_comes_back() {
+    let repository = Repository::shipped();
+    let (server, mut operator) = repository.serve(&[]).await;
+    let mut client = client(&server).await;
+    let mut rated_by = async || {
+        let answer = client.classify(listing("", &["tusk.jpg"])).await.unwrap().into_inner();
+        assert!(!answer.degraded, "{answer:?}");
+        answer.models.into_iter().map(|model| model.name).collect::<BTreeSet<_>>()
+    };
+    write_classifier(&repository.folder("brightness", "1"));
+    let status = look(&mut operator).await;
+    assert!(status.waiting[0].contains("brightness 1, ivory 1 would all rate images for ivory"), "{status:?}");
+    assert!(rated_by().await.contains("ivory"));
+    let (here, away) = (repository.path().join("ivory"), repository.path().join(".ivory"));
+    std::fs::rename(&here, &away).unwrap();
+    assert_eq!(serving(&look(&mut operator).await, "brightness"), "1");
+    let names = rated_by().await;
+    assert!(names.contains("brightness") && !names.contains("ivory"), "{names:?}");
+    std::fs::remove_dir_all(repository.path().join("brightness")).unwrap();
+    std::fs::rename(&away, &here).unwrap();
+    assert_eq!(serving(&look(&mut operator).await, "ivory"), "1");
+    assert!(!rated_by().await.contains("brightness"));
 }
 
 #[tokio::test]
