@@ -96,6 +96,15 @@ fn a_file_that_is_no_runtime_library_is_one_sentence_and_exit_code_2() {
 }
 
 #[test]
+fn a_reader_that_has_seen_enough_is_no_fault() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let child = wildwarden(&["check", "--print-default"]).stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{}", text(&output.stderr));
+}
+
+#[test]
 fn check_accepts_the_shipped_models_and_names_a_wrong_setting() {
     let output = run(&mut wildwarden(&["check"]));
     assert!(output.status.success(), "{}", text(&output.stderr));

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use clap::Args;
 use tokio::time::Instant;
 
-use super::Settings;
+use super::{Settings, print};
 use crate::bench::listings::{Source, read};
 use crate::error::{Error, Result};
 use crate::pipeline::bare::Bare as Loop;
@@ -41,7 +41,6 @@ struct Sum {
 }
 
 impl Bare {
-    #[expect(clippy::print_stdout, reason = "the command's output")]
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let config = self.settings.load([])?;
         let generation = Generation::read(&config)?;
@@ -64,12 +63,12 @@ impl Bare {
         let mean_ms = |part: fn(&Sum) -> Duration| {
             1e3 * sums.iter().map(part).sum::<Duration>().as_secs_f64() / f64::from(images.max(1))
         };
-        println!(
+        print(&format!(
             "{:.1} images/s; {:.3} ms to decode and resize, {:.3} ms in the models",
             f64::from(images) / self.duration,
             mean_ms(|sum| sum.preparing),
             mean_ms(|sum| sum.inference)
-        );
+        ));
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 use comfy_table::{Table, presets};
 
-use super::Settings;
+use super::{Settings, print};
 use crate::config::DEFAULT;
 use crate::model::session::Runtime;
 use crate::pipeline::generation::Generation;
@@ -24,10 +24,9 @@ pub(super) struct Check {
 }
 
 impl Check {
-    #[expect(clippy::print_stdout, reason = "the command's output")]
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         if self.print_default {
-            print!("{DEFAULT}");
+            print(DEFAULT.trim_end());
             return Ok(ExitCode::SUCCESS);
         }
         let config = self.settings.load([("scheduler", "workers", "1".to_owned())])?;
@@ -40,10 +39,10 @@ impl Check {
         for model in generation.models() {
             table.add_row([&model.name, &model.version, &model.sha256]);
         }
-        println!(
+        print(&format!(
             "{table}\nONNX Runtime, commit {}; everything is in order",
             Runtime::load(&config.onnxruntime)?.build()
-        );
+        ));
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -10,7 +10,7 @@ use clap::Args;
 use tonic::metadata::MetadataValue;
 use tonic::transport::Channel;
 
-use super::{Settings, json, table};
+use super::{Settings, json, print, table};
 use crate::config::{Config, Limits};
 use crate::pipeline::Pipeline;
 use crate::schedule::{Deadline, Priority};
@@ -227,9 +227,4 @@ fn print_json(name: &str, outcome: &Result<ClassifyResponse, String>) -> anyhow:
         Err(problem) => print(&serde_json::json!({ "listing": name, "error": problem }).to_string()),
     }
     Ok(())
-}
-
-#[expect(clippy::print_stdout, reason = "the command's output")]
-fn print(text: &str) {
-    println!("{text}");
 }

@@ -9,7 +9,7 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use image::RgbImage;
 
-use super::{Settings, table};
+use super::{Settings, print, table};
 use crate::config::Config;
 use crate::domain::Category;
 use crate::evaluate::case::{Case, LabelNames};
@@ -233,9 +233,4 @@ fn pictures(report: &Report, cases: &[Case], limits: DecodeLimits) -> HashMap<(u
         Some((place, sheet::thumbnail(path, limits)?))
     };
     places.into_iter().filter_map(picture).collect()
-}
-
-#[expect(clippy::print_stdout, reason = "the command's output")]
-fn print(text: &str) {
-    println!("{text}");
 }

@@ -12,6 +12,7 @@ mod model;
 mod serve;
 mod table;
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -90,6 +91,15 @@ impl Settings {
 fn progress(length: usize, things: &str) -> anyhow::Result<ProgressBar> {
     let style = ProgressStyle::with_template(&format!("{{bar:40}} {{pos}}/{{len}} {things}, {{eta}} left"));
     Ok(ProgressBar::new(length as u64).with_style(style.context("progress bar")?))
+}
+
+/// A text and the end of its line, on standard output. A reader that has seen enough, as `head` has, is no fault.
+fn print(text: &str) {
+    if let Err(cause) = writeln!(std::io::stdout(), "{text}")
+        && cause.kind() != std::io::ErrorKind::BrokenPipe
+    {
+        eprintln!("wildwarden: standard output: {cause}");
+    }
 }
 
 fn async_runtime() -> anyhow::Result<tokio::runtime::Runtime> {

@@ -51,6 +51,9 @@ pub(super) struct Diff {
     settings: Settings,
 }
 
+/// Listings that one version rates before it is the other's turn.
+const TURN: usize = 16;
+
 impl Diff {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let mut config = self.settings.load([])?;
@@ -58,12 +61,10 @@ impl Diff {
         config.cache_images = 0;
         let names = LabelNames { negative: self.negative.clone() };
         let cases = input::read(&self.listings, self.images_root.as_deref(), &names)?.cases;
-        let runtime = async_runtime()?;
-        let rate = |models: &Path| -> anyhow::Result<Rated> {
-            let generation = generation(&config, models)?;
-            runtime.block_on(rate(&config, generation, &cases))
+        let runner = |models: &Path| -> anyhow::Result<Runner> {
+            Ok(Runner::new(Pipeline::start(&config, generation(&config, models)?, Arc::default())?, &config))
         };
-        let (a, b) = (rate(&self.a)?, rate(&self.b)?);
+        let (a, b) = async_runtime()?.block_on(rate_by_turns(&runner(&self.a)?, &runner(&self.b)?, &cases))?;
         let failures: Vec<_> = a.failures.iter().chain(&b.failures).collect();
         for failure in &failures {
             eprintln!("{}: {}", failure.id, failure.problem);
@@ -94,12 +95,20 @@ fn generation(config: &Config, models: &Path) -> anyhow::Result<Generation> {
     Ok(Generation::load(config, &set, None)?)
 }
 
-async fn rate(config: &Config, generation: Generation, cases: &[Case]) -> anyhow::Result<Rated> {
-    let runner = Runner::new(Pipeline::start(config, generation, Arc::default())?, config);
-    let bar = progress(cases.len(), "listings")?;
-    let rated = runner.rate(cases, None, &Arc::new(Mutex::new(Store::forgetful()?)), || bar.inc(1)).await?;
+/// Rates with A and B by turns, a few listings each: what else the machine does meanwhile slows both alike.
+async fn rate_by_turns(a: &Runner, b: &Runner, cases: &[Case]) -> anyhow::Result<(Rated, Rated)> {
+    let store = Arc::new(Mutex::new(Store::forgetful()?));
+    let bar = progress(2 * cases.len(), "ratings")?;
+    let (mut by_a, mut by_b) = (Rated::default(), Rated::default());
+    for (turn, chunk) in cases.chunks(TURN).enumerate() {
+        for (runner, rated) in [(a, &mut by_a), (b, &mut by_b)] {
+            let Rated { records, failures, .. } = runner.rate(chunk, None, &store, || bar.inc(1)).await?;
+            rated.records.extend(records.into_iter().map(|(index, record)| (turn * TURN + index, record)));
+            rated.failures.extend(failures);
+        }
+    }
     bar.finish_and_clear();
-    Ok(rated)
+    Ok((by_a, by_b))
 }
 
 fn shown(found: &Comparison, most: usize) -> String {

@@ -13,7 +13,7 @@ use anyhow::Context;
 use clap::{Args, Subcommand};
 
 use self::call::Operator;
-use super::json;
+use super::{json, print};
 use crate::transport::proto::{ModelsStatus, ShadowReport, VersionName};
 
 /// Prepare, check and compare model folders; see and change which models serve, while requests run.
@@ -184,9 +184,4 @@ impl Call {
         };
         Ok(Answer::Status(Box::new(status)))
     }
-}
-
-#[expect(clippy::print_stdout, reason = "the commands' output")]
-fn print(text: &str) {
-    println!("{text}");
 }
