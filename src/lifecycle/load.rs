@@ -83,8 +83,18 @@ impl Loader<'_> {
         for model in &new {
             let identity = || Some(Box::new(model.folder().identity.clone()));
             generation.try_golden(model, budget, &checks).map_err(|error| Fault { version: identity(), error })?;
+            self.tell_cost(model);
         }
         Ok(generation)
+    }
+
+    /// Both costs were measured in the same way, though perhaps not beside the same load: a hint, and no reason to refuse.
+    fn tell_cost(&self, new: &LoadedModel) {
+        let Some(before) = self.before else { return };
+        let in_service = before.engine().models().find(|model| model.name() == new.name());
+        let version = &new.folder().manifest.version;
+        let (cost, before) = (new.cost(), in_service.map(|model| model.cost().to_string()));
+        tracing::info!(name = new.name(), version, %cost, in_service = before, "loaded");
     }
 
     fn folders(&self, plan: &Plan, loaded: &[Arc<LoadedModel>]) -> Vec<Arc<ModelFolder>> {
