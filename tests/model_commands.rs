@@ -48,6 +48,7 @@ fn check_ticks_the_steps_and_hash_mends_a_changed_file() {
     let shown = folder.to_str().unwrap();
     let (code, said) = model(&["check", shown]);
     assert!(code == 0 && said.matches('✓').count() == 9 && said.contains("in service: ivory 1"), "{said}");
+    assert!(said.contains("note: encoder is not named"), "{said}");
     std::fs::copy("models/rhino_horn/1/model.onnx", folder.join("model.onnx")).unwrap();
     let (code, said) = model(&["check", shown]);
     assert_eq!((code, said.matches('✓').count(), said.matches('✗').count()), (2, 1, 1), "{said}");
@@ -57,6 +58,35 @@ fn check_ticks_the_steps_and_hash_mends_a_changed_file() {
     assert_eq!(code, 0, "{said}");
     let report: serde_json::Value = serde_json::from_str(&said).unwrap();
     assert!(report["refused"].is_null() && report["cost"]["run_ms"].as_f64().unwrap() > 0.0, "{report}");
+}
+
+#[test]
+fn a_new_encoder_is_checked_with_the_heads_that_come_with_it() {
+    let out = tempfile::tempdir().unwrap();
+    let names = ["image_encoder", "ivory", "pangolin_scale", "rhino_horn"];
+    for name in names {
+        let folder = out.path().join(name).join("2");
+        std::fs::create_dir_all(&folder).unwrap();
+        for entry in std::fs::read_dir(format!("models/{name}/1")).unwrap() {
+            let path = entry.unwrap().path();
+            std::fs::copy(&path, folder.join(path.file_name().unwrap())).unwrap();
+        }
+        let manifest = folder.join("model.toml");
+        let text = std::fs::read_to_string(&manifest).unwrap();
+        let text =
+            text.replacen("version = \"1\"", "version = \"2\"", 1).replacen("encoder = \"1\"", "encoder = \"2\"", 1);
+        std::fs::write(manifest, text).unwrap();
+    }
+    let folders = names.map(|name| out.path().join(name).join("2").display().to_string());
+    let [encoder, ivory, pangolin, rhino] = folders.each_ref().map(String::as_str);
+    let (code, said) = model(&["check", encoder]);
+    assert!(code == 2 && said.contains("is version 2, and these heads are made for others: ivory 1 (1)"), "{said}");
+    let (code, said) = model(&["check", ivory]);
+    assert!(code == 2 && said.contains("is version 1, and these heads are made for others: ivory 2 (2)"), "{said}");
+    let (code, said) = model(&["check", encoder, "--with", ivory, "--with", pangolin, "--with", rhino]);
+    assert!(code == 0 && said.contains("image_encoder 2 can serve"), "{said}");
+    let (code, said) = model(&["check", ivory, "--with", encoder, "--with", pangolin, "--with", rhino]);
+    assert!(code == 0 && said.contains("ivory 2 can serve"), "{said}");
 }
 
 #[test]

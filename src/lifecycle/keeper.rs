@@ -1,5 +1,6 @@
 //! The one thread that looks at folders and loads models: at low priority, one session after another with rests between, so
-//! that what serves hardly notices. It also frees what left service, and takes back a switch that does badly. It never stops for a fault.
+//! that what serves hardly notices. It also frees what left service, and takes back a switch that does badly. It never stops
+//! for a fault.
 
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};

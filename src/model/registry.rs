@@ -122,18 +122,16 @@ impl ModelSet {
         Ok(set)
     }
 
-    /// The set with `folder` in the place of the model of the same name, or added to it.
+    /// The set with `folder` in the place of the model of the same name, or added to it. Whether it fits: see [`Self::check`].
     ///
     /// # Errors
-    /// [`Error::Setup`] when it does not fit the others; see [`Self::check`].
-    pub fn with(&self, folder: Arc<ModelFolder>, checks: &Checks<'_>) -> Result<Self> {
+    /// [`Error::Setup`] when there is another encoder or text classifier.
+    pub fn with(&self, folder: Arc<ModelFolder>) -> Result<Self> {
         let mut set = Self::default();
-        let others = self.folders().filter(|other| other.manifest.name != folder.manifest.name);
-        for other in others.map(Arc::clone).collect::<Vec<_>>() {
-            set.add(other)?;
+        for other in self.folders().filter(|other| other.manifest.name != folder.manifest.name) {
+            set.add(Arc::clone(other))?;
         }
         set.add(folder)?;
-        set.check(checks)?;
         Ok(set)
     }
 

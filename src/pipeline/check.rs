@@ -11,6 +11,7 @@ use crate::domain::ModelVersion;
 use crate::error::Result;
 use crate::model::check::{Checks, Step};
 use crate::model::files::unlisted;
+use crate::model::manifest::Kind;
 use crate::model::probe::Cost;
 use crate::model::registry::{ModelFolder, ModelSet};
 
@@ -60,12 +61,13 @@ pub struct InService {
     pub cost: Cost,
 }
 
-/// Checks `folder` as if it were put into the model repository of `config`.
+/// Checks `folder` as if it were put into the model repository of `config` together with the folders `with`, which are to
+/// serve with it, such as the heads of a new encoder.
 ///
 /// # Errors
 /// When the models and the policy that `folder` is to join are faulty themselves; what is wrong with `folder` is in the
 /// report.
-pub fn check(config: &Config, folder: &Path) -> Result<Report> {
+pub fn check(config: &Config, folder: &Path, with: &[PathBuf]) -> Result<Report> {
     let quiet = Checks::logged(config.max_file_bytes);
     let others = ModelSet::read_without(&config.models, &config.versions, folder, &quiet)?;
     // Without it the others may be no set, for example heads whose encoder is checked.
@@ -74,6 +76,8 @@ pub fn check(config: &Config, folder: &Path) -> Result<Report> {
     } else {
         None
     };
+    let read = |path: &PathBuf| ModelFolder::read(path, &quiet).map(Arc::new);
+    let others = with.iter().try_fold(others, |others, path| others.with(read(path)?))?;
     let passed = Mutex::new(Vec::new());
     let listener = |of: &Path, step: Step, found: String| {
         if of == folder {
@@ -124,7 +128,8 @@ pub fn admit(
     let path = folder;
     let folder = Arc::new(ModelFolder::read(path, checks)?);
     folder.manifest.check_place(path)?;
-    let set = others.with(Arc::clone(&folder), checks)?;
+    let set = others.with(Arc::clone(&folder))?;
+    set.check(checks)?;
     // The same content would be taken over from what is loaded, and nothing would be checked.
     let before = before.filter(|before| !before.models().contains(&folder.identity));
     let generation = Generation::checked(config, &set, before, checks)?;
@@ -141,6 +146,9 @@ fn notes(folder: &ModelFolder) -> Vec<String> {
         .iter()
         .map(|name| format!("{name} is not listed under [files] and is never read"))
         .collect();
+    if folder.manifest.kind == Kind::Head && folder.manifest.encoder.is_none() {
+        notes.push("encoder is not named: it serves with any encoder that gives embeddings of its size".into());
+    }
     if folder.manifest.golden.is_none() {
         notes.push(
             "there are no golden samples: nothing shows that it computes here what it computed where it was made"

@@ -20,6 +20,9 @@ pub(super) struct Check {
     /// The folder, <name>/<version>, inside the model repository or anywhere else.
     #[arg(value_name = "DIR")]
     folder: PathBuf,
+    /// A folder that is to serve with it, such as each head of a new encoder; may be given several times.
+    #[arg(long, value_name = "DIR")]
+    with: Vec<PathBuf>,
     /// Print the report as JSON.
     #[arg(long)]
     json: bool,
@@ -30,7 +33,7 @@ pub(super) struct Check {
 impl Check {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let config = self.settings.load([("scheduler", "workers", "1".to_owned())])?;
-        let report = check(&config, &self.folder)?;
+        let report = check(&config, &self.folder, &self.with)?;
         super::print(&if self.json { serde_json::to_string_pretty(&report)? } else { shown(&report) });
         Ok(if report.refused.is_none() { ExitCode::SUCCESS } else { ExitCode::from(2) })
     }

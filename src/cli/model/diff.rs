@@ -86,7 +86,9 @@ fn generation(config: &Config, models: &Path) -> anyhow::Result<Generation> {
     let checks = Checks::logged(config.max_file_bytes);
     let set = if models.join(MANIFEST).is_file() {
         let folder = Arc::new(ModelFolder::read(models, &checks)?);
-        ModelSet::read_without(&config.models, &config.versions, models, &checks)?.with(folder, &checks)?
+        let set = ModelSet::read_without(&config.models, &config.versions, models, &checks)?.with(folder)?;
+        set.check(&checks)?;
+        set
     } else if models.is_dir() {
         ModelSet::read(models, &config.versions, &checks)?
     } else {
