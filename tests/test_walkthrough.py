@@ -1,8 +1,9 @@
 """Runs the commands of "From your model to a served head" in models/README.md as they stand there. Run by scripts/test.sh.
 
-Needs target/debug/wildwarden (or WILDWARDEN, a path), scikit-learn and onnx.
+Needs target/debug/wildwarden (or WILDWARDEN, a path), scikit-learn and onnx; with torch and onnxscript it runs the torch way, too.
 """
 
+import importlib.util
 import json
 import os
 import re
@@ -22,9 +23,13 @@ BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 TIMEOUT = 300  # seconds a block may take on a busy machine
 
 
+def section() -> str:
+    (found,) = SECTION.findall((ROOT / "models" / "README.md").read_text(encoding="utf-8"))
+    return found
+
+
 def blocks() -> list[str]:
-    (section,) = SECTION.findall((ROOT / "models" / "README.md").read_text(encoding="utf-8"))
-    return BLOCK.findall(section)
+    return BLOCK.findall(section())
 
 
 class Walkthrough(unittest.TestCase):
@@ -85,6 +90,15 @@ class Walkthrough(unittest.TestCase):
         versions = {model["name"]: model["version"] for model in answer["models"]}
         self.assertEqual(versions["ivory"], "2")
         self.assertEqual(versions["image_encoder"], "1")
+
+    @unittest.skipUnless(all(map(importlib.util.find_spec, ("torch", "onnxscript"))), "needs torch and onnxscript, 5 GB")
+    def test_a_head_of_torch_passes_the_check(self) -> None:
+        embedding, _, folder, *_ = blocks()
+        self.run_block(embedding)
+        (torch,) = re.findall(r"^```python\n(.*?)^```$", section(), re.MULTILINE | re.DOTALL)
+        self.run_block(f"python - <<'PYTHON'\nimport torch\n{torch}PYTHON\n")
+        self.run_block(folder)
+        self.assertIn("ivory 2 can serve", self.run_block("target/release/wildwarden model check work/ivory/2\n"))
 
 
 if __name__ == "__main__":
