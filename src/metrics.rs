@@ -12,7 +12,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::memory;
+use crate::{memory, telemetry};
 
 pub use models::ModelMetrics;
 
@@ -59,6 +59,7 @@ pub struct Metrics {
     queued: Gauge,
     cached_images: Gauge<u64, AtomicU64>,
     resident: Gauge<u64, AtomicU64>,
+    dropped_log_lines: Counter,
     models: ModelMetrics,
 }
 
@@ -83,6 +84,7 @@ impl Metrics {
             queued: Gauge::default(),
             cached_images: Gauge::default(),
             resident: Gauge::default(),
+            dropped_log_lines: Counter::default(),
             models: ModelMetrics::default(),
         };
         let r = &mut metrics.registry;
@@ -109,6 +111,11 @@ impl Metrics {
             "Resident memory of the process",
             Unit::Bytes,
             metrics.resident.clone(),
+        );
+        r.register(
+            "log_lines_dropped",
+            "Log lines lost because they could not be written fast enough",
+            metrics.dropped_log_lines.clone(),
         );
         metrics.models.register(r);
         metrics
@@ -149,6 +156,8 @@ impl Metrics {
         if let Some(bytes) = memory::resident_bytes() {
             self.resident.set(bytes);
         }
+        let dropped = telemetry::dropped_lines().saturating_sub(self.dropped_log_lines.get());
+        self.dropped_log_lines.inc_by(dropped);
         let mut page = String::new();
         // Writing to a string cannot fail.
         let _ = text::encode(&mut page, &self.registry);

@@ -98,8 +98,13 @@ fn print(text: &str) {
     if let Err(cause) = writeln!(std::io::stdout(), "{text}")
         && cause.kind() != std::io::ErrorKind::BrokenPipe
     {
-        eprintln!("wildwarden: standard output: {cause}");
+        complain(&format!("standard output: {cause}"));
     }
+}
+
+/// A sentence on standard error. When that cannot be written either, there is nobody left to tell.
+fn complain(text: &str) {
+    let _ = writeln!(std::io::stderr(), "wildwarden: {text}");
 }
 
 fn async_runtime() -> anyhow::Result<tokio::runtime::Runtime> {
@@ -118,10 +123,11 @@ pub fn main() -> ExitCode {
         Command::Featurize(command) => command.run(),
         Command::Model(command) => command.run(),
     };
+    telemetry::stop();
     match outcome {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("wildwarden: {error:#}");
+            complain(&format!("{error:#}"));
             ExitCode::from(2)
         }
     }

@@ -14,7 +14,7 @@ use super::job::{ImageOutcome, Outcome};
 use crate::domain::{Category, ImageStatus};
 use crate::model::engine::ImageScores;
 use crate::model::manifest::Label;
-use crate::preprocess::image::decode;
+use crate::preprocess::image::decode_while;
 use crate::schedule::Deadline;
 use crate::score::calibrate::calibrate;
 use crate::score::explain::image_explanation;
@@ -47,8 +47,11 @@ pub(super) fn look(
         if outcomes.last().is_some_and(Option::is_some) {
             continue;
         }
-        let (outcome, frames) = open(generation, content, hash);
-        if frames.is_empty() {
+        let (outcome, frames) = open(generation, content, hash, *deadline);
+        // Given up between frames, the picture says nothing of these bytes: it must not be remembered.
+        if deadline.has_passed() {
+            set(&mut outcomes, index, Outcome::Expired);
+        } else if frames.is_empty() {
             generation.cache().put(hash, &outcome);
             set(&mut outcomes, index, Outcome::Image(outcome));
         } else {
@@ -78,10 +81,15 @@ fn set(outcomes: &mut [Option<Outcome>], index: usize, outcome: Outcome) {
 }
 
 /// Decodes one image; without frames the outcome says why.
-fn open(generation: &Generation, content: &[u8], hash: ContentHash) -> (ImageOutcome, Vec<RgbImage>) {
+fn open(
+    generation: &Generation,
+    content: &[u8],
+    hash: ContentHash,
+    deadline: Deadline,
+) -> (ImageOutcome, Vec<RgbImage>) {
     let mut outcome = ImageOutcome { sha256: hash.to_hex(), ..ImageOutcome::default() };
     let start = Instant::now();
-    let decoded = decode(content, generation.limits(), generation.wanted());
+    let decoded = decode_while(content, generation.limits(), generation.wanted(), &|| !deadline.has_passed());
     outcome.decode = start.elapsed();
     match decoded {
         Ok(decoded) => {

@@ -3,19 +3,18 @@
 use std::io::Cursor;
 
 use image::codecs::bmp::BmpDecoder;
-use image::codecs::gif::GifDecoder;
-use image::codecs::png::PngDecoder;
-use image::codecs::webp::WebPDecoder;
 use image::metadata::Orientation;
-use image::{AnimationDecoder, DynamicImage, ImageDecoder, ImageError, ImageFormat, Limits, RgbImage, RgbaImage};
+use image::{DynamicImage, Frames, ImageDecoder, ImageError, ImageFormat, Limits, RgbImage, RgbaImage};
 
-use super::{ImageFault, WantedSize, jpeg};
+use super::{ImageFault, WantedSize, gif, jpeg, png, webp};
 use crate::domain::ImageStatus;
 
 /// Frames taken of an animation.
 pub const MAX_FRAMES: usize = 3;
 /// Frames of an animation that are decoded at all; later ones are not looked at.
-const MAX_DECODED_FRAMES: usize = 100;
+const MAX_DECODED_FRAMES: usize = 1000;
+/// Pixels of a side; what JPEG can say and no photo reaches. A picture may be within the limit of pixels and yet be a thread.
+pub const MAX_SIDE: u32 = 65_535;
 /// An animation may decode this many times the pixels a still may, over all its frames.
 const ANIMATION_PIXEL_BUDGET: u64 = 2;
 /// Bytes a decoder may allocate for each pixel the limit allows: 16-bit RGBA, and as much again to work in.
@@ -50,7 +49,15 @@ pub(super) struct Still {
     pub(super) frame: RgbImage,
 }
 
-pub(super) fn decode(content: &[u8], limits: DecodeLimits, wanted: WantedSize) -> Result<Decoded, ImageFault> {
+/// Asked before each frame of an animation: whether somebody still waits for the answer.
+pub type GoOn<'a> = &'a dyn Fn() -> bool;
+
+pub(super) fn decode(
+    content: &[u8],
+    limits: DecodeLimits,
+    wanted: WantedSize,
+    go_on: GoOn<'_>,
+) -> Result<Decoded, ImageFault> {
     if content.is_empty() {
         return Err(ImageFault { status: ImageStatus::Empty, message: "no bytes".into(), format: "" });
     }
@@ -58,18 +65,13 @@ pub(super) fn decode(content: &[u8], limits: DecodeLimits, wanted: WantedSize) -
     #[expect(clippy::wildcard_enum_match_arm, reason = "the enum has formats that are compiled out")]
     let decode = || match format {
         ImageFormat::Jpeg => jpeg::decode(content, limits, wanted).map(Still::into_parts),
-        ImageFormat::Png => still(PngDecoder::new(Cursor::new(content))?, limits).map(Still::into_parts),
-        ImageFormat::Bmp => still(BmpDecoder::new(Cursor::new(content))?, limits).map(Still::into_parts),
-        ImageFormat::Gif => animation(GifDecoder::new(Cursor::new(content))?, limits),
-        // WebP: `recognise` lets nothing else through.
-        _ => {
-            let decoder = WebPDecoder::new(Cursor::new(content))?;
-            if decoder.has_animation() {
-                animation(decoder, limits)
-            } else {
-                still(decoder, limits).map(Still::into_parts)
-            }
+        ImageFormat::Png => png::decode(content, limits, go_on),
+        ImageFormat::Bmp => {
+            still(BmpDecoder::new(Cursor::new(content))?, limits, Orientation::NoTransforms).map(Still::into_parts)
         }
+        ImageFormat::Gif => gif::decode(content, limits, go_on),
+        // WebP: `recognise` lets nothing else through.
+        _ => webp::decode(content, limits, go_on),
     };
     let ((width, height), frames) = decode().map_err(|cause| cause.into_fault(name))?;
     Ok(Decoded { format: name, width, height, frames })
@@ -101,6 +103,7 @@ pub(super) enum Cause {
     Truncated,
     Corrupt(String),
     TooManyPixels(String),
+    Unsupported(String),
     Image(ImageError),
 }
 
@@ -116,6 +119,7 @@ impl Cause {
             Self::Truncated => (ImageStatus::Truncated, "the file ends before the picture does".to_owned()),
             Self::Corrupt(message) => (ImageStatus::Corrupt, message),
             Self::TooManyPixels(message) => (ImageStatus::TooManyPixels, message),
+            Self::Unsupported(message) => (ImageStatus::UnsupportedFormat, message),
             Self::Image(ImageError::Limits(e)) => (ImageStatus::TooManyPixels, e.to_string()),
             Self::Image(ImageError::Unsupported(e)) => (ImageStatus::UnsupportedFormat, e.to_string()),
             Self::Image(ImageError::IoError(e)) if e.kind() == std::io::ErrorKind::UnexpectedEof => {
@@ -127,8 +131,18 @@ impl Cause {
     }
 }
 
-pub(super) fn check_pixels((width, height): (u32, u32), limits: DecodeLimits) -> Result<(), Cause> {
-    let pixels = u64::from(width) * u64::from(height);
+/// Checks the size a header states: no side of 0, none above [`MAX_SIDE`], no more pixels than allowed.
+pub(super) fn check_size((width, height): (u32, u32), limits: DecodeLimits) -> Result<(), Cause> {
+    if width == 0 || height == 0 {
+        return Err(Cause::Corrupt(format!("{width}x{height} has no pixels")));
+    }
+    let side = width.max(height);
+    if side > MAX_SIDE {
+        return Err(Cause::TooManyPixels(format!(
+            "{width}x{height} has a side of {side} pixels, above the limit of {MAX_SIDE}"
+        )));
+    }
+    let pixels = area((width, height));
     if pixels > limits.max_pixels {
         return Err(Cause::TooManyPixels(format!(
             "{width}x{height} is {pixels} pixels, above the limit of {} (limits.max_image_pixels)",
@@ -138,52 +152,74 @@ pub(super) fn check_pixels((width, height): (u32, u32), limits: DecodeLimits) ->
     Ok(())
 }
 
+pub(super) fn area((width, height): (u32, u32)) -> u64 {
+    u64::from(width) * u64::from(height)
+}
+
 fn allocation_limit(limits: DecodeLimits) -> Limits {
     let mut allocation = Limits::no_limits();
     allocation.max_alloc = Some(limits.max_pixels.saturating_mul(BYTES_PER_PIXEL));
     allocation
 }
 
-pub(super) fn still(mut decoder: impl ImageDecoder, limits: DecodeLimits) -> Result<Still, Cause> {
-    check_pixels(decoder.dimensions(), limits)?;
+/// Checks the size and bounds what the decoder may allocate; the size.
+pub(super) fn admit(decoder: &mut impl ImageDecoder, limits: DecodeLimits) -> Result<(u32, u32), Cause> {
+    check_size(decoder.dimensions(), limits)?;
     decoder.set_limits(allocation_limit(limits))?;
-    // Broken EXIF data is no reason to refuse a photo that decodes.
-    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    Ok(decoder.dimensions())
+}
+
+pub(super) fn still(
+    mut decoder: impl ImageDecoder,
+    limits: DecodeLimits,
+    orientation: Orientation,
+) -> Result<Still, Cause> {
+    admit(&mut decoder, limits)?;
     let mut image = DynamicImage::from_decoder(decoder)?;
     image.apply_orientation(orientation);
     Ok(Still { width: image.width(), height: image.height(), frame: flatten(image) })
 }
 
 /// Size of the upright image as it was sent, and its frames.
-type Parts = ((u32, u32), Vec<RgbImage>);
+pub(super) type Parts = ((u32, u32), Vec<RgbImage>);
 
 impl Still {
-    fn into_parts(self) -> Parts {
+    pub(super) fn into_parts(self) -> Parts {
         ((self.width, self.height), vec![self.frame])
     }
 }
 
-/// The first frame and up to two more spread over what was decoded.
-fn animation<'a>(mut decoder: impl ImageDecoder + AnimationDecoder<'a>, limits: DecodeLimits) -> Result<Parts, Cause> {
-    check_pixels(decoder.dimensions(), limits)?;
-    decoder.set_limits(allocation_limit(limits))?;
-    let (width, height) = decoder.dimensions();
-    let pixels = (u64::from(width) * u64::from(height)).max(1);
-    let affordable = limits.max_pixels.saturating_mul(ANIMATION_PIXEL_BUDGET) / pixels;
+/// The first frame, the last and one between of what was decoded. `pixels_per_frame`: what one frame costs to decode, at most.
+pub(super) fn animation(
+    frames: Frames<'_>,
+    limits: DecodeLimits,
+    pixels_per_frame: u64,
+    go_on: GoOn<'_>,
+) -> Result<Vec<RgbImage>, Cause> {
+    let affordable = limits.max_pixels.saturating_mul(ANIMATION_PIXEL_BUDGET) / pixels_per_frame.max(1);
     let decoded = usize::try_from(affordable).unwrap_or(usize::MAX).clamp(1, MAX_DECODED_FRAMES);
 
     // The number of frames is unknown until the end, so every `stride`-th is kept and the stride doubles when there are
     // too many: memory stays within twice the frames asked for.
     let mut kept: Vec<RgbImage> = Vec::new();
+    let mut latest: Option<RgbaImage> = None;
     let mut stride = 1;
-    for (index, frame) in decoder.into_frames().take(decoded).enumerate() {
+    for (index, frame) in frames.take(decoded).enumerate() {
         let frame = match frame {
             Ok(frame) => frame,
             Err(error) if kept.is_empty() => return Err(error.into()),
             Err(_) => break, // what came before the damage is still a picture
         };
+        // The caller finds that its time is over and throws the picture away; what matters is that the worker is free.
+        if !go_on() {
+            break;
+        }
+        let frame = frame.into_buffer();
         if index % stride == 0 {
-            kept.push(over_white(&frame.into_buffer()));
+            kept.push(over_white(&frame));
+            latest = None;
+        } else {
+            latest = Some(frame);
         }
         if kept.len() > 2 * MAX_FRAMES {
             let mut position = 0;
@@ -194,11 +230,12 @@ fn animation<'a>(mut decoder: impl ImageDecoder + AnimationDecoder<'a>, limits: 
             stride *= 2;
         }
     }
+    kept.extend(latest.as_ref().map(over_white));
     let last = kept.len().saturating_sub(1);
     let wanted: Vec<usize> = if last < MAX_FRAMES { (0..=last).collect() } else { vec![0, last / 2, last] };
     let frames: Vec<RgbImage> =
         kept.into_iter().enumerate().filter(|(index, _)| wanted.contains(index)).map(|(_, frame)| frame).collect();
-    if frames.is_empty() { Err(Cause::Truncated) } else { Ok(((width, height), frames)) }
+    if frames.is_empty() { Err(Cause::Truncated) } else { Ok(frames) }
 }
 
 /// Any colour type to 8-bit RGB: transparency over white, 16 bits to 8, grey to three channels.
@@ -234,7 +271,7 @@ mod tests {
     #[test]
     fn an_image_over_the_pixel_limit_is_refused_from_its_header() {
         let bytes = encode(&DynamicImage::new_rgb8(1001, 1000), ImageFormat::Png);
-        let fault = decode(&bytes, LIMITS, WantedSize::FULL).unwrap_err();
+        let fault = super::super::decode(&bytes, LIMITS, WantedSize::FULL).unwrap_err();
         assert_eq!(fault.status, ImageStatus::TooManyPixels);
         assert!(fault.message.contains("1001x1000") && fault.message.contains("1000000"), "{}", fault.message);
     }
@@ -265,7 +302,7 @@ mod tests {
     fn sixteen_bit_grey_keeps_its_brightness() {
         let image = image::ImageBuffer::from_pixel(3, 3, image::Luma([0x8000_u16]));
         let bytes = encode(&DynamicImage::ImageLuma16(image), ImageFormat::Png);
-        let decoded = decode(&bytes, LIMITS, WantedSize::FULL).unwrap();
+        let decoded = super::super::decode(&bytes, LIMITS, WantedSize::FULL).unwrap();
         assert_eq!(decoded.frames[0].get_pixel(1, 1).0, [128, 128, 128]);
     }
 }

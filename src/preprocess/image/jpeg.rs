@@ -12,7 +12,7 @@ use image::DynamicImage;
 use image::codecs::jpeg::JpegDecoder;
 use image::metadata::Orientation;
 
-use super::decode::{Cause, Still, check_pixels, still};
+use super::decode::{Cause, Still, check_size, still};
 use super::{DecodeLimits, WantedSize};
 use header::{Header, Picture};
 #[cfg(not(feature = "libjpeg-turbo"))]
@@ -29,18 +29,22 @@ const MAX_SCANS_AT_PIXEL_LIMIT: u64 = 16;
 pub(super) fn decode(content: &[u8], limits: DecodeLimits, wanted: WantedSize) -> Result<Still, Cause> {
     let header = Header::read(content)?;
     // Decoders fill what is missing with grey and say nothing, so the end marker is checked here.
-    if header.is_truncated(content) {
+    let scans = header.scans(content);
+    if header.scan.is_some() && !scans.ended {
         return Err(Cause::Truncated);
     }
     let most = max_scans(header.picture, limits);
-    if header.has_more_scans_than(content, most) {
+    if scans.count > most {
         return Err(Cause::Corrupt(format!("more than {most} scans")));
+    }
+    if let Some(process) = header.picture.and_then(|picture| picture.unreadable_process()) {
+        return Err(Cause::Unsupported(format!("JPEG with {process} coding")));
     }
     if let Some(picture) = header.picture
         && picture.is_common()
     {
         let size = (u32::from(picture.width), u32::from(picture.height));
-        check_pixels(size, limits)?;
+        check_size(size, limits)?;
         let turned = lies_on_its_side(header.orientation);
         let wanted = if turned { wanted.turned() } else { wanted };
         if let Some(frame) = fast::decode(content, picture, wanted.reduction(size.0, size.1)) {
@@ -50,7 +54,7 @@ pub(super) fn decode(content: &[u8], limits: DecodeLimits, wanted: WantedSize) -
             return Ok(Still { width, height, frame: image.into_rgb8() });
         }
     }
-    still(JpegDecoder::new(Cursor::new(content))?, limits)
+    still(JpegDecoder::new(Cursor::new(content))?, limits, header.orientation)
 }
 
 fn max_scans(picture: Option<Picture>, limits: DecodeLimits) -> usize {
@@ -107,7 +111,8 @@ mod tests {
         for name in ["still.jpg", "progressive.jpg", "grey.jpg", "tusk.jpg", "rendered/bangle.jpg"] {
             let content = fixture(name);
             let picture = Header::read(&content).unwrap().picture.unwrap();
-            let full = still(JpegDecoder::new(Cursor::new(&content)).unwrap(), LIMITS).unwrap().frame;
+            let decoder = JpegDecoder::new(Cursor::new(&content)).unwrap();
+            let full = still(decoder, LIMITS, Orientation::NoTransforms).unwrap().frame;
             for decoder in decoders() {
                 for reduction in REDUCTIONS {
                     // The decoder in Rust leaves the full size to the other one.
@@ -158,6 +163,47 @@ mod tests {
     }
 
     #[test]
+    fn a_video_behind_the_picture_is_no_part_of_it() {
+        let mut content = fixture("still.jpg");
+        content.extend([0xFF, 0xDA, 0x00, 0x02].repeat(5000));
+        assert!(decode(&content, LIMITS, WantedSize::FULL).is_ok());
+    }
+
+    #[test]
+    fn junk_between_segments_does_not_hide_that_the_file_is_cut() {
+        let mut content = fixture("still.jpg");
+        content.splice(2..2, [1, 2, 3, 0xFF, 0x00, 4]);
+        assert!(decode(&content, LIMITS, WantedSize::FULL).is_ok());
+        content.truncate(content.len() * 2 / 3);
+        assert!(matches!(decode(&content, LIMITS, WantedSize::FULL), Err(Cause::Truncated)));
+    }
+
+    #[test]
+    fn the_first_of_two_orientations_counts() {
+        let (six, one) = (fixture("exif_6.jpg"), fixture("exif_1.jpg"));
+        let segment = |content: &[u8]| {
+            let at = content.windows(2).position(|pair| pair == [0xFF, 0xE1]).unwrap();
+            let length = usize::from(u16::from_be_bytes([content[at + 2], content[at + 3]]));
+            content[at..at + 2 + length].to_vec()
+        };
+        let mut both = six.clone();
+        let at = both.windows(2).position(|pair| pair == [0xFF, 0xE1]).unwrap() + segment(&six).len();
+        both.splice(at..at, segment(&one));
+        let found = decode(&both, LIMITS, WantedSize::FULL).unwrap();
+        let expected = decode(&six, LIMITS, WantedSize::FULL).unwrap();
+        assert_eq!(found.frame, expected.frame);
+    }
+
+    #[test]
+    fn arithmetic_coding_is_an_unsupported_format() {
+        let mut content = fixture("still.jpg");
+        let at = content.windows(2).position(|pair| pair == [0xFF, 0xC0]).unwrap();
+        content[at + 1] = 0xC9;
+        let Err(Cause::Unsupported(message)) = decode(&content, LIMITS, WantedSize::FULL) else { panic!("decoded") };
+        assert!(message.contains("arithmetic"), "{message}");
+    }
+
+    #[test]
     fn the_pixel_limit_holds_before_decoding_at_any_size() {
         let content = fixture("still.jpg");
         let limits = DecodeLimits { max_pixels: 100 };
@@ -191,7 +237,7 @@ mod tests {
                         _ => drop(content.drain(at..(at + next(&mut state) % 40).min(content.len()))),
                     }
                 }
-                let tolerant = || still(JpegDecoder::new(Cursor::new(&content))?, LIMITS);
+                let tolerant = || still(JpegDecoder::new(Cursor::new(&content))?, LIMITS, Orientation::NoTransforms);
                 for wanted in [WantedSize::FULL, WantedSize::at_least(16, 16)] {
                     // A panic is an error of its own to the caller; see `super::super::decode`.
                     let Ok(found) = catch_unwind(AssertUnwindSafe(|| decode(&content, LIMITS, wanted))) else {
@@ -203,7 +249,8 @@ mod tests {
                             assert!(picture.frame.width() > 0 && picture.frame.width() <= picture.width);
                         }
                         Err(Cause::Image(_)) => assert!(tolerant().is_err(), "{name} {round}"),
-                        Err(Cause::Truncated | Cause::Corrupt(_) | Cause::TooManyPixels(_)) => {}
+                        Err(Cause::Truncated | Cause::Corrupt(_) | Cause::TooManyPixels(_) | Cause::Unsupported(_)) => {
+                        }
                     }
                 }
             }

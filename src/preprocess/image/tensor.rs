@@ -24,18 +24,64 @@ impl TensorMaker {
         if planes.len() != 3 * area {
             return Err(bug(format!("{} values for planes of {area}", planes.len())));
         }
-        let source = ImageRef::new(frame.width(), frame.height(), frame.as_raw(), PixelType::U8x3).map_err(bug)?;
-        self.resized.resize(3 * area, 0);
-        let mut target =
-            Image::from_slice_u8(spec.width, spec.height, &mut self.resized, PixelType::U8x3).map_err(bug)?;
+        // The resizer does nothing, and says nothing, when a side is 0.
+        if frame.width() == 0 || frame.height() == 0 {
+            return Err(bug(format!("a frame of {}x{}", frame.width(), frame.height())));
+        }
         let mut options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
         if spec.resize == Resize::CenterCrop {
             options = options.fit_into_destination(Some((0.5, 0.5)));
         }
-        self.resizer.resize(&source, &mut target, &options).map_err(bug)?;
+        // Emptied first: whatever the resizer leaves out is black, never a part of the picture before.
+        self.resized.clear();
+        self.resized.resize(3 * area, 0);
+        if is_ribbon(frame, spec) {
+            // The resizer goes over the columns first and would hold width x target height. Along the width first, it holds
+            // target width x height, and the two passes are the same filter.
+            let mut narrow = vec![0; 3 * spec.width as usize * frame.height() as usize];
+            self.resize(frame.as_raw(), frame.dimensions(), &mut narrow, (spec.width, frame.height()), &options)?;
+            let mut resized = std::mem::take(&mut self.resized);
+            let done =
+                self.resize(&narrow, (spec.width, frame.height()), &mut resized, (spec.width, spec.height), &options);
+            self.resized = resized;
+            done?;
+        } else {
+            let mut resized = std::mem::take(&mut self.resized);
+            let done =
+                self.resize(frame.as_raw(), frame.dimensions(), &mut resized, (spec.width, spec.height), &options);
+            self.resized = resized;
+            done?;
+        }
         normalise(planes, &self.resized, spec);
         Ok(())
     }
+
+    fn resize(
+        &mut self,
+        source: &[u8],
+        (width, height): (u32, u32),
+        target: &mut [u8],
+        (to_width, to_height): (u32, u32),
+        options: &ResizeOptions,
+    ) -> Result<()> {
+        let source = ImageRef::new(width, height, source, PixelType::U8x3).map_err(bug)?;
+        let mut target = Image::from_slice_u8(to_width, to_height, target, PixelType::U8x3).map_err(bug)?;
+        self.resizer.resize(&source, &mut target, options).map_err(bug)?;
+        // One picture of a strange shape must not hold memory for as long as the worker lives.
+        if self.resizer.size_of_internal_buffers() > MAX_KEPT_BYTES {
+            self.resizer.reset_internal_buffers();
+        }
+        Ok(())
+    }
+}
+
+/// The resizer's own buffer is given back when it grew beyond this; a listing photo's is far smaller.
+const MAX_KEPT_BYTES: usize = 8 << 20;
+
+/// Whether `frame` is stretched upwards while it is shrunk along its width: the shape whose intermediate picture would be larger
+/// than the frame itself. A cut-out is never one.
+fn is_ribbon(frame: &RgbImage, spec: &ImageInputSpec) -> bool {
+    spec.resize == Resize::Stretch && frame.height() < spec.height && frame.width() > spec.width
 }
 
 /// `pixels` are RGB, one after the other.
@@ -89,6 +135,37 @@ mod tests {
             assert_eq!(filled, planes(&frame, &spec(side)));
         }
         assert!(maker.fill(&mut [0.0; 5], &frame, &spec(16)).is_err());
+    }
+
+    #[test]
+    fn a_frame_without_pixels_is_refused_and_shows_nothing_of_the_one_before() {
+        let spec = ImageInputSpec { width: 8, height: 8, resize: Resize::Stretch, mean: [0.0; 3], std: [1.0; 3] };
+        let mut maker = TensorMaker::default();
+        let mut filled = vec![f32::NAN; 3 * 64];
+        maker.fill(&mut filled, &RgbImage::from_pixel(9, 9, image::Rgb([200; 3])), &spec).unwrap();
+        for (width, height) in [(0, 0), (0, 5), (5, 0)] {
+            let mut empty = vec![f32::NAN; 3 * 64];
+            assert!(maker.fill(&mut empty, &RgbImage::new(width, height), &spec).is_err(), "{width}x{height}");
+            assert!(empty.iter().all(|value| value.is_nan()), "{width}x{height}");
+        }
+        let mut alone = vec![f32::NAN; 3 * 64];
+        maker.fill(&mut alone, &RgbImage::from_pixel(1, 1, image::Rgb([7; 3])), &spec).unwrap();
+        assert!(alone.iter().all(|&value| (value - 7.0).abs() < 0.5));
+    }
+
+    #[test]
+    fn a_long_thin_frame_is_shrunk_along_its_length_first_and_leaves_no_large_buffer() {
+        let spec = ImageInputSpec { width: 224, height: 224, resize: Resize::Stretch, mean: [0.0; 3], std: [1.0; 3] };
+        for (width, height) in [(65_535, 1), (65_535, 200), (1, 65_535), (200, 65_535)] {
+            let frame = RgbImage::from_fn(width, height, |x, y| {
+                if x + y < width.max(height) / 2 { image::Rgb([250; 3]) } else { image::Rgb([10; 3]) }
+            });
+            let mut maker = TensorMaker::default();
+            let mut filled = vec![f32::NAN; 3 * 224 * 224];
+            maker.fill(&mut filled, &frame, &spec).unwrap();
+            assert!((filled[0] - 250.0).abs() < 1.5 && (filled[224 * 224 - 1] - 10.0).abs() < 1.5, "{width}x{height}");
+            assert!(maker.resizer.size_of_internal_buffers() <= MAX_KEPT_BYTES, "{width}x{height}");
+        }
     }
 
     #[test]

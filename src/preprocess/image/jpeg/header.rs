@@ -3,11 +3,11 @@
 use image::metadata::Orientation;
 
 use crate::preprocess::image::decode::Cause;
+use crate::preprocess::image::exif;
 
 const START_OF_SCAN: u8 = 0xDA;
 const END_OF_IMAGE: u8 = 0xD9;
 const APPLICATION_1: u8 = 0xE1;
-const EXIF: &[u8] = b"Exif\0\0";
 
 /// The segments before the first scan.
 #[derive(Debug)]
@@ -17,7 +17,15 @@ pub(super) struct Header {
     /// As EXIF says; broken EXIF data is no reason to refuse a photo that decodes.
     pub(super) orientation: Orientation,
     /// Where the first scan starts. `None`: something else than a segment comes before it.
-    scan: Option<usize>,
+    pub(super) scan: Option<usize>,
+}
+
+/// What comes from the first scan on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Scans {
+    pub(super) count: usize,
+    /// The end marker was found. What is behind it, as a phone's video, is no part of the picture.
+    pub(super) ended: bool,
 }
 
 /// What a frame header says, before orientation.
@@ -42,6 +50,8 @@ impl Header {
     pub(super) fn read(content: &[u8]) -> Result<Self, Cause> {
         let mut header = Self { picture: None, orientation: Orientation::NoTransforms, scan: None };
         let mut frames = 0;
+        let mut oriented = false;
+        let mut damaged = false;
         let mut position = 2;
         loop {
             let (marker, length) = match content.get(position..position + 4) {
@@ -53,8 +63,15 @@ impl Header {
                     header.scan = Some(position);
                     break;
                 }
-                Some(&[0xFF, marker, high, low]) => (marker, usize::from(u16::from_be_bytes([high, low]))),
-                Some(_) => break, // not a marker: damaged rather than short
+                Some(&[0xFF, marker, high, low]) if marker != 0 => {
+                    (marker, usize::from(u16::from_be_bytes([high, low])))
+                }
+                // Not a marker: decoders look for the next one, and so must we, or damage would hide a missing end.
+                Some(_) => {
+                    damaged = true;
+                    position += 1;
+                    continue;
+                }
                 None => return Err(Cause::Truncated),
             };
             let data = content.get(position + 4..position + 2 + length.max(2)).unwrap_or_default();
@@ -64,36 +81,52 @@ impl Header {
                     frames += 1;
                     header.picture = Picture::read(marker, data);
                 }
-                APPLICATION_1 if data.starts_with(EXIF) => {
-                    let found = data.get(EXIF.len()..).and_then(Orientation::from_exif_chunk);
-                    header.orientation = found.unwrap_or(Orientation::NoTransforms);
+                APPLICATION_1 if data.starts_with(exif::PREFIX) && !oriented => {
+                    header.orientation = exif::orientation(data);
+                    oriented = true;
                 }
                 _ => {}
             }
             position += 2 + length;
         }
-        if frames > 1 || header.scan.is_none() {
+        if frames > 1 || damaged {
             header.picture = None;
         }
         Ok(header)
     }
 
-    /// Whether the end marker is missing.
-    pub(super) fn is_truncated(&self, content: &[u8]) -> bool {
-        // From the back: in a whole file it is the last thing.
-        self.scan.is_some_and(|scan| !scans(content, scan).rev().any(|pair| pair == [0xFF, END_OF_IMAGE]))
+    /// Counts the scans up to the end marker, over the tables between them.
+    pub(super) fn scans(&self, content: &[u8]) -> Scans {
+        let mut scans = Scans { count: 0, ended: false };
+        let mut position = self.scan.unwrap_or(0);
+        while let Some(next) = content.get(position..).and_then(|rest| memchr::memchr(0xFF, rest)) {
+            position += next;
+            match content.get(position + 1) {
+                Some(&END_OF_IMAGE) => {
+                    scans.ended = true;
+                    break;
+                }
+                Some(&START_OF_SCAN) => {
+                    scans.count += 1;
+                    position += 2;
+                }
+                // A fill byte: the marker is still to come.
+                Some(0xFF) => position += 1,
+                // Tables, application data, comments: what looks like a marker inside them is none.
+                Some(0xC4 | 0xCC | 0xDB..=0xDD | 0xE0..=0xEF | 0xFE) => {
+                    let length = match content.get(position + 2..position + 4) {
+                        Some(&[high, low]) => usize::from(u16::from_be_bytes([high, low])),
+                        _ => 0,
+                    };
+                    position += 2 + length.max(2);
+                }
+                // Data, a restart, or damage that decoders read over.
+                Some(_) => position += 2,
+                None => break,
+            }
+        }
+        scans
     }
-
-    /// Whether there are more than `most` scans.
-    pub(super) fn has_more_scans_than(&self, content: &[u8], most: usize) -> bool {
-        // A decoder may find its way past what is no segment, and every scan after it.
-        let from = self.scan.unwrap_or(0);
-        memchr::memmem::find_iter(content.get(from..).unwrap_or_default(), &[0xFF, START_OF_SCAN]).nth(most).is_some()
-    }
-}
-
-fn scans(content: &[u8], scan: usize) -> std::slice::Windows<'_, u8> {
-    content.get(scan..).unwrap_or_default().windows(2)
 }
 
 impl Picture {
@@ -101,6 +134,16 @@ impl Picture {
         let &[bits, h1, h0, w1, w0, components, ..] = data else { return None };
         let (height, width) = (u16::from_be_bytes([h1, h0]), u16::from_be_bytes([w1, w0]));
         Some(Self { width, height, components, bits, process: marker - 0xC0 })
+    }
+
+    /// The name of a coding that neither decoder reads.
+    pub(super) fn unreadable_process(&self) -> Option<&'static str> {
+        match self.process {
+            0..=2 => None,
+            3 => Some("lossless"),
+            5..=7 => Some("hierarchical"),
+            _ => Some("arithmetic"),
+        }
     }
 
     /// Grey or three colours of 8 bits, Huffman-coded: what cameras and sites write. Four colours are left to the decoder
@@ -150,7 +193,7 @@ mod tests {
     fn scans_are_counted_and_two_frame_headers_are_none() {
         let mut content = fixture("still.jpg");
         let header = Header::read(&content).unwrap();
-        assert!(header.has_more_scans_than(&content, 0) && !header.has_more_scans_than(&content, 1));
+        assert_eq!(header.scans(&content), Scans { count: 1, ended: true });
         let at = content.windows(2).position(|pair| pair == [0xFF, 0xC0]).unwrap();
         let frame = content[at..at + 19].to_vec();
         content.splice(at..at, frame);

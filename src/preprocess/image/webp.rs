@@ -1,0 +1,68 @@
+//! WebP, animated or not, upright.
+
+use std::io::Cursor;
+
+use image::codecs::webp::WebPDecoder;
+use image::metadata::Orientation;
+use image::{AnimationDecoder, DynamicImage, ImageDecoder, RgbImage};
+
+use super::decode::{Cause, GoOn, Parts, Still, admit, animation, area, still};
+use super::{DecodeLimits, exif};
+
+pub(super) fn decode(content: &[u8], limits: DecodeLimits, go_on: GoOn<'_>) -> Result<Parts, Cause> {
+    frames(content, limits, go_on).map_err(|cause| match cause {
+        Cause::Image(_) if is_cut(content) => Cause::Truncated,
+        cause => cause,
+    })
+}
+
+fn frames(content: &[u8], limits: DecodeLimits, go_on: GoOn<'_>) -> Result<Parts, Cause> {
+    let mut decoder = WebPDecoder::new(Cursor::new(content))?;
+    let size = admit(&mut decoder, limits)?;
+    let stated = decoder.exif_metadata().ok().flatten();
+    let orientation = stated.map_or(Orientation::NoTransforms, |data| exif::orientation(&data));
+    if !decoder.has_animation() {
+        return still(decoder, limits, orientation).map(Still::into_parts);
+    }
+    let frames = animation(decoder.into_frames(), limits, area(size), go_on)?;
+    let frames: Vec<RgbImage> = frames.into_iter().map(|frame| upright(frame, orientation)).collect();
+    let size = frames.first().map_or(size, RgbImage::dimensions);
+    Ok((size, frames))
+}
+
+fn upright(frame: RgbImage, orientation: Orientation) -> RgbImage {
+    let mut frame = DynamicImage::ImageRgb8(frame);
+    frame.apply_orientation(orientation);
+    frame.into_rgb8()
+}
+
+/// Whether the container states more bytes than there are (RFC 9649, section 2.4).
+fn is_cut(content: &[u8]) -> bool {
+    let stated = content.get(4..8).and_then(<[u8]>::first_chunk::<4>).map(|&bytes| u32::from_le_bytes(bytes));
+    stated.is_some_and(|stated| (content.len() as u64) < u64::from(stated) + 8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: DecodeLimits = DecodeLimits { max_pixels: 1_000_000 };
+
+    fn photo() -> Vec<u8> {
+        let picture =
+            RgbImage::from_fn(40, 20, |x, y| image::Rgb([x * 6, y * 12, 9].map(|v| u8::try_from(v).unwrap())));
+        let mut bytes = Cursor::new(Vec::new());
+        DynamicImage::ImageRgb8(picture).write_to(&mut bytes, image::ImageFormat::WebP).unwrap();
+        bytes.into_inner()
+    }
+
+    #[test]
+    fn a_cut_file_is_truncated_and_not_corrupt() {
+        let whole = photo();
+        assert!(decode(&whole, LIMITS, &|| true).is_ok());
+        for share in [30, 50, 90] {
+            let cut = &whole[..whole.len() * share / 100];
+            assert!(matches!(decode(cut, LIMITS, &|| true), Err(Cause::Truncated)), "{share} %");
+        }
+    }
+}
