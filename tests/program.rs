@@ -232,3 +232,52 @@ async fn a_draining_server_is_unavailable_for_new_calls_on_an_open_connection() 
     let refused = client.classify(listing("手串", &[])).await.unwrap_err();
     assert_eq!(refused.code(), Code::Unavailable, "{refused:?}");
 }
+
+/// Starts a server whose log goes to `stderr`, asks it through the address it was told, and ends it with SIGTERM.
+fn serves_with_a_log_that_goes_to(stderr: Stdio) {
+    // The port cannot be read from a log that is lost, so a free one is taken first.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let arguments = ["serve", "--listen", &free.to_string(), "--admin-listen", ""];
+    let mut command = wildwarden(&arguments);
+    let child = command.env("WILDWARDEN_LOG_LEVEL", "trace").stderr(stderr).spawn().unwrap();
+    let mut process = Process { child, address: free.to_string() };
+    let started = std::time::Instant::now();
+    let classify = |title: &str| {
+        run(&mut wildwarden(&["classify", "--address", &process.address, "--title", title])).status.success()
+    };
+    while !classify("木碗") {
+        assert!(started.elapsed().as_secs() < 60, "the server did not answer");
+    }
+    for _ in 0..20 {
+        assert!(classify("老象牙手镯"));
+    }
+    process.terminate();
+    let asked = std::time::Instant::now();
+    let status = process.child.wait().unwrap();
+    assert_eq!(status.code(), Some(0), "{status}");
+    assert!(asked.elapsed().as_secs() < 20, "SIGTERM took {:?}", asked.elapsed());
+}
+
+#[test]
+fn a_log_whose_reader_has_gone_costs_no_call() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    serves_with_a_log_that_goes_to(writer.into());
+}
+
+#[test]
+fn a_log_that_nobody_reads_holds_neither_calls_nor_the_end() {
+    let (_reader, mut writer) = std::io::pipe().unwrap();
+    // Full from the start: the first line already waits.
+    let filled = writer.try_clone().unwrap();
+    rustix::io::ioctl_fionbio(&filled, true).unwrap();
+    while writer.write(&[b'x'; 4096]).is_ok() {}
+    rustix::io::ioctl_fionbio(&filled, false).unwrap();
+    serves_with_a_log_that_goes_to(writer.into());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_log_on_a_full_disk_costs_no_call() {
+    serves_with_a_log_that_goes_to(std::fs::File::options().write(true).open("/dev/full").unwrap().into());
+}
