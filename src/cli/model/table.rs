@@ -75,6 +75,10 @@ pub(super) fn report(report: &ShadowReport) -> String {
     lines.push(shifts.to_string());
     let time = |time: Option<&WorkTime>| {
         let time = time.copied().unwrap_or_default();
+        // Work takes time: none means that the cache answered every photo, and nothing could be compared.
+        if time.p99_us == 0 {
+            return "not measured".to_owned();
+        }
         format!("p50 {} us, p99 {} us", time.p50_us, time.p99_us)
     };
     lines.push(format!(
@@ -84,9 +88,13 @@ pub(super) fn report(report: &ShadowReport) -> String {
     ));
     for flip in &report.flips {
         let name = |suggestion: &str| short(suggestion, "SUGGESTION_");
+        // A caller need not name its listings; every call has an id.
+        let (what, id) = match flip.listing_id.as_str() {
+            "" => ("request", flip.request_id.as_str()),
+            id => ("listing", id),
+        };
         lines.push(format!(
-            "flip: listing {:?}, {} at {:.4} became {} at {:.4}",
-            flip.listing_id,
+            "flip: {what} {id:?}, {} at {:.4} became {} at {:.4}",
             name(flip.stable().as_str_name()),
             flip.stable_risk,
             name(flip.candidate().as_str_name()),
