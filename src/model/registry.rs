@@ -89,7 +89,8 @@ impl ModelSet {
         for (identity, reason) in &opening.left_out {
             tracing::error!(name = identity.name, version = identity.version, reason, "left out");
         }
-        let folders = opening.choice.versions.iter().map(|version| ModelFolder::read(&version.path, checks).map(Arc::new));
+        let folders =
+            opening.choice.versions.iter().map(|version| ModelFolder::read(&version.path, checks).map(Arc::new));
         Self::of(folders.collect::<Result<_>>()?, directory, checks)
     }
 

@@ -66,11 +66,12 @@ pub(super) fn report(report: &ShadowReport) -> String {
     )];
     let mut shifts = Table::new();
     shifts.load_style(presets::UTF8_HORIZONTAL_ONLY);
-    shifts.set_header(["score shift", "mean", "p99", "max"]);
+    shifts.set_header(["score shift", "mean", "p99", "max", "signed mean"]);
     for shift in &report.shifts {
         let category = short(shift.category().as_str_name(), "CATEGORY_");
         let numbers = [shift.mean, shift.p99, shift.max].map(|number| format!("{number:.4}"));
-        shifts.add_row(std::iter::once(category).chain(numbers));
+        let signed = format!("{:+.4}", shift.signed_mean);
+        shifts.add_row(std::iter::once(category).chain(numbers).chain([signed]));
     }
     lines.push(shifts.to_string());
     let time = |time: Option<&WorkTime>| {
@@ -86,6 +87,11 @@ pub(super) fn report(report: &ShadowReport) -> String {
         time(report.stable.as_ref()),
         time(report.candidate.as_ref())
     ));
+    for transition in &report.transitions {
+        let name = |suggestion: &str| short(suggestion, "SUGGESTION_");
+        let (from, to) = (transition.stable().as_str_name(), transition.candidate().as_str_name());
+        lines.push(format!("{} to {}: {}", name(from), name(to), transition.listings));
+    }
     for flip in &report.flips {
         let name = |suggestion: &str| short(suggestion, "SUGGESTION_");
         // A caller need not name its listings; every call has an id.
