@@ -108,3 +108,34 @@ fn diff_lists_the_listings_whose_suggestion_changes() {
     let shift = |index: usize| found["shifts"][index]["max"].as_f64().unwrap();
     assert!(shift(0) > 0.1 && shift(1) < 1e-6 && shift(2) < 1e-6, "{found}");
 }
+
+#[test]
+fn hash_mends_an_empty_and_a_short_hash_and_keeps_comments() {
+    let out = tempfile::tempdir().unwrap();
+    new(out.path(), "models/ivory/1/model.onnx", &[]);
+    let folder = out.path().join("ivory/2");
+    let path = folder.join("model.toml");
+    let good = std::fs::read_to_string(&path).unwrap();
+    let sha256 = wildwarden::model::manifest::hex_sha256(&std::fs::read(folder.join("model.onnx")).unwrap());
+    for old in ["", "a"] {
+        std::fs::write(&path, good.replace(&sha256, old)).unwrap();
+        assert_eq!(model(&["hash", folder.to_str().unwrap()]).0, 0);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), good, "from {old:?}");
+    }
+}
+
+#[test]
+fn new_writes_every_file_that_the_manifest_of_a_text_model_lists() {
+    let out = tempfile::tempdir().unwrap();
+    let (code, said) = new(out.path(), "models/text_classifier/1/model.onnx", &[]);
+    assert_eq!(code, 0, "{said}");
+    let folder = out.path().join("ivory/2");
+    let text = std::fs::read_to_string(folder.join("model.toml")).unwrap();
+    assert!(text.contains("\"words.txt\" = ") && folder.join("words.txt").is_file(), "{text}");
+}
+
+#[test]
+fn an_address_without_a_scheme_is_refused_saying_what_it_must_begin_with() {
+    let (code, said) = model(&["list", "--admin-address", "127.0.0.1:1"]);
+    assert!(code == 2 && said.contains("must begin with http://"), "{said}");
+}

@@ -368,3 +368,61 @@ async fn a_batch_that_runs_when_the_server_drains_is_finished() {
     let rated = results.iter().filter(|result| matches!(result.outcome, Some(Outcome::Response(_)))).count();
     assert_eq!(rated, 40, "{:?}", results.last());
 }
+
+/// A server with only these of the shipped models.
+async fn server_with(folder: &std::path::Path, names: &[&str]) -> Server {
+    let models = folder.join("models");
+    for name in names {
+        let shipped = std::path::Path::new("models").join(name).join("1");
+        common::copy_folder(&shipped, &models.join(name).join("1"));
+    }
+    start(&[("models", "directory", models.display().to_string())]).await
+}
+
+#[tokio::test]
+async fn without_a_text_model_texts_are_no_fault_and_the_lexicon_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server_with(folder.path(), &["image_encoder", "ivory"]).await;
+    let mut client = client(&server).await;
+    let dress = client.classify(listing(DRESS, &["mug.jpg"])).await.unwrap().into_inner();
+    assert_eq!(dress.suggestion(), Suggestion::Pass, "{:?}", dress.reasons);
+    assert!(!dress.degraded && dress.missing == ["text", "model:text_classifier"], "{:?}", dress.missing);
+    let offer = client.classify(listing(OFFER, &["mug.jpg"])).await.unwrap().into_inner();
+    assert!(offer.reasons.iter().any(|reason| reason.code() == ReasonCode::ClaimTerm), "{:?}", offer.reasons);
+    let only_text = client.classify(listing(DRESS, &[])).await.unwrap().into_inner();
+    assert!(!only_text.degraded, "{:?}", only_text.missing);
+}
+
+#[tokio::test]
+async fn without_image_models_a_photo_that_nobody_looked_at_is_a_review_that_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = server_with(folder.path(), &["text_classifier"]).await;
+    let mut client = client(&server).await;
+    for title in [DRESS, ""] {
+        let photo = client.classify(listing(title, &["mug.jpg"])).await.unwrap().into_inner();
+        assert_eq!(photo.suggestion(), Suggestion::Review, "{title}: {:?}", photo.reasons);
+        assert!(photo.missing.contains(&"model:image_classifier".to_owned()), "{:?}", photo.missing);
+        assert!(photo.reasons.iter().any(|reason| reason.code() == ReasonCode::ImageUnreadable));
+    }
+    let text = client.classify(listing(DRESS, &[])).await.unwrap().into_inner();
+    assert!(text.suggestion() == Suggestion::Pass && !text.degraded, "{:?}", text.missing);
+}
+
+#[tokio::test]
+async fn a_text_model_that_rates_nothing_is_refused_at_the_start_in_the_words_of_a_check() {
+    let folder = tempfile::tempdir().unwrap();
+    let models = folder.path().join("models");
+    let text = models.join("text_classifier/1");
+    common::copy_folder(std::path::Path::new("models/text_classifier/1"), &text);
+    let manifest = std::fs::read_to_string(text.join("model.toml")).unwrap();
+    let without: String = ["ivory", "pangolin_scale", "rhino_horn"]
+        .iter()
+        .fold(manifest, |text, name| text.replace(&format!(", category = \"{name}\""), ""));
+    std::fs::write(text.join("model.toml"), without).unwrap();
+    let config = common::config(&[("models", "directory", models.display().to_string())]);
+    let words = "labels: none has a category";
+    let checked = wildwarden::pipeline::check::check(&config, &text, &[]).unwrap();
+    assert!(checked.refused.unwrap().problem.contains(words));
+    let refused = Server::bind(config).await.unwrap().load().await.unwrap_err().to_string();
+    assert!(refused.contains(words), "{refused}");
+}

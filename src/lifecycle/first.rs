@@ -12,7 +12,8 @@ use super::load::{Fault, Loader, Plan};
 use super::state::Failure;
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::model::choice::{Choice, Situation, choose};
+use crate::model::choice::{Choice, Situation};
+use crate::model::opening::{Opening, open};
 use crate::model::repository::Repository;
 use crate::pipeline::generation::{Generation, PolicyFile};
 
@@ -35,7 +36,10 @@ pub(super) fn load(config: &Config) -> Result<First> {
         let plan = Plan { versions, policy: Arc::clone(&policy) };
         let loader = Loader { config, loaded: &[], before: None, stop: &AtomicBool::new(false) };
         match loader.build(&plan) {
-            Ok(generation) => return Ok(First { generation, repository, failures, waiting }),
+            Ok(generation) => {
+                tell_what_is_not_there(&generation);
+                return Ok(First { generation, repository, failures, waiting });
+            }
             Err(Fault { version: None, error }) => return Err(error),
             Err(Fault { version: Some(identity), error }) => {
                 tracing::error!(name = identity.name, version = identity.version, reason = %error, "version passed over");
@@ -47,28 +51,46 @@ pub(super) fn load(config: &Config) -> Result<First> {
     }
 }
 
+fn tell_what_is_not_there(generation: &Generation) {
+    if generation.engine().text().is_none() {
+        tracing::warn!("there is no text model: of titles and descriptions only the lexicon is read");
+    }
+    if generation.engine().image_scorers().next().is_none() {
+        tracing::warn!("there is no model for images: a listing with photos is at least REVIEW");
+    }
+}
+
 fn choose_first(config: &Config, repository: &Repository, failures: &[Failure]) -> Result<Choice> {
     let versions = repository.versions();
     let barred: Vec<_> = failures.iter().map(|failure| failure.identity.clone()).collect();
     let (rules, decisions) = (&config.versions, &BTreeMap::new());
     let situation = Situation { versions: &versions, rules, decisions, barred: &barred, serving: &[] };
-    let choice = choose(situation);
-    let chosen = |name: &str| choice.iter().flat_map(|choice| &choice.versions).any(|version| version.name() == name);
+    let opening = open(situation);
+    // Left out because others rate the same: no reason not to start.
+    let known = |name: &str| {
+        let left_out = opening.iter().flat_map(|opening| &opening.left_out).map(|(identity, _)| identity.name.as_str());
+        let chosen = opening.iter().flat_map(|opening| &opening.choice.versions).map(|version| version.name());
+        left_out.chain(chosen).any(|other| other == name)
+    };
     let incomplete = repository.not_complete();
     // The reason why a model has no version says more than what its absence leads to.
-    if let Some(failure) = failures.iter().find(|failure| !chosen(&failure.identity.name)) {
+    if let Some(failure) = failures.iter().find(|failure| !known(&failure.identity.name)) {
         return Err(Error::Setup(failure.reason.clone()));
     }
     let without = |name: &str| !versions.iter().any(|version| version.name() == name);
     if let Some(faulty) = incomplete.into_iter().find(|faulty| without(&faulty.name)) {
         return Err(Error::Setup(faulty.reason));
     }
-    let choice = choice.map_err(|problem| Error::file(&config.models, problem))?;
-    let left_out = versions.iter().find(|version| !choice.versions.iter().any(|other| other.name() == version.name()));
-    if let Some(version) = left_out {
+    let not_served = versions.iter().find(|version| opening.is_ok() && !known(version.name())).cloned();
+    let Opening { mut choice, left_out } = opening.map_err(|problem| Error::file(&config.models, problem))?;
+    if let Some(version) = not_served {
         let name = version.name();
         let problem = format!("none of its versions may serve (models.versions.{name}, models.labels.{name})");
         return Err(Error::file(&config.models.join(name), problem));
+    }
+    for (identity, reason) in left_out {
+        tracing::error!(name = identity.name, version = identity.version, reason, "left out");
+        choice.waiting.push(format!("{} {} was left out: {reason}", identity.name, identity.version));
     }
     Ok(choice)
 }

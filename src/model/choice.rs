@@ -186,9 +186,9 @@ fn heads_that_wait(
 }
 
 /// Of every model the versions that may serve, the one to prefer first. A model without any is left out.
-type Candidates = BTreeMap<String, Vec<Arc<Version>>>;
+pub(super) type Candidates = BTreeMap<String, Vec<Arc<Version>>>;
 
-fn candidates(situation: Situation<'_>) -> Candidates {
+pub(super) fn candidates(situation: Situation<'_>) -> Candidates {
     let Situation { versions, decisions, serving, .. } = situation;
     let names: BTreeSet<&str> =
         versions.iter().chain(serving).map(|v| v.name()).chain(decisions.keys().map(String::as_str)).collect();
@@ -251,29 +251,47 @@ fn allowed(name: &str, situation: Situation<'_>) -> Vec<Arc<Version>> {
     }
 }
 
+/// Everything that can be rated: each category, by images and by texts.
+pub(super) fn rated() -> impl Iterator<Item = (Category, &'static str)> {
+    Category::ALL.into_iter().flat_map(|category| [(category, "images"), (category, "texts")])
+}
+
+/// Of every model the version to prefer.
+pub(super) fn first_candidates(situation: Situation<'_>) -> Vec<Arc<Version>> {
+    candidates(situation).into_values().filter_map(|versions| versions.into_iter().next()).collect()
+}
+
+/// Versions that rate the same, if there are any, and the sentence that says so.
+pub(super) fn rated_twice(chosen: &[Arc<Version>]) -> Option<(Vec<&Arc<Version>>, String)> {
+    rated().find_map(|what| {
+        let rivals: Vec<_> = chosen.iter().filter(|version| feeds(version, what)).collect();
+        let named = rivals.iter().map(|version| told(version)).collect::<Vec<_>>().join(", ");
+        let problem = format!("{named} would all rate {} for {}; remove all but one", what.1, what.0.name());
+        (rivals.len() > 1).then_some((rivals, problem))
+    })
+}
+
 /// Refuses a set that rates a category twice, or no more although it does now.
 fn check(chosen: &[Arc<Version>], serving: &[Arc<Version>]) -> Result<(), String> {
-    let rated = || Category::ALL.into_iter().flat_map(|category| [(category, "images"), (category, "texts")]);
-    for (category, what) in rated() {
-        let feeding = feeding(chosen, category, what);
-        if feeding.len() > 1 {
-            let (feeding, category) = (feeding.join(", "), category.name());
-            return Err(format!("{feeding} would all rate {what} for {category}; remove all but one"));
-        }
+    if let Some((_, problem)) = rated_twice(chosen) {
+        return Err(problem);
     }
-    for (category, what) in rated() {
-        if let (Some(lost), []) = (feeding(serving, category, what).first(), &*feeding(chosen, category, what)) {
-            return Err(format!("without {lost} nothing would rate {what} for {}", category.name()));
+    for what in rated() {
+        let kept = chosen.iter().any(|version| feeds(version, what));
+        if let (Some(lost), false) = (serving.iter().find(|version| feeds(version, what)), kept) {
+            return Err(format!("without {} nothing would rate {} for {}", told(lost), what.1, what.0.name()));
         }
     }
     Ok(())
 }
 
-/// Name and version of those that rate `images` or `texts` for `category`.
-fn feeding(versions: &[Arc<Version>], category: Category, what: &str) -> Vec<String> {
-    let of_modality = |v: &&Arc<Version>| (v.manifest.kind == Kind::TextClassifier) == (what == "texts");
-    let feeding = versions.iter().filter(of_modality).filter(|v| v.feeds().any(|fed| fed == category));
-    feeding.map(|v| format!("{} {}", v.name(), v.identity.version)).collect()
+/// Whether `version` rates `images` or `texts` for a category.
+pub(super) fn feeds(version: &Version, (category, what): (Category, &str)) -> bool {
+    (version.manifest.kind == Kind::TextClassifier) == (what == "texts") && version.feeds().any(|fed| fed == category)
+}
+
+fn told(version: &Version) -> String {
+    format!("{} {}", version.name(), version.identity.version)
 }
 
 #[cfg(test)]

@@ -237,6 +237,9 @@ impl Manifest {
         if (self.kind == Kind::ImageEncoder) != self.labels.is_empty() {
             return Err("labels: every model but an encoder has at least one, an encoder none".into());
         }
+        if self.kind == Kind::TextClassifier && self.labels.iter().all(|label| label.category.is_none()) {
+            return Err("labels: none has a category, so the model would rate no text; give one a category".into());
+        }
         for name in self.files.keys().chain([&self.file]) {
             let mut parts = Path::new(name).components();
             if !matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None)) {

@@ -10,6 +10,7 @@ pub mod golden;
 pub mod loaded;
 pub mod manifest;
 pub mod onnx;
+pub mod opening;
 pub mod probe;
 pub mod registry;
 pub mod repository;

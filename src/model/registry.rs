@@ -11,6 +11,7 @@ use crate::model::choice::{Decision, Rules, Situation, choose};
 use crate::model::files;
 use crate::model::manifest::{Kind, MANIFEST, Manifest};
 use crate::model::onnx::Graph;
+use crate::model::opening::open;
 use crate::model::repository::{Repository, Version};
 
 /// A verified model folder, in memory: what was hashed is what is loaded.
@@ -81,12 +82,15 @@ impl ModelSet {
     /// Reads the versions under `directory` that `rules` choose.
     ///
     /// # Errors
-    /// [`Error::Setup`] when no version of a model is complete, two models feed one category, a head has no encoder that
-    /// fits, or nothing is there.
+    /// [`Error::Setup`] when no version of a model is complete, a head has no encoder that fits, or nothing is there.
     pub fn read(directory: &Path, rules: &Rules, checks: &Checks<'_>) -> Result<Self> {
         let versions = complete(directory, None, checks)?;
-        let choice = choose(only(&versions, rules)).map_err(|problem| Error::file(directory, problem))?;
-        let folders = choice.versions.iter().map(|version| ModelFolder::read(&version.path, checks).map(Arc::new));
+        let opening = open(only(&versions, rules)).map_err(|problem| Error::file(directory, problem))?;
+        for (identity, reason) in &opening.left_out {
+            tracing::error!(name = identity.name, version = identity.version, reason, "left out");
+        }
+        let folders =
+            opening.choice.versions.iter().map(|version| ModelFolder::read(&version.path, checks).map(Arc::new));
         Self::of(folders.collect::<Result<_>>()?, directory, checks)
     }
 

@@ -11,6 +11,7 @@ use crate::domain::{
 };
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
+use crate::model::manifest::Kind;
 use crate::schedule::scheduler::Finished;
 use crate::score::rating::{Evidence, rate};
 
@@ -109,7 +110,10 @@ pub(super) fn conclude(
     let mut faults: Vec<Error> = Vec::new();
 
     let mut image_ratings = Vec::new();
+    let mut unreadable = 0;
     for (given, mut outcome) in listing.images.iter().zip(images) {
+        // No model failed, so there is none: a photo that nobody looked at is for a person to look at.
+        let no_model = outcome.status == ImageStatus::NotRated && outcome.faults.is_empty();
         faults.append(&mut outcome.faults);
         if outcome.status == ImageStatus::Ok {
             evidence.images.push((given.image_id.clone(), outcome.logits.clone()));
@@ -117,6 +121,9 @@ pub(super) fn conclude(
             missing.push(format!("image:{}", given.image_id));
         }
         if !matches!(outcome.status, ImageStatus::Ok | ImageStatus::NotRated) {
+            unreadable += 1;
+        }
+        if no_model || !matches!(outcome.status, ImageStatus::Ok | ImageStatus::NotRated) {
             evidence.unreadable_images.push((given.image_id.clone(), outcome.status.name()));
         }
         image_ratings.push(image_rating(given.image_id.clone(), outcome, categories));
@@ -132,7 +139,7 @@ pub(super) fn conclude(
         text_ratings.push(text_rating(field, outcome, categories));
     }
 
-    if !listing.images.is_empty() && fields.is_empty() && evidence.unreadable_images.len() == listing.images.len() {
+    if !listing.images.is_empty() && fields.is_empty() && unreadable == listing.images.len() {
         let statuses: Vec<String> =
             evidence.unreadable_images.iter().map(|(id, status)| format!("{id}: {status}")).collect();
         let problem = format!("no image could be read ({}) and there is no text", statuses.join(", "));
@@ -154,6 +161,14 @@ pub(super) fn conclude(
         missing.push("text".into());
     }
     missing.extend(missing_models.iter().map(|model| format!("model:{model}")));
+    // What is not there by configuration is no fault, and is said.
+    let engine = generation.engine();
+    if !fields.is_empty() && engine.text().is_none() {
+        missing.push(format!("model:{}", Kind::TextClassifier.name()));
+    }
+    if !listing.images.is_empty() && engine.image_scorers().next().is_none() {
+        missing.push(format!("model:{}", Kind::ImageClassifier.name()));
+    }
     let models = generation.models().iter().filter(|model| !missing_models.contains(&model.name)).cloned().collect();
     evidence.missing_models = missing_models.into_iter().collect();
 

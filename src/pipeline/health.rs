@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::domain::Rating;
+use crate::domain::{Rating, ReasonCode};
 use crate::error::{Error, Result};
 
 /// Listings that are remembered.
@@ -35,7 +35,7 @@ impl Health {
     /// A listing was rated, or was not.
     pub fn note(&self, outcome: &Result<Rating>, took: Duration) {
         let failed = match outcome {
-            Ok(rating) => rating.missing.iter().any(|missing| missing.starts_with("model:")),
+            Ok(rating) => rating.reasons.iter().any(|reason| reason.code == ReasonCode::ModelMissing),
             Err(Error::Model { .. } | Error::Setup(_) | Error::Bug(_)) => true,
             // What the caller or the load is to blame for says nothing of the models.
             Err(

@@ -10,7 +10,7 @@ use super::job::{Outcome, TextOutcome};
 use crate::domain::{Logit, PerCategory, TokenContribution};
 use crate::error::{Error, Result};
 use crate::model::engine::TextScores;
-use crate::preprocess::text::{Window, language};
+use crate::preprocess::text::{Window, language, terms};
 use crate::schedule::Deadline;
 use crate::score::calibrate::calibrate;
 use crate::score::explain::token_contributions;
@@ -50,7 +50,7 @@ pub(super) fn read(
     outcomes.into_iter().flatten().collect()
 }
 
-/// Language, lexicon terms and windows of one text. Without a text classifier only the language is told.
+/// Language, lexicon terms and windows of one text. Without a text classifier there are no windows; the lexicon is read all the same.
 fn prepare(generation: &Generation, text: &str) -> (TextOutcome, Vec<Window>) {
     let start = Instant::now();
     let mut outcome = TextOutcome {
@@ -67,7 +67,7 @@ fn prepare(generation: &Generation, text: &str) -> (TextOutcome, Vec<Window>) {
         let prepared = processor.prepare(text, generation.lexicon());
         (outcome.language, outcome.terms, windows) = (prepared.language, prepared.terms, prepared.windows);
     } else {
-        outcome.fault = Some(Error::model("text_classifier", "is not in the model folder"));
+        outcome.terms = terms(text, generation.lexicon());
     }
     outcome.features = start.elapsed();
     (outcome, windows)

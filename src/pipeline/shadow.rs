@@ -1,7 +1,7 @@
 //! What a shadow's ratings say beside the stable ones. Keeps counts, differences and times, and the ids of listings whose
 //! suggestion flipped; never a listing's content.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -42,6 +42,8 @@ pub struct Shift {
     pub p99: f64,
     /// The furthest.
     pub max: f64,
+    /// Mean over all listings compared, candidate less stable.
+    pub signed_mean: f64,
 }
 
 /// The state of a comparison.
@@ -64,6 +66,8 @@ pub struct ShadowReport {
     pub candidate_us: (u64, u64),
     /// Listings whose suggestion flipped, the newest last.
     pub flips: Vec<Flip>,
+    /// Listings by what was answered and what the candidate would have answered.
+    pub transitions: BTreeMap<(Suggestion, Suggestion), u64>,
 }
 
 /// Collects what a shadow shows.
@@ -83,12 +87,14 @@ struct Seen {
     stable_us: VecDeque<u64>,
     candidate_us: VecDeque<u64>,
     flips: VecDeque<Flip>,
+    transitions: BTreeMap<(Suggestion, Suggestion), u64>,
 }
 
 #[derive(Debug, Default)]
 struct Shifts {
     count: u64,
     sum: f64,
+    signed_sum: f64,
     max: f64,
     newest: VecDeque<f64>,
 }
@@ -120,9 +126,10 @@ impl Comparison {
         let mut seen = self.lock();
         seen.compared += 1;
         seen.agreed += u64::from(agree);
+        *seen.transitions.entry((stable.suggestion, candidate.suggestion)).or_default() += 1;
         for (shifts, category) in seen.shifts.iter_mut().zip(Category::ALL) {
             if let (Some(a), Some(b)) = (probability(stable, category), probability(candidate, category)) {
-                shifts.add((a - b).abs());
+                shifts.add(b - a);
             }
         }
         let cached = |rating: &Rating| rating.images.iter().any(|image| image.cached);
@@ -161,6 +168,7 @@ impl Comparison {
             stable_us: times(&seen.stable_us),
             candidate_us: times(&seen.candidate_us),
             flips: seen.flips.iter().cloned().collect(),
+            transitions: seen.transitions.clone(),
         }
     }
 
@@ -170,8 +178,10 @@ impl Comparison {
 }
 
 impl Shifts {
-    fn add(&mut self, shift: f64) {
+    fn add(&mut self, signed: f64) {
+        let shift = signed.abs();
         self.count += 1;
+        self.signed_sum += signed;
         self.sum += shift;
         self.max = self.max.max(shift);
         keep(&mut self.newest, shift, KEPT_VALUES);
@@ -183,8 +193,9 @@ impl Shifts {
         let rank = (newest.len() * 99).div_ceil(100).max(1);
         let p99 = *newest.get(rank - 1)?;
         #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^53 listings")]
-        let mean = self.sum / self.count as f64;
-        Some(Shift { category, mean, p99, max: self.max })
+        let count = self.count as f64;
+        let (mean, signed_mean) = (self.sum / count, self.signed_sum / count);
+        Some(Shift { category, mean, p99, max: self.max, signed_mean })
     }
 }
 

@@ -34,6 +34,11 @@ pub struct PreparedText {
     pub terms: Vec<FoundTerm>,
 }
 
+/// Lexicon terms of `text`, by position: what can be read without a model, and so without a recipe of its features.
+pub fn terms(text: &str, lexicon: &Lexicon) -> Vec<FoundTerm> {
+    lexicon.find(&Normalized::new(text))
+}
+
 impl TextProcessor {
     /// A processor for the recipe `spec`, with `words` (one a line) kept whole by segmentation.
     ///

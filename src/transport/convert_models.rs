@@ -94,6 +94,7 @@ pub fn report(report: &ShadowReport) -> proto::ShadowReport {
         mean: shift.mean,
         p99: shift.p99,
         max: shift.max,
+        signed_mean: shift.signed_mean,
     });
     let flips = report.flips.iter().map(|flip| proto::Flip {
         listing_id: flip.listing_id.clone(),
@@ -102,6 +103,11 @@ pub fn report(report: &ShadowReport) -> proto::ShadowReport {
         candidate: suggestion(flip.candidate).into(),
         stable_risk: flip.stable_risk,
         candidate_risk: flip.candidate_risk,
+    });
+    let transitions = report.transitions.iter().map(|(&(stable, candidate), &listings)| proto::Transition {
+        stable: suggestion(stable).into(),
+        candidate: suggestion(candidate).into(),
+        listings,
     });
     proto::ShadowReport {
         compared: report.compared,
@@ -112,5 +118,6 @@ pub fn report(report: &ShadowReport) -> proto::ShadowReport {
         stable: time(report.stable_us),
         candidate: time(report.candidate_us),
         flips: flips.collect(),
+        transitions: transitions.collect(),
     }
 }

@@ -86,7 +86,16 @@ async fn a_shadow_changes_no_answer_and_its_report_agrees_with_a_comparison_by_h
         let mean = shifts.iter().sum::<f64>() / 20.0;
         assert!((shift.max - max).abs() < 1e-5 && (shift.mean - mean).abs() < 1e-5, "{shift:?} against {mean}, {max}");
         assert_eq!(shift.max > 0.0, shift.category == 1, "only ivory moved: {shift:?}");
+        let signed = pairs().map(|(a, b)| of(b) - of(a)).sum::<f64>() / 20.0;
+        assert!((shift.signed_mean - signed).abs() < 1e-5, "{shift:?} against {signed}");
     }
+    for transition in &report.transitions {
+        let both = |(a, b): &(&ClassifyResponse, &ClassifyResponse)| {
+            (a.suggestion, b.suggestion) == (transition.stable, transition.candidate)
+        };
+        assert_eq!(transition.listings, pairs().filter(both).count() as u64, "{transition:?}");
+    }
+    assert_eq!(report.transitions.iter().map(|transition| transition.listings).sum::<u64>(), 20);
     assert!(report.stable.unwrap().p50_us > 0 && report.candidate.unwrap().p99_us > 0);
 }
 

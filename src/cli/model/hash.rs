@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Args;
+use toml_edit::{DocumentMut, Item, Value};
 
 use crate::model::manifest::{MANIFEST, Manifest, hex_sha256};
 
@@ -22,17 +23,19 @@ impl Hash {
         let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
         let manifest = Manifest::parse(&self.folder, &text)?;
         // Only the hashes are touched: comments and order are the author's.
-        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        let mut document: DocumentMut = text.parse().with_context(|| path.display().to_string())?;
+        let listed = document.get_mut("files").and_then(Item::as_table_like_mut).context("[files] is not a table")?;
         for (name, old) in &manifest.files {
             let file = self.folder.join(name);
             let new = hex_sha256(&std::fs::read(&file).with_context(|| file.display().to_string())?);
-            let of_file = |line: &&mut String| line.trim_start().trim_start_matches('"').starts_with(name.as_str());
-            if let Some(line) = lines.iter_mut().filter(of_file).find(|line| line.contains(old.as_str())) {
-                *line = line.replace(old.as_str(), &new);
+            if let Some(Item::Value(hash)) = listed.get_mut(name) {
+                let around = hash.decor().clone();
+                *hash = Value::from(new.as_str());
+                *hash.decor_mut() = around;
             }
             super::print(&format!("{name} {new}{}", if new == *old { "" } else { " renewed" }));
         }
-        std::fs::write(&path, lines.join("\n") + "\n").with_context(|| path.display().to_string())?;
+        std::fs::write(&path, document.to_string()).with_context(|| path.display().to_string())?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -59,6 +59,10 @@ impl New {
             let input = inputs.first().map(|input| input.name.as_str()).unwrap_or_default();
             files.insert("golden.json".to_owned(), golden(&mut session, input, path)?);
         }
+        if kind == Kind::TextClassifier {
+            // The manifest names it; one word a line is kept whole, and none is a valid list.
+            files.insert("words.txt".to_owned(), Vec::new());
+        }
         let folder = self.out.join(&self.name).join(&self.version);
         let hashes = files.iter().map(|(name, bytes)| (name.clone(), hex_sha256(bytes))).collect();
         let draft = Draft {

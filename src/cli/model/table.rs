@@ -66,15 +66,20 @@ pub(super) fn report(report: &ShadowReport) -> String {
     )];
     let mut shifts = Table::new();
     shifts.load_style(presets::UTF8_HORIZONTAL_ONLY);
-    shifts.set_header(["score shift", "mean", "p99", "max"]);
+    shifts.set_header(["score shift", "mean", "p99", "max", "signed mean"]);
     for shift in &report.shifts {
         let category = short(shift.category().as_str_name(), "CATEGORY_");
         let numbers = [shift.mean, shift.p99, shift.max].map(|number| format!("{number:.4}"));
-        shifts.add_row(std::iter::once(category).chain(numbers));
+        let signed = format!("{:+.4}", shift.signed_mean);
+        shifts.add_row(std::iter::once(category).chain(numbers).chain([signed]));
     }
     lines.push(shifts.to_string());
     let time = |time: Option<&WorkTime>| {
         let time = time.copied().unwrap_or_default();
+        // Work takes time: none means that the cache answered every photo, and nothing could be compared.
+        if time.p99_us == 0 {
+            return "not measured".to_owned();
+        }
         format!("p50 {} us, p99 {} us", time.p50_us, time.p99_us)
     };
     lines.push(format!(
@@ -82,11 +87,20 @@ pub(super) fn report(report: &ShadowReport) -> String {
         time(report.stable.as_ref()),
         time(report.candidate.as_ref())
     ));
+    for transition in &report.transitions {
+        let name = |suggestion: &str| short(suggestion, "SUGGESTION_");
+        let (from, to) = (transition.stable().as_str_name(), transition.candidate().as_str_name());
+        lines.push(format!("{} to {}: {}", name(from), name(to), transition.listings));
+    }
     for flip in &report.flips {
         let name = |suggestion: &str| short(suggestion, "SUGGESTION_");
+        // A caller need not name its listings; every call has an id.
+        let (what, id) = match flip.listing_id.as_str() {
+            "" => ("request", flip.request_id.as_str()),
+            id => ("listing", id),
+        };
         lines.push(format!(
-            "flip: listing {:?}, {} at {:.4} became {} at {:.4}",
-            flip.listing_id,
+            "flip: {what} {id:?}, {} at {:.4} became {} at {:.4}",
             name(flip.stable().as_str_name()),
             flip.stable_risk,
             name(flip.candidate().as_str_name()),

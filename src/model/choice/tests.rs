@@ -2,6 +2,7 @@ use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::model::manifest::Manifest;
+use crate::model::opening::open;
 
 /// A version like `image_encoder/2:64` (the size of the embedding) or `ivory/2:64@3` (made for encoder version 3).
 fn version(text: &str) -> Arc<Version> {
@@ -68,6 +69,13 @@ impl Case {
     fn choose(&self) -> Result<Choice, String> {
         let Self { versions, rules, decisions, barred, serving } = self;
         choose(Situation { versions, rules, decisions, barred, serving })
+    }
+
+    fn open(&self) -> (Vec<String>, Vec<String>) {
+        let Self { versions, rules, decisions, barred, serving } = self;
+        let opening = open(Situation { versions, rules, decisions, barred, serving }).unwrap();
+        let chosen = opening.choice.versions.iter().map(|v| format!("{}/{}", v.name(), v.identity.version));
+        (chosen.collect(), opening.left_out.into_iter().map(|(v, why)| format!("{}: {why}", v.name)).collect())
     }
 
     fn chosen(&self) -> Vec<String> {
@@ -179,4 +187,26 @@ fn a_decision_beats_a_pin_and_does_not_end_by_itself_then() {
     let pinned = Rule { policy: VersionPolicy::Pinned("2".into()), ..Rule::default() };
     let case = Case::of(&["image_encoder/1", "ivory/1", "ivory/2", "ivory/3"]).decide("1", "ivory/2");
     assert_eq!(case.rule("ivory", pinned).chosen()[1], "ivory/1");
+}
+
+#[test]
+fn a_start_leaves_out_one_of_two_that_rate_the_same_and_says_so() {
+    let case = Case::of(&["image_encoder/1", "ivory/1", "ivory_too/1"]);
+    assert!(case.choose().is_err(), "a swap is refused");
+    let (chosen, left_out) = case.open();
+    assert_eq!(chosen, ["image_encoder/1", "ivory/1"]);
+    assert_eq!(left_out, ["ivory_too: ivory 1, ivory_too 1 would all rate images for ivory; remove all but one"]);
+}
+
+#[test]
+fn a_start_passes_over_a_version_that_rates_less_than_the_one_before_it_unless_a_rule_wants_it() {
+    let mut case = Case::of(&["image_encoder/1", "ivory/1", "ivory/2"]);
+    let mut lesser = (*case.versions[2]).clone();
+    lesser.manifest.labels[0].category = None;
+    case.versions[2] = Arc::new(lesser);
+    let (chosen, left_out) = case.open();
+    assert_eq!(chosen, ["image_encoder/1", "ivory/1"]);
+    assert_eq!(left_out, ["ivory: without ivory 1 nothing would rate images for ivory"]);
+    let pinned = case.rule("ivory", Rule { policy: VersionPolicy::Pinned("2".into()), ..Rule::default() });
+    assert_eq!(pinned.open().0, ["image_encoder/1", "ivory/2"]);
 }

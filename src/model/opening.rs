@@ -1,0 +1,90 @@
+//! What a server begins with, when nothing serves yet that could be kept: the same rules as for a swap, and what breaks them
+//! is left out and named, so that a folder which a running server ignored does not keep the next start from serving.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::domain::{Category, ModelVersion};
+use crate::model::choice::{Choice, Situation, candidates, choose, feeds, first_candidates, rated, rated_twice};
+use crate::model::manifest::MANIFEST;
+use crate::model::repository::Version;
+
+/// A set to begin with.
+#[derive(Debug)]
+pub struct Opening {
+    /// What serves.
+    pub choice: Choice,
+    /// What was left out for it, each with a sentence that says why.
+    pub left_out: Vec<(ModelVersion, String)>,
+}
+
+/// Chooses a set that can serve. Of models that rate the same it leaves out one whose loss leaves every category rated, that
+/// stands in the way of most others, and whose folder changed last. A version that rates less than an older one of its model
+/// is left out for the older one, as a running server leaves it.
+///
+/// # Errors
+/// One sentence, when the versions there are make no set that can serve.
+pub fn open(situation: Situation<'_>) -> Result<Opening, String> {
+    let mut barred = situation.barred.to_vec();
+    let mut left_out: Vec<(ModelVersion, String)> = Vec::new();
+    let mut fallback: Option<Opening> = None;
+    // Each round leaves one version out, so the rounds end.
+    loop {
+        let now = Situation { barred: &barred, ..situation };
+        let (version, problem) = match choose(now) {
+            Ok(choice) => match rates_less(now, &choice) {
+                None => return Ok(Opening { choice, left_out }),
+                Some(lesser) => {
+                    fallback.get_or_insert_with(|| Opening { choice, left_out: left_out.clone() });
+                    lesser
+                }
+            },
+            Err(problem) => match in_the_way(now) {
+                Some(found) => found,
+                None => return fallback.ok_or(problem),
+            },
+        };
+        barred.push(version.clone());
+        left_out.push((version, problem));
+    }
+}
+
+/// The version to leave out of those that rate a category twice, and why.
+fn in_the_way(situation: Situation<'_>) -> Option<(ModelVersion, String)> {
+    let all = first_candidates(situation);
+    let (rivals, problem) = rated_twice(&all)?;
+    let overlaps = |version: &Version| {
+        let clash = |other: &Version| {
+            other.identity != version.identity && rated().any(|what| feeds(other, what) && feeds(version, what))
+        };
+        all.iter().filter(|other| clash(other)).count()
+    };
+    let loses = |version: &Version| {
+        let others = || all.iter().filter(|other| other.identity != version.identity);
+        rated().any(|what| feeds(version, what) && !others().any(|other| feeds(other, what)))
+    };
+    let changed = |version: &Version| {
+        let metadata = version.path.join(MANIFEST).metadata();
+        metadata.and_then(|metadata| metadata.modified()).unwrap_or(SystemTime::UNIX_EPOCH)
+    };
+    let key = |version: &Version| (!loses(version), overlaps(version), changed(version), version.name().to_owned());
+    let chosen = rivals.into_iter().max_by_key(|version| key(version))?;
+    Some((chosen.identity.clone(), problem))
+}
+
+/// A chosen version that no more rates what an older one of its model does, and nothing else does either.
+fn rates_less(situation: Situation<'_>, choice: &Choice) -> Option<(ModelVersion, String)> {
+    let chosen = &choice.versions;
+    let allowed = candidates(situation);
+    let lost = |what: &(Category, &str)| !chosen.iter().any(|version| feeds(version, *what));
+    rated().filter(lost).find_map(|what| {
+        let of_chosen = |version: &Version| chosen.iter().find(|other| other.name() == version.name());
+        let rates = |version: &&Arc<Version>| {
+            feeds(version, what) && of_chosen(version).is_some_and(|newer| newer.order() > version.order())
+        };
+        let older = allowed.values().flatten().find(rates)?;
+        let (older_version, category) = (&older.identity.version, what.0.name());
+        let problem = format!("without {} {older_version} nothing would rate {} for {category}", older.name(), what.1);
+        of_chosen(older).map(|newer| (newer.identity.clone(), problem))
+    })
+}
