@@ -167,6 +167,22 @@ pub enum TermKind {
     LookAlike,
 }
 
+/// What else a text says besides naming things.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Signs {
+    /// It sells: a sign of sale stands in it.
+    pub sale: bool,
+    /// It wants to buy.
+    pub wanted: bool,
+}
+
+impl Signs {
+    /// What either says.
+    pub fn or(self, other: Self) -> Self {
+        Self { sale: self.sale || other.sale, wanted: self.wanted || other.wanted }
+    }
+}
+
 /// One listing, checked against the limits.
 #[derive(Debug, Clone)]
 pub struct Listing {

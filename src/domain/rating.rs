@@ -191,6 +191,14 @@ pub enum ReasonCode {
     ModelMissing,
     /// The text hides a word.
     ObfuscatedText,
+    /// A claim in disguise raised PASS to REVIEW, or is context.
+    DisguisedClaim,
+    /// A claim beside a sign of sale.
+    ClaimForSale,
+    /// A claim beside a sign that somebody wants to buy.
+    WantedToBuy,
+    /// The photo alone is a REVIEW, and the text does not clear it.
+    PhotoStands,
 }
 
 /// One reason with its arguments.

@@ -90,7 +90,7 @@ fn text_rating(field: TextField, mut outcome: TextOutcome, categories: &[Categor
         let (tokens, bias) = outcome.tokens.take(category).unwrap_or_default();
         Some(TextCategoryScore { category, probability, tokens, bias })
     });
-    TextRating { field, language: outcome.language, scores: scores.collect(), terms: outcome.terms }
+    TextRating { field, language: outcome.language, scores: scores.collect(), terms: outcome.found.terms }
 }
 
 /// Fuses and rates what became of a listing's parts; `fields` are those of its texts, in order.
@@ -134,7 +134,8 @@ pub(super) fn conclude(
         if !outcome.logits.is_empty() {
             evidence.texts.push((field, outcome.logits.clone()));
         }
-        let terms = outcome.terms.iter().filter(|term| categories.contains(&term.category));
+        evidence.signs = evidence.signs.or(outcome.found.signs);
+        let terms = outcome.found.terms.iter().filter(|term| categories.contains(&term.category));
         evidence.terms.extend(terms.map(|term| (field, term.clone())));
         text_ratings.push(text_rating(field, outcome, categories));
     }

@@ -18,7 +18,7 @@ use crate::model::manifest::{Label, hex_sha256};
 use crate::model::registry::ModelSet;
 use crate::model::session::Runtime;
 use crate::preprocess::image::{DecodeLimits, MARGIN, WantedSize};
-use crate::preprocess::text::{Lexicon, LexiconEntry, TextProcessor};
+use crate::preprocess::text::{Lexicon, LexiconEntry, Meaning, TextProcessor};
 use crate::score::policy::Policy;
 
 /// Models and policy that serve together.
@@ -237,10 +237,16 @@ fn same_image_models(a: &Engine, b: &Engine) -> bool {
 }
 
 fn lexicon_entries(policy: &Policy) -> Vec<LexiconEntry> {
-    let entries = policy.terms.iter().flat_map(|group| {
-        group.terms.iter().map(|term| LexiconEntry { term: term.clone(), kind: group.kind, category: group.category })
+    let entry = |term: &String, meaning| LexiconEntry { term: term.clone(), meaning };
+    let terms = policy
+        .terms
+        .iter()
+        .flat_map(|group| group.terms.iter().map(move |term| entry(term, Meaning::Term(group.kind, group.category))));
+    let harmless = policy.harmless.iter().map(|term| entry(term, Meaning::Harmless));
+    let signs = policy.signs.iter().flat_map(|group| {
+        group.terms.iter().map(move |term| entry(term, Meaning::Sign(group.kind, group.max_text_chars)))
     });
-    entries.collect()
+    terms.chain(harmless).chain(signs).collect()
 }
 
 fn text_processor(model: &LoadedModel) -> Result<Option<TextProcessor>> {

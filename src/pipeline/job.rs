@@ -7,8 +7,9 @@ use bytes::Bytes;
 
 use super::generation::Generation;
 use super::infer::{Ran, Run};
-use crate::domain::{FoundTerm, ImageExplanation, ImageStatus, Language, Logit, PerCategory, TokenContribution};
+use crate::domain::{ImageExplanation, ImageStatus, Language, Logit, PerCategory, TokenContribution};
 use crate::error::{Error, Result};
+use crate::preprocess::text::Found;
 use crate::schedule::{BatchRule, Batchable};
 
 /// One part of a listing. It carries the generation that the whole listing is rated with.
@@ -133,8 +134,8 @@ pub struct ImageOutcome {
 pub(super) struct TextOutcome {
     /// Main language.
     pub language: Language,
-    /// Lexicon terms.
-    pub terms: Vec<FoundTerm>,
+    /// What the lexicon finds.
+    pub found: Found,
     /// Calibrated, of the strongest window; empty when the text has no words or the model failed.
     pub logits: PerCategory<Logit>,
     /// Tokens of that window with contributions, and the bias; when asked for.

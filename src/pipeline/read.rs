@@ -10,7 +10,7 @@ use super::job::{Outcome, TextOutcome};
 use crate::domain::{Logit, PerCategory, TokenContribution};
 use crate::error::{Error, Result};
 use crate::model::engine::TextScores;
-use crate::preprocess::text::{Window, language, terms};
+use crate::preprocess::text::{Found, Window, language, look_up};
 use crate::schedule::Deadline;
 use crate::score::calibrate::calibrate;
 use crate::score::explain::token_contributions;
@@ -55,7 +55,7 @@ fn prepare(generation: &Generation, text: &str) -> (TextOutcome, Vec<Window>) {
     let start = Instant::now();
     let mut outcome = TextOutcome {
         language: language(text),
-        terms: Vec::new(),
+        found: Found::default(),
         logits: PerCategory::default(),
         tokens: PerCategory::default(),
         fault: None,
@@ -65,9 +65,9 @@ fn prepare(generation: &Generation, text: &str) -> (TextOutcome, Vec<Window>) {
     let mut windows = Vec::new();
     if let Some(processor) = generation.text() {
         let prepared = processor.prepare(text, generation.lexicon());
-        (outcome.language, outcome.terms, windows) = (prepared.language, prepared.terms, prepared.windows);
+        (outcome.language, outcome.found, windows) = (prepared.language, prepared.found, prepared.windows);
     } else {
-        outcome.terms = terms(text, generation.lexicon());
+        outcome.found = look_up(text, generation.lexicon());
     }
     outcome.features = start.elapsed();
     (outcome, windows)

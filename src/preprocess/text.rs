@@ -8,11 +8,11 @@ mod segment;
 
 pub use features::{Token, Window};
 pub use language::language;
-pub use lexicon::{Lexicon, LexiconEntry};
+pub use lexicon::{Found, Lexicon, LexiconEntry, Meaning, Sign};
 pub use normalize::Normalized;
 pub use segment::Segmenter;
 
-use crate::domain::{FoundTerm, Language};
+use crate::domain::Language;
 use crate::error::Result;
 use crate::input_spec::TextInputSpec;
 
@@ -30,12 +30,12 @@ pub struct PreparedText {
     pub language: Language,
     /// Passages, each scored on its own; the strongest counts, so padding dilutes nothing.
     pub windows: Vec<Window>,
-    /// Lexicon terms, by position.
-    pub terms: Vec<FoundTerm>,
+    /// What the lexicon finds.
+    pub found: Found,
 }
 
-/// Lexicon terms of `text`, by position: what can be read without a model, and so without a recipe of its features.
-pub fn terms(text: &str, lexicon: &Lexicon) -> Vec<FoundTerm> {
+/// What the lexicon finds in `text`: what can be read without a model, and so without a recipe of its features.
+pub fn look_up(text: &str, lexicon: &Lexicon) -> Found {
     lexicon.find(&Normalized::new(text))
 }
 
@@ -51,7 +51,7 @@ impl TextProcessor {
     /// Normalises, cuts, hashes and looks up `text`. Cost is linear in its length.
     pub fn prepare(&self, text: &str, lexicon: &Lexicon) -> PreparedText {
         let normalized = Normalized::new(text);
-        PreparedText { language: language(text), windows: self.windows(&normalized), terms: lexicon.find(&normalized) }
+        PreparedText { language: language(text), windows: self.windows(&normalized), found: lexicon.find(&normalized) }
     }
 
     /// The windows of `text` alone: what training needs.

@@ -1,10 +1,11 @@
 //! `policy.toml`: fusion weights, prior, thresholds, lexicon and legal bases, parsed and checked. Unknown keys are errors.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
 use crate::domain::{Category, LegalBasis, Level, Probability, TermKind};
+use crate::preprocess::text::Sign;
 use crate::score::fuse::FusionWeights;
 
 /// A checked policy.
@@ -30,7 +31,13 @@ pub struct Policy {
     pub evidence: Probability,
     /// Terms.
     pub terms: Vec<TermGroup>,
-    /// Rules.
+    /// Words that hold a term and mean something else.
+    pub harmless: Vec<String>,
+    /// Signs of a trade.
+    pub signs: Vec<SignGroup>,
+    /// What raises a listing to REVIEW by rule.
+    pub rules: Rules,
+    /// Rules of law.
     pub legal_basis: Vec<LegalBasis>,
 }
 
@@ -60,6 +67,32 @@ impl Thresholds {
     }
 }
 
+/// Which rules raise PASS to REVIEW. Each is a switch of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rules {
+    /// A claim in disguise.
+    pub disguised_claim: bool,
+    /// A claim beside a sign of sale.
+    pub claim_for_sale: bool,
+    /// A claim beside a sign that somebody wants to buy.
+    pub wanted_to_buy: bool,
+    /// A photo that alone is a REVIEW stays one, whatever the text says.
+    pub photo_stands: bool,
+}
+
+/// Signs of one side of a trade.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignGroup {
+    /// Which side.
+    pub kind: Sign,
+    /// Their spellings.
+    pub terms: Vec<String>,
+    /// They count in texts of at most so many characters; everyday verbs stand in news and judgments, too.
+    pub max_text_chars: usize,
+}
+
 /// Terms of one kind and category.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -70,6 +103,9 @@ pub struct TermGroup {
     pub category: Category,
     /// Their spellings.
     pub terms: Vec<String>,
+    /// Each alone means REVIEW, as a code word does; for look-alikes that are to be looked at.
+    #[serde(default)]
+    pub review: bool,
 }
 
 #[derive(Deserialize)]
@@ -85,6 +121,11 @@ struct RawPolicy {
     suggestions: RawSuggestions,
     #[serde(default)]
     lexicon: Vec<TermGroup>,
+    #[serde(default)]
+    harmless: Vec<String>,
+    #[serde(default)]
+    signs: Vec<SignGroup>,
+    rules: Rules,
     #[serde(default)]
     legal_basis: Vec<LegalBasis>,
 }
@@ -143,6 +184,7 @@ impl Policy {
         if !(0.0..=1.0).contains(&raw.disagreement_margin) {
             return Err(format!("disagreement_margin: {} must be in 0 to 1", raw.disagreement_margin));
         }
+        check_lexicon(&raw.lexicon)?;
         Ok(Self {
             version: raw.version,
             deployment_prior: probability("deployment_prior", raw.deployment_prior)?,
@@ -154,7 +196,64 @@ impl Policy {
             disagreement_margin: raw.disagreement_margin,
             evidence: probability("evidence", raw.evidence)?,
             terms: raw.lexicon,
+            harmless: raw.harmless,
+            signs: raw.signs,
+            rules: raw.rules,
             legal_basis: raw.legal_basis,
         })
+    }
+}
+
+impl Policy {
+    /// Whether `term` alone means REVIEW.
+    pub fn is_review_alone(&self, term: &str, kind: TermKind) -> bool {
+        let listed = |group: &TermGroup| group.review && group.kind == kind && group.terms.iter().any(|t| t == term);
+        kind == TermKind::CodeWord || self.terms.iter().any(listed)
+    }
+}
+
+/// No term of one letter, none twice with different meanings.
+fn check_lexicon(groups: &[TermGroup]) -> Result<(), String> {
+    let mut seen: BTreeMap<(&str, Category), TermKind> = BTreeMap::new();
+    let mut blank = BTreeSet::new();
+    for (number, group) in groups.iter().enumerate() {
+        let place = |term: &str| {
+            format!("lexicon, entry {} ({:?}, {}): the term {term:?}", number + 1, group.kind, group.category.name())
+        };
+        for term in &group.terms {
+            let letters = term.chars().filter(|c| !c.is_whitespace()).count();
+            if letters == 0 {
+                blank.insert(place(term));
+            } else if letters == 1 {
+                return Err(format!("{} is one character and stands in too many words", place(term)));
+            }
+            if let Some(other) = seen.insert((term.trim(), group.category), group.kind)
+                && other != group.kind
+            {
+                return Err(format!("{} is listed as {other:?}, too", place(term)));
+            }
+        }
+    }
+    match blank.pop_first() {
+        Some(place) => Err(format!("{place} is blank")),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lexicon_that_says_two_things_or_nothing_is_refused_with_its_entry() {
+        let shipped = include_str!("../../models/policy.toml");
+        for (terms, said) in [("[\" \"]", "blank"), ("[\"牙\"]", "one character"), ("[\"猛犸牙\"]", "LookAlike")] {
+            let mut text = shipped.to_owned();
+            for (kind, terms) in [("look_alike", "[\"猛犸牙\"]"), ("code_word", terms)] {
+                text.push_str(&format!("\n[[lexicon]]\nkind = \"{kind}\"\ncategory = \"ivory\"\nterms = {terms}\n"));
+            }
+            let problem = Policy::parse(&text).unwrap_err();
+            assert!(problem.contains(said) && problem.contains("entry"), "{problem}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::domain::{
-    Category, CategoryRating, FoundTerm, LegalBasis, Level, Logit, PerCategory, Probability, Reason, ReasonCode,
+    Category, CategoryRating, FoundTerm, LegalBasis, Level, Logit, PerCategory, Probability, Reason, ReasonCode, Signs,
     Suggestion, TermKind, TextField,
 };
 use crate::score::fuse::shift_prior;
@@ -20,6 +20,8 @@ pub struct Evidence {
     pub texts: Vec<(TextField, PerCategory<Logit>)>,
     /// Lexicon terms.
     pub terms: Vec<(TextField, FoundTerm)>,
+    /// What the texts together say besides.
+    pub signs: Signs,
     /// Images that could not be looked at: id and status name.
     pub unreadable_images: Vec<(String, &'static str)>,
     /// Models that did not answer.
@@ -115,6 +117,13 @@ fn rate_category(policy: &Policy, evidence: &Evidence, category: Category, reaso
         Suggestion::Pass
     };
 
+    let photo_alone = policy.rules.photo_stands && image_alone(policy, category, image_logit) >= policy.review;
+    let photo_stands = photo_alone && suggestion == Suggestion::Pass;
+    if photo_stands {
+        suggestion = Suggestion::Review;
+        level = level.max(Level::Low);
+    }
+
     let mut add = |weight: f64, code, arguments: Vec<(&'static str, String)>| {
         reasons.push((weight, reason(code, Some(category), arguments)));
     };
@@ -143,7 +152,12 @@ fn rate_category(policy: &Policy, evidence: &Evidence, category: Category, reaso
         );
     }
 
+    if photo_stands && let Some((id, _)) = image {
+        add(0.95, ReasonCode::PhotoStands, vec![("image_id", id.clone())]);
+    }
+
     let mut named = Vec::new();
+    let mut claim: Option<(TextField, &FoundTerm)> = None;
     for (field, term) in evidence.terms.iter().filter(|(_, term)| term.category == category) {
         if named.contains(&(&term.term, term.kind)) {
             continue;
@@ -151,7 +165,12 @@ fn rate_category(policy: &Policy, evidence: &Evidence, category: Category, reaso
         named.push((&term.term, term.kind));
         let arguments = || vec![("term", term.term.clone()), ("field", field.name().to_owned())];
         match term.kind {
-            TermKind::Claim => add(0.9, ReasonCode::ClaimTerm, arguments()),
+            TermKind::Claim => {
+                add(0.9, ReasonCode::ClaimTerm, arguments());
+                if claim.is_none_or(|(_, first)| term.obfuscated && !first.obfuscated) {
+                    claim = Some((*field, term));
+                }
+            }
             TermKind::CodeWord => {
                 // Alone worth a look and no more: code words are mostly ordinary words.
                 suggestion = suggestion.max(Suggestion::Review);
@@ -161,6 +180,10 @@ fn rate_category(policy: &Policy, evidence: &Evidence, category: Category, reaso
             TermKind::LookAlike => {
                 // Sellers name look-alikes to pass, so the word softens the strongest measure and clears nothing.
                 suggestion = suggestion.min(Suggestion::Review);
+                if policy.is_review_alone(&term.term, term.kind) {
+                    suggestion = suggestion.max(Suggestion::Review);
+                    level = level.max(Level::Low);
+                }
                 add(0.5, ReasonCode::LookAlike, arguments());
             }
         }
@@ -168,9 +191,32 @@ fn rate_category(policy: &Policy, evidence: &Evidence, category: Category, reaso
             add(0.7, ReasonCode::ObfuscatedText, arguments());
         }
     }
+    if let Some((field, term)) = claim {
+        let rules = policy.rules;
+        let applies = [
+            (rules.disguised_claim && term.obfuscated, ReasonCode::DisguisedClaim),
+            (rules.claim_for_sale && evidence.signs.sale, ReasonCode::ClaimForSale),
+            (rules.wanted_to_buy && evidence.signs.wanted, ReasonCode::WantedToBuy),
+        ];
+        for (_, code) in applies.into_iter().filter(|(applies, _)| *applies) {
+            suggestion = suggestion.max(Suggestion::Review);
+            level = level.max(Level::Low);
+            add(0.85, code, vec![("term", term.term.clone()), ("field", field.name().to_owned())]);
+        }
+    }
     let best_image_id = image.map(|(id, _)| id.clone());
     let rating = CategoryRating { category, probability, image_probability, text_probability, level, best_image_id };
     Rated { rating, suggestion }
+}
+
+/// The probability of the photo without any text, at the deployment prior.
+fn image_alone(policy: &Policy, category: Category, image: Option<Logit>) -> Probability {
+    match (policy.fusion.get(&category), image) {
+        (Some(weights), Some(logit)) => {
+            shift_prior(weights.fuse(Some(logit), None), policy.training_prior, policy.deployment_prior).probability()
+        }
+        _ => policy.deployment_prior,
+    }
 }
 
 /// The best of several counts, so nothing dilutes it.
@@ -204,6 +250,7 @@ mod tests {
 
     use super::*;
     use crate::domain::Span;
+    use crate::score::policy::Rules;
 
     fn policy() -> Policy {
         Policy::parse(include_str!("../../models/policy.toml")).unwrap()
@@ -255,6 +302,53 @@ mod tests {
         assert_eq!(verdict.reasons[0].code, ReasonCode::CodeWord);
     }
 
+    fn disguised(mut evidence: Evidence) -> Evidence {
+        evidence.terms.iter_mut().for_each(|(_, term)| term.obfuscated = true);
+        evidence
+    }
+
+    fn signed(mut evidence: Evidence, sale: bool, wanted: bool) -> Evidence {
+        evidence.signs = Signs { sale, wanted };
+        evidence
+    }
+
+    fn codes(verdict: &Verdict) -> Vec<ReasonCode> {
+        verdict.reasons.iter().map(|reason| reason.code).collect()
+    }
+
+    #[test]
+    fn a_claim_in_disguise_or_beside_a_sign_of_trade_is_a_review_and_says_why() {
+        let claim = || evidence(&[], Some(-6.0), &[("象牙", TermKind::Claim)]);
+        assert_eq!(rate(&policy(), &claim()).suggestion, Suggestion::Pass);
+        for (evidence, code) in [
+            (disguised(claim()), ReasonCode::DisguisedClaim),
+            (signed(claim(), true, false), ReasonCode::ClaimForSale),
+            (signed(claim(), false, true), ReasonCode::WantedToBuy),
+        ] {
+            let verdict = rate(&policy(), &evidence);
+            assert_eq!(verdict.suggestion, Suggestion::Review, "{code:?}");
+            assert!(codes(&verdict).contains(&code), "{code:?}");
+            let mut off = policy();
+            off.rules =
+                Rules { disguised_claim: false, claim_for_sale: false, wanted_to_buy: false, photo_stands: false };
+            assert_eq!(rate(&off, &evidence).suggestion, Suggestion::Pass, "{code:?}");
+        }
+    }
+
+    #[test]
+    fn a_sign_of_sale_without_a_claim_says_nothing() {
+        let verdict = rate(&policy(), &signed(evidence(&[], Some(-6.0), &[("树脂", TermKind::LookAlike)]), true, true));
+        assert_eq!(verdict.suggestion, Suggestion::Pass);
+    }
+
+    #[test]
+    fn mammoth_is_looked_at_and_never_blocked() {
+        for text in [-8.0, 8.0] {
+            let verdict = rate(&policy(), &evidence(&[8.0], Some(text), &[("猛犸象牙", TermKind::LookAlike)]));
+            assert_eq!(verdict.suggestion, Suggestion::Review);
+        }
+    }
+
     #[test]
     fn an_unreadable_image_is_at_least_a_review_without_a_legal_basis() {
         let mut unreadable = evidence(&[-6.0], Some(-6.0), &[]);
@@ -282,6 +376,14 @@ mod tests {
             let among: Vec<f64> = rest.iter().copied().chain([best]).collect();
             let among = rate(&policy(), &evidence(&among, None, &[]));
             prop_assert!((alone.risk.value() - among.risk.value()).abs() < 1e-12);
+        }
+
+        #[test]
+        fn no_text_clears_a_photo_that_alone_is_a_review(image in -9.0..9.0_f64, text in -9.0..9.0_f64) {
+            let alone = rate(&policy(), &evidence(&[image], None, &[])).suggestion.min(Suggestion::Review);
+            for terms in [&[][..], &[("树脂", TermKind::LookAlike)]] {
+                prop_assert!(rate(&policy(), &evidence(&[image], Some(text), terms)).suggestion >= alone);
+            }
         }
 
         #[test]

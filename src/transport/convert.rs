@@ -279,6 +279,10 @@ fn reason(reason: Reason) -> proto::Reason {
         ReasonCode::ImageUnreadable => proto::ReasonCode::ImageUnreadable,
         ReasonCode::ModelMissing => proto::ReasonCode::ModelMissing,
         ReasonCode::ObfuscatedText => proto::ReasonCode::ObfuscatedText,
+        ReasonCode::DisguisedClaim => proto::ReasonCode::DisguisedClaim,
+        ReasonCode::ClaimForSale => proto::ReasonCode::ClaimForSale,
+        ReasonCode::WantedToBuy => proto::ReasonCode::WantedToBuy,
+        ReasonCode::PhotoStands => proto::ReasonCode::PhotoStands,
     };
     proto::Reason {
         code: code.into(),

@@ -5,7 +5,7 @@ use std::ops::Range;
 use aho_corasick::{AhoCorasick, MatchKind};
 
 use super::normalize::Normalized;
-use crate::domain::{Category, FoundTerm, TermKind};
+use crate::domain::{Category, FoundTerm, Signs, TermKind};
 use crate::error::{Error, Result};
 
 /// A term of the lexicon.
@@ -14,9 +14,37 @@ pub struct LexiconEntry {
     /// Its spelling.
     pub term: String,
     /// What it says.
-    pub kind: TermKind,
-    /// Of which category.
-    pub category: Category,
+    pub meaning: Meaning,
+}
+
+/// What an entry of the lexicon says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meaning {
+    /// It names something of a category.
+    Term(TermKind, Category),
+    /// It holds a term and means something else, as an ivory tower does; the term inside it is not found.
+    Harmless,
+    /// The text sells, or wants to buy. Counts in texts of at most so many characters.
+    Sign(Sign, usize),
+}
+
+/// The two sides of a trade.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sign {
+    /// Somebody sells.
+    Sale,
+    /// Somebody wants to buy.
+    Wanted,
+}
+
+/// What the lexicon finds in a text.
+#[derive(Debug, Clone, Default)]
+pub struct Found {
+    /// Terms, by position.
+    pub terms: Vec<FoundTerm>,
+    /// What else the text says.
+    pub signs: Signs,
 }
 
 /// A compiled lexicon.
@@ -47,8 +75,8 @@ impl Lexicon {
         Ok(Self { automaton, entries })
     }
 
-    /// The terms in `text`, by position, the longest where several begin.
-    pub(super) fn find(&self, text: &Normalized) -> Vec<FoundTerm> {
+    /// What stands in `text`, the longest entry where several begin.
+    pub(super) fn find(&self, text: &Normalized) -> Found {
         let haystack: String = text.chars().iter().collect();
         // Both matches and this table run forward, so positions are found without counting from the start each time.
         let mut boundaries = haystack.char_indices().enumerate().map(|(index, (byte, _))| (byte, index)).peekable();
@@ -56,16 +84,24 @@ impl Lexicon {
             while boundaries.next_if(|&(start, _)| start < byte).is_some() {}
             boundaries.peek().map_or(text.chars().len(), |&(_, index)| index)
         };
-        let mut found = Vec::new();
+        let mut found = Found::default();
         for matched in self.automaton.find_iter(&haystack) {
             let range = char_at(matched.start())..char_at(matched.end());
             let Some(entry) = self.entries.get(matched.pattern().as_usize()) else { continue };
-            if is_whole_word(text.chars(), &range) {
-                let span = text.span(range.clone());
-                // The term covers more of the original than it has letters, or other letters: it was hidden or disguised.
-                let obfuscated = span.chars.len() != range.len();
-                let (term, kind, category) = (entry.term.clone(), entry.kind, entry.category);
-                found.push(FoundTerm { span, term, kind, category, obfuscated });
+            if !is_whole_word(text.chars(), &range) {
+                continue;
+            }
+            match entry.meaning {
+                Meaning::Harmless => {}
+                Meaning::Sign(_, most) if text.chars().len() > most => {}
+                Meaning::Sign(Sign::Sale, _) => found.signs.sale = true,
+                Meaning::Sign(Sign::Wanted, _) => found.signs.wanted = true,
+                Meaning::Term(kind, category) => {
+                    let span = text.span(range.clone());
+                    // The term covers more of the original than it has letters, or other letters: it was hidden or disguised.
+                    let obfuscated = span.chars.len() != range.len();
+                    found.terms.push(FoundTerm { span, term: entry.term.clone(), kind, category, obfuscated });
+                }
             }
         }
         found
@@ -90,14 +126,16 @@ mod tests {
     use super::*;
 
     fn lexicon(terms: &[&str]) -> Lexicon {
-        let entry =
-            |term: &&str| LexiconEntry { term: (*term).to_owned(), kind: TermKind::Claim, category: Category::Ivory };
+        let entry = |term: &&str| LexiconEntry {
+            term: (*term).to_owned(),
+            meaning: Meaning::Term(TermKind::Claim, Category::Ivory),
+        };
         Lexicon::new(terms.iter().map(entry).collect()).unwrap()
     }
 
     fn found(lexicon: &Lexicon, text: &str) -> Vec<(String, String, bool)> {
         let in_text = |term: FoundTerm| (text[term.span.bytes].to_owned(), term.term, term.obfuscated);
-        lexicon.find(&Normalized::new(text)).into_iter().map(in_text).collect()
+        lexicon.find(&Normalized::new(text)).terms.into_iter().map(in_text).collect()
     }
 
     #[test]
@@ -115,8 +153,26 @@ mod tests {
     }
 
     #[test]
+    fn a_harmless_word_swallows_the_term_inside_it_and_no_other() {
+        let mut entries = vec![LexiconEntry { term: "象牙塔".into(), meaning: Meaning::Harmless }];
+        entries.push(LexiconEntry { term: "象牙".into(), meaning: Meaning::Term(TermKind::Claim, Category::Ivory) });
+        let lexicon = Lexicon::new(entries).unwrap();
+        assert!(found(&lexicon, "象牙塔里的青春").is_empty());
+        assert_eq!(found(&lexicon, "象牙塔里的象牙").len(), 1);
+    }
+
+    #[test]
+    fn a_sign_counts_in_texts_short_enough_for_it() {
+        let sign = LexiconEntry { term: "收购".into(), meaning: Meaning::Sign(Sign::Wanted, 8) };
+        let lexicon = Lexicon::new(vec![sign]).unwrap();
+        let signs = |text: &str| lexicon.find(&Normalized::new(text)).signs;
+        assert!(signs("收購象牙製品").wanted && !signs("收購象牙製品").sale);
+        assert!(!signs("被告人多次收购象牙制品并出售给他人").wanted);
+    }
+
+    #[test]
     fn a_blank_term_is_refused() {
-        let entry = LexiconEntry { term: " \u{200B}".into(), kind: TermKind::Claim, category: Category::Ivory };
+        let entry = LexiconEntry { term: " \u{200B}".into(), meaning: Meaning::Harmless };
         assert!(Lexicon::new(vec![entry]).is_err());
     }
 }

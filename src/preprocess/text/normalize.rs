@@ -108,10 +108,14 @@ fn clusters(original: &str) -> impl Iterator<Item = (&str, Span)> {
     })
 }
 
-/// Characters that show nothing: soft hyphen, joiners, direction marks, variation selectors, byte order mark.
+/// Characters that show nothing or are drawn over their neighbours: Unicode's Default_Ignorable_Code_Point (joiners, direction
+/// marks, fillers, variation selectors, tags), interlinear marks, the blank Braille cell, and marks that combine with nothing.
 fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{AD}' | '\u{34F}' | '\u{180E}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}'
-        | '\u{2060}'..='\u{2064}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{E0000}'..='\u{E007F}')
+    matches!(c, '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}'..='\u{1160}' | '\u{17B4}'..='\u{17B5}' | '\u{180B}'..='\u{180F}'
+        | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{2800}' | '\u{3164}'
+        | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFFB}' | '\u{1BCA0}'..='\u{1BCA3}'
+        | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}')
+        || canonical_combining_class(c) != 0
 }
 
 /// Chinese characters.
@@ -180,7 +184,27 @@ mod tests {
 
     #[test]
     fn spellings_that_hide_a_word_come_out_the_same() {
-        for hidden in ["象牙", "象.牙", "象☆牙", "象_牙", "象\u{200B}牙", "象 牙", "象️牙"] {
+        for hidden in [
+            "象牙",
+            "象.牙",
+            "象☆牙",
+            "象_牙",
+            "象\u{200B}牙",
+            "象 牙",
+            "象️牙",
+            "象\u{61C}牙",
+            "象\u{115F}牙",
+            "象\u{17B4}牙",
+            "象\u{180B}牙",
+            "象\u{2066}牙",
+            "象\u{206F}牙",
+            "象\u{2800}牙",
+            "象\u{3164}牙",
+            "象\u{FFA0}牙",
+            "象\u{FFF9}牙",
+            "象\u{E0100}牙",
+            "象\u{336}牙\u{336}",
+        ] {
             assert_eq!(normal(hidden), "象牙", "{hidden:?}");
         }
         assert_eq!(normal("犀.牛.角"), "犀牛角");
