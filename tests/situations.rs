@@ -426,3 +426,42 @@ async fn a_text_model_that_rates_nothing_is_refused_at_the_start_in_the_words_of
     let refused = Server::bind(config).await.unwrap().load().await.unwrap_err().to_string();
     assert!(refused.contains(words), "{refused}");
 }
+
+/// Files drawn to mislead decoders; they lie beside the checkout of some developers and are not part of it.
+#[test]
+fn pictures_drawn_to_mislead_have_the_status_they_should() {
+    let folder = std::path::Path::new("../shared/faults");
+    if !folder.is_dir() {
+        return;
+    }
+    let limits = wildwarden::preprocess::image::DecodeLimits { max_pixels: 50_000_000 };
+    let status = |name: &str| {
+        let content = std::fs::read(folder.join(name)).unwrap();
+        let wanted = wildwarden::preprocess::image::WantedSize::at_least(336, 336);
+        wildwarden::preprocess::image::decode(&content, limits, wanted)
+            .map(|decoded| (decoded.width, decoded.height, decoded.frames.len()))
+            .map_err(|fault| fault.status.name())
+    };
+    for (name, expected) in [
+        ("gif_screen_0x0.gif", Ok((240, 180, 1))),
+        ("gif_screen_1x1.gif", Ok((240, 180, 1))),
+        ("gif_screen_1x1_frame_8000x8000.gif", Err("too_many_pixels")),
+        ("gif_screen_2x2_frames_2000x2000_x12.gif", Ok((2000, 2000, 3))),
+        ("gif_cut.gif", Err("truncated")),
+        ("webp_cut.webp", Err("truncated")),
+        ("webp_exif_prefix_6.webp", Ok((180, 240, 1))),
+        ("webp_exif_plain_6_is_right.webp", Ok((180, 240, 1))),
+        ("jpeg_arithmetic.jpg", Err("unsupported_format")),
+        ("jpeg_junk_in_header_cut.jpg", Err("truncated")),
+        ("jpeg_junk_in_header_is_right.jpg", Ok((240, 180, 1))),
+        ("jpeg_ff00_in_header.jpg", Ok((240, 180, 1))),
+        ("jpeg_exif_long_6.jpg", Ok((180, 240, 1))),
+        ("png_exif_after_idat_6.png", Ok((180, 240, 1))),
+        ("exif_6_then_1.jpg", Ok((64, 96, 1))),
+        ("motion_min.jpg", Ok((256, 192, 1))),
+        ("apng_2nd_frame.png", Ok((96, 72, 2))),
+        ("png_50000000x1.png", Err("too_many_pixels")),
+    ] {
+        assert_eq!(status(name), expected, "{name}");
+    }
+}

@@ -14,7 +14,7 @@ const SCREEN: std::ops::Range<usize> = 6..10;
 
 /// Decodes within `limits`, which hold for the screen and for every frame. A first frame larger than the screen enlarges it.
 pub(super) fn decode(content: &[u8], limits: DecodeLimits, go_on: GoOn<'_>) -> Result<Parts, Cause> {
-    let frames = Frames::read(content)?;
+    let frames = Frames::read(content, limits)?;
     check_size(frames.largest, limits)?;
     check_size(frames.screen, limits)?;
     // A frame is unpacked and then drawn on the screen.
@@ -41,11 +41,15 @@ struct Frames {
 }
 
 impl Frames {
-    fn read(content: &[u8]) -> Result<Self, Cause> {
+    fn read(content: &[u8], limits: DecodeLimits) -> Result<Self, Cause> {
         let mut options = ::gif::DecodeOptions::new();
         options.skip_frame_decoding(true);
         let mut decoder = options.read_info(content).map_err(cause)?;
         let stated = (u32::from(decoder.width()), u32::from(decoder.height()));
+        // A screen without pixels is filled by its first frame; one that is too large is refused before its frames are read.
+        if area(stated) > 0 {
+            check_size(stated, limits)?;
+        }
         let mut frames = Self { stated, screen: stated, largest: (0, 0), cut: false };
         let mut first = true;
         loop {
