@@ -127,7 +127,7 @@ impl Pipeline {
         };
         let tickets = self.submit(&generation, &listing, priority, deadline)?;
         let outcome = finish(&generation, &listing, tickets, deadline, Some(&self.metrics)).await;
-        generation.health().note(&outcome, arrived.elapsed());
+        generation.health().note(&outcome);
         let mut rating = outcome?;
         rating.timings.total_us = micros(arrived.elapsed());
         self.metrics.rated(rating.suggestion.name(), Duration::from_micros(rating.timings.score_us), arrived.elapsed());

@@ -30,7 +30,7 @@ pub(super) fn verdict(vitals: Vitals, limits: &Rollout) -> Option<String> {
     }
     if !limits.max_p99.is_zero() && p99 > limits.max_p99 {
         let (p99, most) = (p99.as_millis(), limits.max_p99.as_millis());
-        return Some(format!("99 of 100 listings took up to {p99} ms, above {most} ms (rollout.max_p99_ms)"));
+        return Some(format!("99 of 100 listings took up to {p99} ms of work, above {most} ms (rollout.max_p99_ms)"));
     }
     None
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::domain::{Rating, ReasonCode};
+use crate::domain::{Rating, ReasonCode, Timings};
 use crate::error::{Error, Result};
 
 /// Listings that are remembered.
@@ -16,7 +16,8 @@ pub struct Health(Mutex<VecDeque<Listing>>);
 
 #[derive(Debug, Clone, Copy)]
 struct Listing {
-    took: Duration,
+    /// In all stages; `None`: it was not rated.
+    took: Option<Duration>,
     failed: bool,
 }
 
@@ -27,16 +28,20 @@ pub struct Vitals {
     pub listings: usize,
     /// Listings that failed, or were rated without one of the models.
     pub failed: usize,
-    /// Within which 99 of 100 were rated.
+    /// Within which 99 of 100 were rated, without the wait in the queue.
     pub p99: Duration,
 }
 
 impl Health {
     /// A listing was rated, or was not.
-    pub fn note(&self, outcome: &Result<Rating>, took: Duration) {
-        let failed = match outcome {
-            Ok(rating) => rating.reasons.iter().any(|reason| reason.code == ReasonCode::ModelMissing),
-            Err(Error::Model { .. } | Error::Setup(_) | Error::Bug(_)) => true,
+    /// Work is what is timed: a full queue says nothing of the models.
+    pub fn note(&self, outcome: &Result<Rating>) {
+        let (failed, took) = match outcome {
+            Ok(rating) => {
+                let lacked_one = rating.reasons.iter().any(|reason| reason.code == ReasonCode::ModelMissing);
+                (lacked_one, Some(Duration::from_micros(work_us(&rating.timings))))
+            }
+            Err(Error::Model { .. } | Error::Setup(_) | Error::Bug(_)) => (true, None),
             // What the caller or the load is to blame for says nothing of the models.
             Err(
                 Error::Invalid { .. }
@@ -59,7 +64,7 @@ impl Health {
     /// What the last listings say.
     pub fn vitals(&self) -> Vitals {
         let listings: Vec<Listing> = self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect();
-        let times = listings.iter().map(|listing| listing.took).collect();
+        let times = listings.iter().filter_map(|listing| listing.took).collect();
         let failed = listings.iter().filter(|listing| listing.failed).count();
         Vitals { listings: listings.len(), failed, p99: percentile(times, 99) }
     }
@@ -68,6 +73,11 @@ impl Health {
     pub fn forget(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
+}
+
+/// Microseconds in all stages, without the wait in the queue.
+pub(super) fn work_us(t: &Timings) -> u64 {
+    t.decode_us + t.resize_us + t.image_inference_us + t.text_features_us + t.text_inference_us + t.score_us
 }
 
 /// The value that `percent` of `values` do not exceed (nearest rank); zero when there are none.
@@ -91,20 +101,34 @@ mod tests {
     #[test]
     fn faults_of_models_count_and_those_of_callers_do_not() {
         let health = Health::default();
-        let took = Duration::from_millis(3);
-        health.note(&Err(Error::model("ivory", "broke")), took);
-        health.note(&Err(Error::DeadlineExceeded), took);
-        health.note(&Err(Error::invalid("images", "none")), took);
-        assert_eq!(health.vitals(), Vitals { listings: 1, failed: 1, p99: took });
+        health.note(&Err(Error::model("ivory", "broke")));
+        health.note(&Err(Error::DeadlineExceeded));
+        health.note(&Err(Error::invalid("images", "none")));
+        assert_eq!(health.vitals(), Vitals { listings: 1, failed: 1, p99: Duration::ZERO });
         health.forget();
         assert_eq!(health.vitals(), Vitals::default());
     }
 
     #[test]
+    fn work_is_all_stages_and_not_the_wait_for_them() {
+        let stages = Timings {
+            decode_us: 1,
+            resize_us: 2,
+            image_inference_us: 4,
+            text_features_us: 8,
+            text_inference_us: 16,
+            score_us: 32,
+            ..Timings::default()
+        };
+        let queued = Timings { queue_wait_us: 9_000_000, total_us: 9_000_063, ..stages };
+        assert_eq!((work_us(&stages), work_us(&queued)), (63, 63));
+    }
+
+    #[test]
     fn only_the_last_listings_are_looked_at() {
         let health = Health::default();
-        for number in 0..WINDOW + 5 {
-            health.note(&Err(Error::Bug("x".into())), Duration::from_millis(number as u64));
+        for _ in 0..WINDOW + 5 {
+            health.note(&Err(Error::Bug("x".into())));
         }
         assert_eq!(health.vitals().listings, WINDOW);
     }

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::health::percentile;
-use crate::domain::{Category, Rating, Suggestion, Timings};
+use super::health::{percentile, work_us};
+use crate::domain::{Category, Rating, Suggestion};
 
 /// Flips that are kept, the newest.
 const KEPT_FLIPS: usize = 200;
@@ -134,8 +134,8 @@ impl Comparison {
         }
         let cached = |rating: &Rating| rating.images.iter().any(|image| image.cached);
         if !cached(stable) && !cached(candidate) {
-            keep(&mut seen.stable_us, work(&stable.timings), KEPT_VALUES);
-            keep(&mut seen.candidate_us, work(&candidate.timings), KEPT_VALUES);
+            keep(&mut seen.stable_us, work_us(&stable.timings), KEPT_VALUES);
+            keep(&mut seen.candidate_us, work_us(&candidate.timings), KEPT_VALUES);
         }
         if !agree {
             let flip = Flip {
@@ -208,9 +208,4 @@ fn keep<T>(kept: &mut VecDeque<T>, value: T, most: usize) {
 
 fn probability(rating: &Rating, category: Category) -> Option<f64> {
     rating.categories.iter().find(|rated| rated.category == category).map(|rated| rated.probability.value())
-}
-
-/// Microseconds of work. A shadow waits longer in the queue, by design.
-fn work(t: &Timings) -> u64 {
-    t.decode_us + t.resize_us + t.image_inference_us + t.text_features_us + t.text_inference_us + t.score_us
 }
