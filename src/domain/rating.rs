@@ -1,6 +1,7 @@
 //! What comes out: a listing's rating, part by part.
 
 use std::collections::BTreeMap;
+use std::time::SystemTime;
 
 use serde::Deserialize;
 
@@ -41,6 +42,8 @@ pub struct Rating {
     pub policy: PolicyVersion,
     /// Where the time went.
     pub timings: Timings,
+    /// When it was made.
+    pub rated_at: SystemTime,
 }
 
 /// Version and content hash of a policy file.

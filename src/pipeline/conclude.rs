@@ -1,7 +1,7 @@
 //! From the outcomes of a listing's parts to its rating.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::generation::Generation;
 use super::job::{ImageOutcome, Outcome, TextOutcome};
@@ -190,6 +190,7 @@ pub(super) fn conclude(
         models,
         policy: generation.policy_version().clone(),
         timings,
+        rated_at: SystemTime::now(),
     })
 }
 

@@ -20,7 +20,13 @@ pub fn listing(request: proto::ClassifyRequest, limits: &Limits) -> Result<Listi
     check_id("listing_id", &request.listing_id, limits)?;
     let text_bytes = request.title.len() + request.description.len();
     if text_bytes > limits.max_text_bytes {
-        return Err(over("description", text_bytes, "bytes with the title", limits.max_text_bytes, "max_text_bytes"));
+        // The longer one is the one to shorten.
+        let (field, unit) = if request.title.len() > request.description.len() {
+            ("title", "bytes with the description")
+        } else {
+            ("description", "bytes with the title")
+        };
+        return Err(over(field, text_bytes, unit, limits.max_text_bytes, "max_text_bytes"));
     }
     if request.images.len() > limits.max_images {
         return Err(over("images", request.images.len(), "images", limits.max_images, "max_images"));
@@ -51,13 +57,18 @@ pub fn request_id(given: &str) -> String {
     if given.is_empty() { format!("req-{:016x}", rand::random::<u64>()) } else { given.to_owned() }
 }
 
-/// Checks the length of a caller's id.
+/// Checks a caller's id: its length, and that a line of a log can hold it.
 ///
 /// # Errors
 /// [`Error::Invalid`] naming field, value and limit.
 pub fn check_id(field: &str, id: &str, limits: &Limits) -> Result<()> {
     if id.len() > limits.max_id_bytes {
         return Err(over(field, id.len(), "bytes", limits.max_id_bytes, "max_id_bytes"));
+    }
+    // Ids go to logs and terminals, where such a character would begin a line or an escape.
+    if let Some((at, found)) = id.char_indices().find(|(_, character)| character.is_control()) {
+        let found = u32::from(found);
+        return Err(Error::invalid(field, format!("byte {at} is the control character U+{found:04X}")));
     }
     Ok(())
 }
@@ -120,6 +131,7 @@ pub fn response(rating: Rating) -> proto::ClassifyResponse {
         models: rating.models.iter().map(model_version).collect(),
         policy: Some(policy_version(&rating.policy)),
         timings: Some(timings(rating.timings)),
+        rated_at: Some(rating.rated_at.into()),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::config::{ApiKey, Role};
 use crate::error::Error;
 use crate::model::manifest::hex_sha256;
 use crate::schedule::Deadline;
-use crate::transport::status::status;
+use crate::transport::status::{bounded, status};
 
 /// How much earlier than the caller's deadline the answer DEADLINE_EXCEEDED is given, at most; an eighth of a short one.
 const LEAD: Duration = Duration::from_millis(5);
@@ -135,7 +135,7 @@ pub fn blame_caller(broken: Status, max_message_bytes: usize) -> Status {
     if broken.code() == Code::OutOfRange {
         Status::invalid_argument(message_limit(max_message_bytes))
     } else if broken.code() == Code::Internal && broken.message().starts_with("failed to decode") {
-        Status::invalid_argument(broken.message())
+        Status::invalid_argument(bounded(broken.message().to_owned()))
     } else {
         broken
     }

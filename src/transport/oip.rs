@@ -5,6 +5,7 @@ pub mod answer;
 pub mod control;
 pub mod request;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::time::Instant;
@@ -95,7 +96,7 @@ impl Oip {
         guard::require(&request, Role::Admin)?;
         let asked = request.into_inner();
         only_repository(&asked.repository_name)?;
-        if let Some(name) = asked.parameters.keys().next() {
+        if let Some(name) = asked.parameters.keys().min() {
             let problem = "is not served: a model is loaded as its folder says";
             return Err(Error::invalid(format!("parameters.{name}"), problem));
         }
@@ -106,7 +107,7 @@ impl Oip {
         guard::require(&request, Role::Admin)?;
         let asked = request.into_inner();
         only_repository(&asked.repository_name)?;
-        for (name, value) in &asked.parameters {
+        for (name, value) in asked.parameters.iter().collect::<BTreeMap<_, _>>() {
             if name != "unload_dependents" || value.parameter_choice == Some(ParameterChoice::BoolParam(true)) {
                 let problem = "is not served: a model is unloaded alone";
                 return Err(Error::invalid(format!("parameters.{name}"), problem));

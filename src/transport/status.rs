@@ -47,9 +47,25 @@ pub fn code_name(error: &Error) -> &'static str {
     }
 }
 
-/// What the caller may read. Internal causes go to the log with the request id, not to the wire.
+/// Bytes of a message that leave the server. Clients take headers of 8 KiB, in which each byte may take three, and details
+/// repeat the message.
+const MOST_MESSAGE_BYTES: usize = 1024;
+
+/// A message that repeats what a caller sent, cut to a length that headers hold: its start, and its end, which says what is
+/// allowed.
+pub fn bounded(message: String) -> String {
+    if message.len() <= MOST_MESSAGE_BYTES {
+        return message;
+    }
+    let start = message.floor_char_boundary(MOST_MESSAGE_BYTES / 2);
+    let end = message.ceil_char_boundary(message.len() - MOST_MESSAGE_BYTES / 4);
+    let (start, left_out, end) = (message.get(..start), end - start, message.get(end..));
+    format!("{} ... ({left_out} bytes left out) ... {}", start.unwrap_or_default(), end.unwrap_or_default())
+}
+
+/// What the caller may read, bounded. Internal causes go to the log with the request id, not to the wire.
 fn message(error: &Error) -> String {
-    match error {
+    bounded(match error {
         Error::Setup(_) | Error::Bug(_) => {
             "internal fault; the server's log has the cause under this request id".into()
         }
@@ -62,7 +78,7 @@ fn message(error: &Error) -> String {
         | Error::NotReady(_)
         | Error::Unauthenticated(_)
         | Error::PermissionDenied(_) => error.to_string(),
-    }
+    })
 }
 
 fn milliseconds(duration: Duration) -> u64 {
@@ -78,7 +94,7 @@ pub fn status(error: &Error, request_id: &str) -> Status {
     let mut details = ErrorDetails::new();
     let mut retry_after = None;
     if let Error::Invalid { field, message } = error {
-        details.add_bad_request_violation(field, message);
+        details.add_bad_request_violation(bounded(field.clone()), bounded(message.clone()));
     }
     if let Error::Overloaded { retry_after: delay, .. } = error {
         details.set_retry_info(Some(*delay));
@@ -96,7 +112,23 @@ pub fn item_error(error: &Error, request_id: &str) -> proto::ItemError {
     if code(error) == Code::Internal {
         tracing::error!(request_id, %error, "an item failed");
     }
-    let field = if let Error::Invalid { field, .. } = error { field.clone() } else { String::new() };
+    let field = if let Error::Invalid { field, .. } = error { bounded(field.clone()) } else { String::new() };
     let retry_after_ms = if let Error::Overloaded { retry_after, .. } = error { milliseconds(*retry_after) } else { 0 };
     proto::ItemError { code: code(error).into(), message: message(error), field, retry_after_ms }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_that_repeats_what_the_caller_sent_is_cut_and_keeps_start_and_end() {
+        let error = Error::invalid("parameters.".to_owned() + &"牙".repeat(20_000), "x".repeat(60_000) + ", but 3 is");
+        let refused = status(&error, "");
+        assert!(refused.message().len() <= MOST_MESSAGE_BYTES && refused.details().len() < 4 * MOST_MESSAGE_BYTES);
+        assert!(refused.message().starts_with("parameters.牙") && refused.message().ends_with(", but 3 is"));
+        let item = item_error(&error, "");
+        assert!(item.message.len() <= MOST_MESSAGE_BYTES && item.field.len() <= MOST_MESSAGE_BYTES);
+        assert_eq!(bounded("short".into()), "short");
+    }
 }

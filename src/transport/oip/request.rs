@@ -1,6 +1,6 @@
 //! A ModelInfer from the wire, checked against what the model takes. No element is read here: a worker does that.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -87,7 +87,8 @@ fn schedule(parameters: &Parameters) -> Result<(Priority, Option<Duration>)> {
             Err(Error::invalid(format!("parameters.{name}"), format!("{other:?} must be a whole number, 0 or more")))
         }
     };
-    if let Some(name) = parameters.keys().find(|name| name.starts_with("sequence_")) {
+    // Of several the first by name, so that the same request gets the same answer.
+    if let Some(name) = parameters.keys().filter(|name| name.starts_with("sequence_")).min() {
         return Err(Error::invalid(format!("parameters.{name}"), "no model here keeps state from call to call"));
     }
     refuse(parameters, "parameters")?;
@@ -98,7 +99,8 @@ fn schedule(parameters: &Parameters) -> Result<(Priority, Option<Duration>)> {
 
 /// Parameters whose silent neglect would change the answer.
 fn refuse(parameters: &Parameters, field: &str) -> Result<()> {
-    for name in parameters.keys() {
+    // In order, so that the same request gets the same answer.
+    for name in parameters.keys().collect::<BTreeSet<_>>() {
         let problem = match name.as_str() {
             "classification" => "is not served: logits are answered, and model.toml names their columns",
             name if name.starts_with("shared_memory_") => "is not served: send and read raw contents",
