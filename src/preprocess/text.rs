@@ -51,7 +51,13 @@ impl TextProcessor {
     /// Normalises, cuts, hashes and looks up `text`. Cost is linear in its length.
     pub fn prepare(&self, text: &str, lexicon: &Lexicon) -> PreparedText {
         let normalized = Normalized::new(text);
-        PreparedText { language: language(text), windows: self.windows(&normalized), found: lexicon.find(&normalized) }
+        let found = lexicon.find(&normalized);
+        let mut windows = self.windows(&normalized);
+        // One ordinary word, however often, is no offer: the model has learnt it from offers and would read one into it.
+        if found.terms.is_empty() {
+            windows.retain(|window| has_two_words(&window.tokens));
+        }
+        PreparedText { language: language(text), windows, found }
     }
 
     /// The windows of `text` alone: what training needs.
@@ -61,5 +67,30 @@ impl TextProcessor {
 
     fn windows(&self, normalized: &Normalized) -> Vec<Window> {
         features::windows(&self.segmenter.cut(normalized), &self.spec)
+    }
+}
+
+fn has_two_words(tokens: &[Token]) -> bool {
+    tokens.first().is_some_and(|first| tokens.iter().any(|token| token.text != first.text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Category, TermKind};
+
+    #[test]
+    fn one_word_is_scored_only_when_the_lexicon_knows_it() {
+        let spec = TextInputSpec { buckets: 1 << 16, window_tokens: 16 };
+        let processor = TextProcessor::new(spec, "").unwrap();
+        let meaning = Meaning::Term(TermKind::Claim, Category::Ivory);
+        let lexicon = Lexicon::new(vec![LexiconEntry { term: "象牙".into(), meaning }]).unwrap();
+        let windows = |text: &str| processor.prepare(text, &lexicon).windows.len();
+        for text in ["象", "象象象象", "xy", "XY xy"] {
+            assert_eq!(windows(text), 0, "{text}");
+        }
+        for text in ["象牙", "象牙手镯", "xy 手串"] {
+            assert_eq!(windows(text), 1, "{text}");
+        }
     }
 }
