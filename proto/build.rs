@@ -13,6 +13,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     #[expect(clippy::disallowed_methods, reason = "cargo tells a build script its folder this way only")]
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
     std::fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
+    let mut public = descriptors.clone();
+    public.file.retain(|file| file.name() != "wildwarden/v1/models.proto");
+    std::fs::write(out.join("public_descriptors.bin"), public.encode_to_vec())?;
     tonic_prost_build::configure()
         // A slice of the received message instead of a copy.
         .bytes(".wildwarden.v1.Image.content")

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{OnceCell, oneshot};
 use tokio::task::JoinHandle;
+use tonic::codec::CompressionEncoding;
 use tonic::service::Routes;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::server::TcpIncoming;
@@ -18,6 +19,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::lifecycle::Lifecycle;
 use crate::transport::admin;
+use crate::transport::calls::CallsLayer;
 use crate::transport::guard::{Guard, blame_caller_in_headers, mark_open};
 use crate::transport::models::Models;
 use crate::transport::oip::Oip;
@@ -80,24 +82,30 @@ impl Server {
         tell(&health, ServingStatus::NotServing).await;
 
         let risk = RiskServiceServer::new(Service(Arc::clone(&shared)))
-            .max_decoding_message_size(config.limits.max_message_bytes);
+            .max_decoding_message_size(config.limits.max_message_bytes)
+            // The limit counts what comes out: a few kilobytes may hold gigabytes.
+            .accept_compressed(CompressionEncoding::Gzip)
+            .accept_compressed(CompressionEncoding::Deflate);
         let risk = InterceptedService::new(risk, Guard::new(&config.keys));
         let lifecycle: Arc<OnceCell<Lifecycle>> = Arc::default();
         let oip = Oip::new(Arc::clone(&shared), Control(Arc::clone(&lifecycle)));
-        let oip = GrpcInferenceServiceServer::new(oip).max_decoding_message_size(config.limits.max_message_bytes);
+        let oip = GrpcInferenceServiceServer::new(oip)
+            .max_decoding_message_size(config.limits.max_message_bytes)
+            .accept_compressed(CompressionEncoding::Gzip)
+            .accept_compressed(CompressionEncoding::Deflate);
         let oip = InterceptedService::new(oip, Guard::new(&config.keys));
-        let reflection = || {
+        let reflection = |descriptors: &'static [u8]| {
             tonic_reflection::server::Builder::configure()
-                .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
+                .register_encoded_file_descriptor_set(descriptors)
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         };
         let broken = |cause: tonic_reflection::server::Error| Error::Bug(format!("reflection: {cause}"));
-        let models = Models { lifecycle: Arc::clone(&lifecycle), metrics: Arc::clone(&shared.metrics) };
+        let models = Models { lifecycle: Arc::clone(&lifecycle) };
         let models = InterceptedService::new(ModelServiceServer::new(models), Guard::new(&config.keys));
         let operators = Routes::from(admin::routes(Arc::clone(&shared)))
             .add_service(health_service.clone())
-            .add_service(reflection().build_v1().map_err(broken)?)
-            .add_service(reflection().build_v1alpha().map_err(broken)?)
+            .add_service(reflection(proto::DESCRIPTORS).build_v1().map_err(broken)?)
+            .add_service(reflection(proto::DESCRIPTORS).build_v1alpha().map_err(broken)?)
             .add_service(models);
         let limit = config.limits.max_message_bytes;
         let blame = tower::util::MapResponseLayer::new(move |mut response: http::Response<tonic::body::Body>| {
@@ -109,15 +117,16 @@ impl Server {
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_frame_size(MAX_FRAME)
             .max_concurrent_streams(config.max_concurrent_streams)
+            .layer(CallsLayer(Arc::clone(&shared.metrics)))
             .layer(blame)
             .layer(tower::util::MapRequestLayer::new(mark_open::<tonic::body::Body>))
             .add_service(health_service)
-            .add_service(reflection().build_v1().map_err(broken)?)
-            .add_service(reflection().build_v1alpha().map_err(broken)?)
+            .add_service(reflection(proto::PUBLIC_DESCRIPTORS).build_v1().map_err(broken)?)
+            .add_service(reflection(proto::PUBLIC_DESCRIPTORS).build_v1alpha().map_err(broken)?)
             .add_service(risk)
             .add_service(oip);
         let admin = match config.admin_listen {
-            Some(wanted) => Some(Admin::start(wanted, operators).await?),
+            Some(wanted) => Some(Admin::start(wanted, operators, CallsLayer(Arc::clone(&shared.metrics))).await?),
             None => None,
         };
         let (stop, stopped) = oneshot::channel();
@@ -198,9 +207,9 @@ impl Server {
 }
 
 impl Admin {
-    async fn start(wanted: SocketAddr, routes: Routes) -> Result<Self> {
+    async fn start(wanted: SocketAddr, routes: Routes, calls: CallsLayer) -> Result<Self> {
         let (listener, address) = listen("server.admin_listen", wanted).await?;
-        let router = tonic::transport::Server::builder().accept_http1(true).add_routes(routes);
+        let router = tonic::transport::Server::builder().accept_http1(true).layer(calls).add_routes(routes);
         Ok(Self { address, serving: tokio::spawn(router.serve_with_incoming(incoming(listener))) })
     }
 }

@@ -287,6 +287,7 @@ async fn reflection_lists_the_service_in_both_versions() {
     let mut answers = client.server_reflection_info(tokio_stream::iter([ask])).await.unwrap().into_inner();
     let answer = format!("{:?}", answers.next().await.unwrap().unwrap());
     assert!(answer.contains("wildwarden.v1.RiskService") && answer.contains("grpc.health.v1.Health"), "{answer}");
+    assert!(!answer.contains("ModelService"), "it is on the operators' listener only: {answer}");
     let ask = v1alpha::ServerReflectionRequest {
         message_request: Some(v1alpha::server_reflection_request::MessageRequest::FileContainingSymbol(
             "wildwarden.v1.RiskService".into(),

@@ -360,6 +360,24 @@ mod tests {
     }
 
     #[test]
+    fn of_two_texts_that_are_too_long_together_the_longer_one_is_named() {
+        let text = |bytes: usize| "x".repeat(bytes);
+        let (field, _) = refusal(proto::ClassifyRequest { title: text(360_000), ..Default::default() });
+        assert_eq!(field, "title");
+        let (field, _) = refusal(proto::ClassifyRequest { description: text(360_000), ..titled() });
+        assert_eq!(field, "description");
+    }
+
+    #[test]
+    fn an_id_with_a_control_character_is_refused_naming_it() {
+        for (id, told) in [("a\nb", "U+000A"), ("\u{1b}[2J", "U+001B"), ("\u{85}", "U+0085"), ("\0", "U+0000")] {
+            let (field, message) = refusal(proto::ClassifyRequest { listing_id: id.into(), ..titled() });
+            assert!(field == "listing_id" && message.contains(told), "{message}");
+        }
+        assert!(check_id("listing_id", "订单 7/ü", &limits()).is_ok());
+    }
+
+    #[test]
     fn refusals_name_field_value_and_limit() {
         let image = || proto::Image::default();
         let (field, message) = refusal(proto::ClassifyRequest { images: vec![image(); 10], ..titled() });

@@ -132,9 +132,12 @@ fn parse_timeout(value: &str) -> Option<Duration> {
 /// Gives faults that the transport finds by itself the status the contract promises: it answers OUT_OF_RANGE to a message
 /// over the limit and INTERNAL to one that does not decode, bad UTF-8 for example. Both are the caller's to mend.
 pub fn blame_caller(broken: Status, max_message_bytes: usize) -> Status {
-    if broken.code() == Code::OutOfRange {
+    let too_large = |message: &str| message.starts_with("Error decompressing: size limit");
+    if broken.code() == Code::OutOfRange || too_large(broken.message()) {
         Status::invalid_argument(message_limit(max_message_bytes))
-    } else if broken.code() == Code::Internal && broken.message().starts_with("failed to decode") {
+    } else if broken.code() == Code::Internal
+        && ["failed to decode", "Error decompressing"].iter().any(|fault| broken.message().starts_with(fault))
+    {
         Status::invalid_argument(bounded(broken.message().to_owned()))
     } else {
         broken

@@ -1,6 +1,7 @@
 //! gRPC at the edge: checks what comes in, says what goes out. Never decodes an image or runs a model.
 
 pub mod admin;
+pub mod calls;
 pub mod convert;
 pub mod convert_models;
 pub mod guard;
@@ -22,6 +23,9 @@ pub mod proto {
     tonic::include_proto!("wildwarden.v1");
     /// The encoded descriptors of the contract, for reflection and JSON.
     pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+
+    /// Those without ModelService, which is not on the public listener.
+    pub const PUBLIC_DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/public_descriptors.bin"));
 
     /// Of the Open Inference Protocol.
     pub mod inference {

@@ -7,14 +7,13 @@ use tonic::{Request, Response, Status};
 
 use crate::error::{Error, Result};
 use crate::lifecycle::{Lifecycle, Wanted};
-use crate::metrics::Metrics;
 use crate::transport::proto::model_service_server::ModelService;
 use crate::transport::proto::{
     DescribeModelRequest, DescribeModelResponse, GetShadowReportRequest, ListModelsRequest, LoadVersionRequest,
     ModelsStatus, PromoteRequest, ReloadRequest, RollBackRequest, ShadowReport, StartTrialRequest,
     StopCandidateRequest, UnloadRequest, VersionName,
 };
-use crate::transport::status::{code_name, status};
+use crate::transport::status::status;
 use crate::transport::{convert_models as convert, guard};
 
 /// The service of operators.
@@ -22,8 +21,6 @@ use crate::transport::{convert_models as convert, guard};
 pub struct Models {
     /// Set once models are loaded.
     pub lifecycle: Arc<OnceCell<Lifecycle>>,
-    /// Counts the calls.
-    pub metrics: Arc<Metrics>,
 }
 
 impl Models {
@@ -32,8 +29,7 @@ impl Models {
         self.lifecycle.get().ok_or_else(|| Error::NotReady("the models are still loading".into()))
     }
 
-    fn answer<T>(&self, rpc: &'static str, outcome: Result<T>) -> Result<Response<T>, Status> {
-        self.metrics.call(rpc, outcome.as_ref().err().map_or("OK", code_name));
+    fn answer<T>(rpc: &'static str, outcome: Result<T>) -> Result<Response<T>, Status> {
         outcome.map(Response::new).map_err(|error| status(&error, rpc))
     }
 
@@ -69,7 +65,7 @@ fn required(version: Option<VersionName>) -> Result<Wanted> {
 #[tonic::async_trait]
 impl ModelService for Models {
     async fn list_models(&self, request: Request<ListModelsRequest>) -> Result<Response<ModelsStatus>, Status> {
-        self.answer("ListModels", self.try_now(|_| Ok(()), self.admit(&request)))
+        Self::answer("ListModels", self.try_now(|_| Ok(()), self.admit(&request)))
     }
 
     async fn describe_model(
@@ -82,7 +78,7 @@ impl ModelService for Models {
                 .describe(&wanted)
                 .map(|(identity, manifest, status)| convert::describe(&identity, manifest, &status))
         });
-        self.answer("DescribeModel", described)
+        Self::answer("DescribeModel", described)
     }
 
     async fn reload(&self, request: Request<ReloadRequest>) -> Result<Response<ModelsStatus>, Status> {
@@ -91,7 +87,7 @@ impl ModelService for Models {
             lifecycle.reload(None).await?;
             Ok(convert::status(&lifecycle.status()))
         };
-        self.answer("Reload", reload.await)
+        Self::answer("Reload", reload.await)
     }
 
     async fn load_version(&self, request: Request<LoadVersionRequest>) -> Result<Response<ModelsStatus>, Status> {
@@ -100,7 +96,7 @@ impl ModelService for Models {
             lifecycle.load(&all_wanted(request.into_inner().versions)).await?;
             Ok(convert::status(&lifecycle.status()))
         };
-        self.answer("LoadVersion", load.await)
+        Self::answer("LoadVersion", load.await)
     }
 
     async fn promote(&self, request: Request<PromoteRequest>) -> Result<Response<ModelsStatus>, Status> {
@@ -109,29 +105,29 @@ impl ModelService for Models {
             lifecycle.promote(&all_wanted(request.into_inner().versions)).await?;
             Ok(convert::status(&lifecycle.status()))
         };
-        self.answer("Promote", promote.await)
+        Self::answer("Promote", promote.await)
     }
 
     async fn roll_back(&self, request: Request<RollBackRequest>) -> Result<Response<ModelsStatus>, Status> {
-        self.answer("RollBack", self.try_now(Lifecycle::roll_back, self.admit(&request)))
+        Self::answer("RollBack", self.try_now(Lifecycle::roll_back, self.admit(&request)))
     }
 
     async fn unload(&self, request: Request<UnloadRequest>) -> Result<Response<ModelsStatus>, Status> {
         let admitted = self.admit(&request);
         let unload = |lifecycle: &Lifecycle| lifecycle.unload(&required(request.into_inner().version)?);
-        self.answer("Unload", self.try_now(unload, admitted))
+        Self::answer("Unload", self.try_now(unload, admitted))
     }
 
     async fn start_shadow(&self, request: Request<StartTrialRequest>) -> Result<Response<ModelsStatus>, Status> {
-        self.answer("StartShadow", self.try_out(request, true).await)
+        Self::answer("StartShadow", self.try_out(request, true).await)
     }
 
     async fn start_canary(&self, request: Request<StartTrialRequest>) -> Result<Response<ModelsStatus>, Status> {
-        self.answer("StartCanary", self.try_out(request, false).await)
+        Self::answer("StartCanary", self.try_out(request, false).await)
     }
 
     async fn stop_candidate(&self, request: Request<StopCandidateRequest>) -> Result<Response<ModelsStatus>, Status> {
-        self.answer("StopCandidate", self.try_now(Lifecycle::stop_candidate, self.admit(&request)))
+        Self::answer("StopCandidate", self.try_now(Lifecycle::stop_candidate, self.admit(&request)))
     }
 
     async fn get_shadow_report(
@@ -139,6 +135,6 @@ impl ModelService for Models {
         request: Request<GetShadowReportRequest>,
     ) -> Result<Response<ShadowReport>, Status> {
         let report = self.admit(&request).and_then(Lifecycle::shadow_report);
-        self.answer("GetShadowReport", report.map(|report| convert::report(&report)))
+        Self::answer("GetShadowReport", report.map(|report| convert::report(&report)))
     }
 }

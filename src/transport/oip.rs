@@ -173,7 +173,6 @@ impl GrpcInferenceService for Oip {
         let message = request.into_inner();
         let id = message.id.clone();
         let outcome = self.infer(message, deadline).await;
-        self.shared.count("ModelInfer", &outcome);
         outcome.map(Response::new).map_err(|error| status(&error, &id))
     }
 
@@ -212,7 +211,6 @@ impl GrpcInferenceService for Oip {
         request: Request<proto::RepositoryModelLoadRequest>,
     ) -> Answer<proto::RepositoryModelLoadResponse> {
         let outcome = self.load(request).await;
-        self.shared.count("RepositoryModelLoad", &outcome);
         answer(outcome.map(|()| proto::RepositoryModelLoadResponse {}))
     }
 
@@ -221,7 +219,6 @@ impl GrpcInferenceService for Oip {
         request: Request<proto::RepositoryModelUnloadRequest>,
     ) -> Answer<proto::RepositoryModelUnloadResponse> {
         let outcome = self.unload(request);
-        self.shared.count("RepositoryModelUnload", &outcome);
         answer(outcome.map(|()| proto::RepositoryModelUnloadResponse {}))
     }
 }

@@ -54,10 +54,6 @@ impl Shared {
         self.pipeline()
     }
 
-    pub(super) fn count<T>(&self, rpc: &'static str, outcome: &Result<T>) {
-        self.metrics.call(rpc, outcome.as_ref().err().map_or("OK", code_name));
-    }
-
     /// Rates one admitted request whose id is set.
     async fn rate(&self, request: ClassifyRequest, usual: Priority, deadline: Deadline) -> Result<ClassifyResponse> {
         let pipeline = self.pipeline()?;
@@ -71,7 +67,7 @@ impl Shared {
         request.request_id = convert::request_id(&request.request_id);
         let request_id = request.request_id.clone();
         let outcome = self.rate(request, Priority::Bulk, deadline).await;
-        self.count("Classify item", &outcome);
+        self.metrics.call("Classify item", outcome.as_ref().err().map_or("OK", code_name));
         result(request_id, outcome)
     }
 }
@@ -100,7 +96,6 @@ impl RiskService for Service {
             Ok(_) => self.0.rate(message, Priority::Interactive, deadline).await,
             Err(error) => Err(error),
         };
-        self.0.count("Classify", &outcome);
         outcome.map(Response::new).map_err(|error| status(&error, &request_id))
     }
 

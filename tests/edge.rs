@@ -1,0 +1,129 @@
+//! What the edge answers before or instead of a handler: compression, other messages, calls that are not served, long refusals.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking, its helpers too"
+)]
+
+mod common;
+
+use common::oip::{head, with_parameter};
+use common::{channel, client, config, listing, start};
+use http::{Request, StatusCode};
+use hyper_util::client::legacy::Client as HyperClient;
+use hyper_util::rt::TokioExecutor;
+use tonic::Code;
+use tonic::codec::CompressionEncoding;
+use wildwarden::server::Server;
+use wildwarden::transport::proto::ClassifyRequest;
+use wildwarden::transport::proto::inference::ModelInferRequest;
+use wildwarden::transport::proto::inference::grpc_inference_service_client::GrpcInferenceServiceClient;
+use wildwarden::transport::proto::inference::infer_parameter::ParameterChoice;
+
+/// Posts `body` as `content_type` to `path` and returns the answer's headers.
+async fn post(server: &Server, path: &str, content_type: &str) -> http::Response<()> {
+    let hyper = HyperClient::builder(TokioExecutor::new()).http2_only(true).build_http();
+    let uri = format!("http://{}{path}", server.address());
+    let request = Request::post(uri).header("content-type", content_type).body(tonic::body::Body::empty()).unwrap();
+    hyper.request(request).await.unwrap().map(|_body| ())
+}
+
+async fn metrics(server: &Server) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut stream = tokio::net::TcpStream::connect(server.admin_address().unwrap()).await.unwrap();
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await.unwrap();
+    let mut page = String::new();
+    stream.read_to_string(&mut page).await.unwrap();
+    page
+}
+
+#[tokio::test]
+async fn compressed_requests_are_taken_and_the_limit_of_a_message_counts_what_comes_out() {
+    let server = start(&[("limits", "max_message_bytes", "1048576".into())]).await;
+    for encoding in [CompressionEncoding::Gzip, CompressionEncoding::Deflate] {
+        let mut client = client(&server).await.send_compressed(encoding);
+        client.classify(listing("手串", &[])).await.unwrap();
+        let bomb = ClassifyRequest { title: "x".repeat(64 << 20), ..Default::default() };
+        let refused = client.classify(bomb).await.unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument, "{refused:?}");
+        assert!(refused.message().contains("limits.max_message_bytes"), "{refused:?}");
+        let mut models = GrpcInferenceServiceClient::new(channel(&server).await).send_compressed(encoding);
+        models.model_infer(head(1)).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_message_that_is_not_protobuf_over_grpc_is_told_what_is() {
+    let server = Server::bind(config(&[])).await.unwrap();
+    for other in ["application/json", "application/grpc+json", "text/plain"] {
+        let answer = post(&server, "/wildwarden.v1.RiskService/Classify", other).await;
+        assert_eq!(answer.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE, "{other}");
+        assert_eq!(answer.headers()["content-type"], "text/plain; charset=utf-8");
+    }
+    let answer = post(&server, "/wildwarden.v1.RiskService/Classify", "application/grpc+proto").await;
+    assert_eq!(answer.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn calls_of_triton_that_are_not_served_say_what_is_not_served() {
+    let server = Server::bind(config(&[])).await.unwrap();
+    for (call, word) in [
+        ("ModelStreamInfer", "streamed"),
+        ("TraceSetting", "traces"),
+        ("LogSettings", "log.level"),
+        ("SystemSharedMemoryRegister", "shared memory"),
+        ("CudaSharedMemoryStatus", "shared memory"),
+    ] {
+        let path = format!("/inference.GRPCInferenceService/{call}");
+        let answer = post(&server, &path, "application/grpc").await;
+        let status = tonic::Status::from_header_map(answer.headers()).unwrap();
+        assert_eq!(status.code(), Code::Unimplemented);
+        assert!(status.message().contains(call) && status.message().contains(word), "{status:?}");
+    }
+}
+
+#[tokio::test]
+async fn every_call_is_counted_also_what_no_handler_saw() {
+    let server = start(&[("limits", "max_message_bytes", "1048576".into())]).await;
+    let mut client = client(&server).await;
+    client.classify(listing("手串", &[])).await.unwrap();
+    client.classify(listing("", &[])).await.unwrap_err();
+    client.classify(listing(&"x".repeat(2 << 20), &[])).await.unwrap_err();
+    client.get_server_info(wildwarden::transport::proto::GetServerInfoRequest {}).await.unwrap();
+    post(&server, "/a.caller/MadeThisUp", "application/grpc").await;
+    let page = metrics(&server).await;
+    for line in [
+        "wildwarden_requests_total{rpc=\"Classify\",code=\"OK\"} 1",
+        "wildwarden_requests_total{rpc=\"Classify\",code=\"INVALID_ARGUMENT\"} 2",
+        "wildwarden_requests_total{rpc=\"GetServerInfo\",code=\"OK\"} 1",
+        "wildwarden_requests_total{rpc=\"unknown\",code=\"UNIMPLEMENTED\"} 1",
+    ] {
+        assert!(page.contains(line), "{line} is not in\n{page}");
+    }
+    assert!(!page.contains("MadeThisUp"), "a caller's words would let the page grow without bound");
+}
+
+#[tokio::test]
+async fn a_refusal_is_short_and_the_same_each_time_and_an_answer_says_when_it_was_made() {
+    let server = start(&[]).await;
+    let mut models = GrpcInferenceServiceClient::new(channel(&server).await);
+    let long = ModelInferRequest { model_name: "x".repeat(60_000), ..head(1) };
+    let refused = models.model_infer(long).await.unwrap_err();
+    assert_eq!(refused.code(), Code::NotFound, "the message arrives: {refused:?}");
+    assert!(refused.message().len() <= 1024);
+
+    let mut request = head(1);
+    for name in ["sequence_start", "sequence_id", "sequence_end"] {
+        request = with_parameter(request, name, ParameterChoice::Int64Param(4));
+    }
+    for _ in 0..8 {
+        let refused = models.model_infer(request.clone()).await.unwrap_err();
+        assert!(refused.message().starts_with("parameters.sequence_end:"), "{refused:?}");
+    }
+
+    let before = std::time::SystemTime::now();
+    let rated = client(&server).await.classify(listing("手串", &[])).await.unwrap().into_inner().rated_at.unwrap();
+    let rated = std::time::SystemTime::try_from(rated).unwrap();
+    assert!(before <= rated && rated <= std::time::SystemTime::now());
+}
