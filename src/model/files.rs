@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::model::manifest::{MANIFEST, Manifest, hex_sha256};
@@ -31,17 +32,22 @@ pub(super) fn manifest_text(folder: &Path, max_bytes: u64) -> Result<String> {
 ///
 /// # Errors
 /// [`Error::Setup`] naming the file and what is wrong with it.
-pub(super) fn listed(folder: &Path, manifest: &Manifest, max_bytes: u64) -> Result<HashMap<String, Vec<u8>>> {
+pub(super) fn listed(folder: &Path, manifest: &Manifest, max_bytes: u64) -> Result<HashMap<String, Arc<[u8]>>> {
     let mut files = HashMap::new();
     for (name, expected) in &manifest.files {
-        let bytes = read(folder, name, max_bytes)?;
-        let found = hex_sha256(&bytes);
-        if found != *expected {
-            return Err(Error::file(&folder.join(name), format!("sha256 is {found}, {MANIFEST} says {expected}")));
-        }
-        files.insert(name.clone(), bytes);
+        files.insert(name.clone(), verified(folder, name, expected, max_bytes)?.into());
     }
     Ok(files)
+}
+
+/// The bytes of a file of `folder` whose hash is `expected`.
+pub(super) fn verified(folder: &Path, name: &str, expected: &str, max_bytes: u64) -> Result<Vec<u8>> {
+    let bytes = read(folder, name, max_bytes)?;
+    let found = hex_sha256(&bytes);
+    if found == expected {
+        return Ok(bytes);
+    }
+    Err(Error::file(&folder.join(name), format!("sha256 is {found}, {MANIFEST} says {expected}")))
 }
 
 /// Files of the folder that the manifest does not list. They are never read.

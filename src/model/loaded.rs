@@ -96,7 +96,7 @@ impl LoadedModel {
         let before = memory::resident_bytes();
         let load_one = |_| {
             let begun = Instant::now();
-            Session::load(runtime, name, onnx, budget.threads).map(|session| (session, begun.elapsed()))
+            Session::load(runtime, name, &onnx, budget.threads).map(|session| (session, begun.elapsed()))
         };
         let path = folder.path.join(&folder.manifest.file);
         let loaded = budget.for_each_worker(load_one).map_err(|cause| Error::file(&path, cause))?;

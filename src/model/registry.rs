@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::domain::{Category, ModelVersion};
 use crate::error::{Error, Result};
@@ -14,7 +14,7 @@ use crate::model::onnx::Graph;
 use crate::model::opening::open;
 use crate::model::repository::{Repository, Version};
 
-/// A verified model folder, in memory: what was hashed is what is loaded.
+/// A verified model folder: what was hashed is what is loaded. Its files are in memory until [`Self::release`].
 #[derive(Debug)]
 pub struct ModelFolder {
     /// Where it lies.
@@ -25,7 +25,8 @@ pub struct ModelFolder {
     pub identity: ModelVersion,
     /// What the ONNX file says of itself.
     pub graph: Graph,
-    files: HashMap<String, Vec<u8>>,
+    files: Mutex<HashMap<String, Arc<[u8]>>>,
+    max_file_bytes: u64,
 }
 
 impl ModelFolder {
@@ -38,29 +39,39 @@ impl ModelFolder {
         let manifest = Manifest::parse(path, &text)?;
         checks.passed(path, Step::Manifest, format!("{} {} {}", manifest.kind.name(), manifest.name, manifest.version));
         let files = files::listed(path, &manifest, checks.max_file_bytes)?;
-        let bytes: usize = files.values().map(Vec::len).sum();
+        let bytes: usize = files.values().map(|bytes| bytes.len()).sum();
         checks.passed(path, Step::Files, format!("{} files, {bytes} bytes", files.len()));
-        let onnx = files.get(&manifest.file).map(Vec::as_slice).unwrap_or_default();
+        let onnx = files.get(&manifest.file).map(|bytes| &**bytes).unwrap_or_default();
         let graph = Graph::read(onnx).map_err(|problem| Error::file(&path.join(&manifest.file), problem))?;
         checks.passed(path, Step::Graph, graph.to_string());
         let identity = manifest.identity(&text);
-        Ok(Self { path: path.to_owned(), manifest, identity, graph, files })
+        let (path, files, max_file_bytes) = (path.to_owned(), Mutex::new(files), checks.max_file_bytes);
+        Ok(Self { path, manifest, identity, graph, files, max_file_bytes })
     }
 
-    /// The bytes of a file the manifest lists.
+    /// The bytes of a file the manifest lists; read once more, and held against its hash, when they were released.
     ///
     /// # Errors
-    /// [`Error::Setup`] when it lists no such file.
-    pub fn file(&self, name: &str) -> Result<&[u8]> {
+    /// [`Error::Setup`] when it lists no such file, or the file is not any more what it was.
+    pub fn file(&self, name: &str) -> Result<Arc<[u8]>> {
         let missing = || Error::file(&self.path.join(name), format!("is not listed under [files] of {MANIFEST}"));
-        self.files.get(name).map(Vec::as_slice).ok_or_else(missing)
+        let expected = self.manifest.files.get(name).ok_or_else(missing)?;
+        let kept = self.files.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned();
+        kept.map_or_else(|| files::verified(&self.path, name, expected, self.max_file_bytes).map(Arc::from), Ok)
+    }
+
+    /// Gives back the memory of files that a model needs only while it is loaded and checked. The words of a text model stay:
+    /// every policy that is put in service reads them, also when the folder has gone.
+    pub fn release(&self) {
+        let words = self.manifest.text.as_ref().map(|text| &text.words);
+        self.files.lock().unwrap_or_else(PoisonError::into_inner).retain(|name, _| Some(name) == words);
     }
 
     /// The bytes of the ONNX file.
     ///
     /// # Errors
     /// See [`Self::file`].
-    pub fn onnx(&self) -> Result<&[u8]> {
+    pub fn onnx(&self) -> Result<Arc<[u8]>> {
         self.file(&self.manifest.file)
     }
 }

@@ -151,6 +151,7 @@ impl Generation {
         let folder = model.folder();
         let found = if folder.manifest.golden.is_some() { "within tolerance" } else { "there are none" };
         checks.passed(&folder.path, Step::Golden, found);
+        folder.release();
         // What was run to check it is nobody's request.
         model.statistics().clear();
         Ok(())
@@ -252,7 +253,7 @@ fn lexicon_entries(policy: &Policy) -> Vec<LexiconEntry> {
 fn text_processor(model: &LoadedModel) -> Result<Option<TextProcessor>> {
     let folder = model.folder();
     let Some(text) = &folder.manifest.text else { return Ok(None) };
-    let words = std::str::from_utf8(folder.file(&text.words)?)
-        .map_err(|cause| Error::file(&folder.path.join(&text.words), cause))?;
+    let words = folder.file(&text.words)?;
+    let words = std::str::from_utf8(&words).map_err(|cause| Error::file(&folder.path.join(&text.words), cause))?;
     TextProcessor::new(text.spec(), words).map(Some)
 }

@@ -22,7 +22,7 @@ pub(super) fn check(generation: &Generation, model: &LoadedModel, worker: usize)
     let Some(golden) = &folder.manifest.golden else { return Ok(()) };
     let path = folder.path.join(&golden.file);
     let file: GoldenFile =
-        serde_json::from_slice(folder.file(&golden.file)?).map_err(|cause| Error::file(&path, cause))?;
+        serde_json::from_slice(&folder.file(&golden.file)?).map_err(|cause| Error::file(&path, cause))?;
     for (index, sample) in file.samples.iter().enumerate() {
         let output = run(generation, model, worker, sample)
             .map_err(|cause| Error::file(&path, format!("sample {index}: {cause}")))?;
@@ -61,7 +61,7 @@ fn run(generation: &Generation, model: &LoadedModel, worker: usize, sample: &Gol
 /// The tensor that `model` is fed for an image file of its folder.
 fn input(generation: &Generation, folder: &ModelFolder, file: &str) -> Result<Array4<f32>> {
     let spec = folder.manifest.image.as_ref().ok_or_else(|| Error::file(&folder.path, "[image] is missing"))?;
-    let decoded = decode(folder.file(file)?, generation.limits(), generation.wanted())
+    let decoded = decode(&folder.file(file)?, generation.limits(), generation.wanted())
         .map_err(|fault| Error::file(&folder.path.join(file), fault.message))?;
     tensor(&mut TensorMaker::default(), decoded.frames.iter().take(1), spec)
 }
