@@ -242,7 +242,7 @@ fn serves_with_a_log_that_goes_to(stderr: Stdio) {
     let child = command.env("WILDWARDEN_LOG_LEVEL", "trace").stderr(stderr).spawn().unwrap();
     let mut process = Process { child, address: free.to_string() };
     let server = format!("http://{free}");
-    let started = std::time::Instant::now();
+    let started = tokio::time::Instant::now();
     let classify =
         |title: &str| run(&mut wildwarden(&["classify", "--server", &server, "--title", title])).status.success();
     while !classify("木碗") {
@@ -252,7 +252,7 @@ fn serves_with_a_log_that_goes_to(stderr: Stdio) {
         assert!(classify("老象牙手镯"));
     }
     process.terminate();
-    let asked = std::time::Instant::now();
+    let asked = tokio::time::Instant::now();
     let status = process.child.wait().unwrap();
     assert_eq!(status.code(), Some(0), "{status}");
     assert!(asked.elapsed().as_secs() < 20, "SIGTERM took {:?}", asked.elapsed());

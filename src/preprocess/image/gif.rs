@@ -86,11 +86,9 @@ impl Frames {
 }
 
 fn cause(error: ::gif::DecodingError) -> Cause {
-    match error {
-        ::gif::DecodingError::UnexpectedEof => Cause::Truncated,
-        ::gif::DecodingError::Io(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Cause::Truncated,
-        error => Cause::Corrupt(error.to_string()),
-    }
+    let ends = matches!(&error, ::gif::DecodingError::UnexpectedEof)
+        || matches!(&error, ::gif::DecodingError::Io(cause) if cause.kind() == std::io::ErrorKind::UnexpectedEof);
+    if ends { Cause::Truncated } else { Cause::Corrupt(error.to_string()) }
 }
 
 #[cfg(test)]

@@ -21,10 +21,9 @@ pub(super) fn decode(content: &[u8], limits: DecodeLimits, go_on: GoOn<'_>) -> R
         return still(decoder, limits, chunks.orientation).map(Still::into_parts);
     }
     let picture = still(PngDecoder::new(Cursor::new(content))?, limits, Orientation::NoTransforms)?.frame;
-    let mut frames = match animation(decoder.apng()?.into_frames(), limits, area(size), go_on) {
-        Ok(frames) => frames,
-        // A damaged animation leaves the picture.
-        Err(_) => return Ok((size, vec![picture])),
+    // A damaged animation leaves the picture.
+    let Ok(mut frames) = animation(decoder.apng()?.into_frames(), limits, area(size), go_on) else {
+        return Ok((size, vec![picture]));
     };
     if chunks.picture_stands_apart {
         if frames.len() == MAX_FRAMES {

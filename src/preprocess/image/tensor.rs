@@ -1,7 +1,7 @@
 //! RGB frames become normalised planes.
 
 use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::{FilterType, IntoImageView, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use image::RgbImage;
 
 use crate::error::{Error, Result};
@@ -33,40 +33,27 @@ impl TensorMaker {
             options = options.fit_into_destination(Some((0.5, 0.5)));
         }
         // Emptied first: whatever the resizer leaves out is black, never a part of the picture before.
-        self.resized.clear();
-        self.resized.resize(3 * area, 0);
+        let mut resized = std::mem::take(&mut self.resized);
+        resized.clear();
+        resized.resize(3 * area, 0);
+        let mut target = Image::from_slice_u8(spec.width, spec.height, &mut resized, PixelType::U8x3).map_err(bug)?;
+        let source = ImageRef::new(frame.width(), frame.height(), frame.as_raw(), PixelType::U8x3).map_err(bug)?;
         if is_ribbon(frame, spec) {
             // The resizer goes over the columns first and would hold width x target height. Along the width first, it holds
             // target width x height, and the two passes are the same filter.
-            let mut narrow = vec![0; 3 * spec.width as usize * frame.height() as usize];
-            self.resize(frame.as_raw(), frame.dimensions(), &mut narrow, (spec.width, frame.height()), &options)?;
-            let mut resized = std::mem::take(&mut self.resized);
-            let done =
-                self.resize(&narrow, (spec.width, frame.height()), &mut resized, (spec.width, spec.height), &options);
-            self.resized = resized;
-            done?;
+            let mut narrow = Image::new(spec.width, frame.height(), PixelType::U8x3);
+            self.resize(&source, &mut narrow, &options)?;
+            self.resize(&narrow, &mut target, &options)?;
         } else {
-            let mut resized = std::mem::take(&mut self.resized);
-            let done =
-                self.resize(frame.as_raw(), frame.dimensions(), &mut resized, (spec.width, spec.height), &options);
-            self.resized = resized;
-            done?;
+            self.resize(&source, &mut target, &options)?;
         }
-        normalise(planes, &self.resized, spec);
+        normalise(planes, &resized, spec);
+        self.resized = resized;
         Ok(())
     }
 
-    fn resize(
-        &mut self,
-        source: &[u8],
-        (width, height): (u32, u32),
-        target: &mut [u8],
-        (to_width, to_height): (u32, u32),
-        options: &ResizeOptions,
-    ) -> Result<()> {
-        let source = ImageRef::new(width, height, source, PixelType::U8x3).map_err(bug)?;
-        let mut target = Image::from_slice_u8(to_width, to_height, target, PixelType::U8x3).map_err(bug)?;
-        self.resizer.resize(&source, &mut target, options).map_err(bug)?;
+    fn resize(&mut self, source: &impl IntoImageView, target: &mut Image<'_>, options: &ResizeOptions) -> Result<()> {
+        self.resizer.resize(source, target, options).map_err(bug)?;
         // One picture of a strange shape must not hold memory for as long as the worker lives.
         if self.resizer.size_of_internal_buffers() > MAX_KEPT_BYTES {
             self.resizer.reset_internal_buffers();

@@ -10,10 +10,8 @@ use super::decode::{Cause, GoOn, Parts, Still, admit, animation, area, still};
 use super::{DecodeLimits, exif};
 
 pub(super) fn decode(content: &[u8], limits: DecodeLimits, go_on: GoOn<'_>) -> Result<Parts, Cause> {
-    frames(content, limits, go_on).map_err(|cause| match cause {
-        Cause::Image(_) if is_cut(content) => Cause::Truncated,
-        cause => cause,
-    })
+    let decoded = frames(content, limits, go_on);
+    if matches!(decoded, Err(Cause::Image(_))) && is_cut(content) { Err(Cause::Truncated) } else { decoded }
 }
 
 fn frames(content: &[u8], limits: DecodeLimits, go_on: GoOn<'_>) -> Result<Parts, Cause> {
