@@ -86,7 +86,8 @@ impl Process {
         assert!(told.success());
         let (ended, end) = std::sync::mpsc::channel();
         let pid = self.child.id();
-        std::thread::spawn(move || ended.send(self.child.wait().map(|status| (status.code(), self))));
+        let wait = move || ended.send(self.child.wait().map(|status| (status.code(), self)));
+        std::thread::Builder::new().spawn(wait).unwrap();
         let Ok(status) = end.recv_timeout(PATIENCE) else {
             Command::new("kill").args(["-KILL", &pid.to_string()]).status().unwrap();
             panic!("SIGTERM did not end it");
