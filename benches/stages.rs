@@ -91,8 +91,8 @@ fn text(bytes: usize) -> String {
 fn text_processor() -> TextProcessor {
     let folder = models().text.as_ref().unwrap();
     let text = folder.manifest.text.as_ref().unwrap();
-    let words = std::str::from_utf8(&folder.file(&text.words).unwrap()).unwrap();
-    TextProcessor::new(text.spec(), words).unwrap()
+    let words = folder.file(&text.words).unwrap();
+    TextProcessor::new(text.spec(), std::str::from_utf8(&words).unwrap()).unwrap()
 }
 
 #[divan::bench(args = PHOTOS)]
