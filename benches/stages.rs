@@ -92,7 +92,8 @@ fn text_processor() -> TextProcessor {
     let folder = models().text.as_ref().unwrap();
     let text = folder.manifest.text.as_ref().unwrap();
     let words = folder.file(&text.words).unwrap();
-    TextProcessor::new(text.spec(), std::str::from_utf8(&words).unwrap()).unwrap()
+    let words = std::str::from_utf8(&words).unwrap();
+    TextProcessor::new(text.spec(), words).unwrap()
 }
 
 #[divan::bench(args = PHOTOS)]

@@ -1,10 +1,11 @@
 //! ONNX Runtime, wrapped. The only file that names `ort`, whose interface still moves between releases.
 
 use std::path::Path;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use ndarray::{ArrayD, ArrayViewD};
 use ort::environment::Environment;
+use ort::logging::LogLevel;
 use ort::session::builder::GraphOptimizationLevel;
 use ort::session::{OutputSelector, RunOptions, SessionInputValue};
 use ort::value::{Outlet, TensorElementType, TensorRef, ValueType};
@@ -44,8 +45,12 @@ impl Runtime {
             .map_err(|cause| Error::Setup(format!("ONNX Runtime: {cause}")))?
             .with_name("wildwarden")
             .with_telemetry(false)
+            // Its own way is to print to standard error, and so to wait for its reader, on a worker.
+            .with_logger(Arc::new(|level, _category, _id, _location, message| log(&level, message)))
             .build()
             .map_err(|cause| Error::Setup(format!("ONNX Runtime: {cause}")))?;
+        // With a logger of ours it would call it for every node of every run.
+        environment.set_log_level(LogLevel::Warning);
         Ok(Self { environment: ENVIRONMENT.get_or_init(|| environment) })
     }
 
@@ -54,6 +59,15 @@ impl Runtime {
         let info = ort::info();
         let commit = info.split("git-commit-id=").nth(1).and_then(|rest| rest.split(',').next());
         commit.unwrap_or(info).to_owned()
+    }
+}
+
+/// A line of ONNX Runtime, in our log.
+fn log(level: &LogLevel, message: &str) {
+    match level {
+        LogLevel::Verbose | LogLevel::Info => {}
+        LogLevel::Warning => tracing::warn!(target: "ort", "{message}"),
+        LogLevel::Error | LogLevel::Fatal => tracing::error!(target: "ort", "{message}"),
     }
 }
 
