@@ -10,11 +10,12 @@ mod common;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use common::listing;
-use common::oip::text;
+use common::oip::{bytes, embeddings, input, request};
 use tonic::transport::{Channel, Endpoint};
 use wildwarden::transport::proto::inference::grpc_inference_service_client::GrpcInferenceServiceClient;
 use wildwarden::transport::proto::risk_service_client::RiskServiceClient;
@@ -36,11 +37,17 @@ fn free() -> SocketAddr {
 
 impl Process {
     fn start(stderr: impl Into<Stdio>) -> Self {
+        Self::with_models(Path::new("models"), stderr)
+    }
+
+    fn with_models(models: &Path, stderr: impl Into<Stdio>) -> Self {
         let (public, admin) = (free(), free());
         let addresses = [public, admin].map(|address| address.to_string());
         let [listen, admin_listen] = &addresses;
         let child = Command::new(env!("CARGO_BIN_EXE_wildwarden"))
             .args(["serve", "--listen", listen, "--admin-listen", admin_listen])
+            .arg("--models")
+            .arg(models)
             .env("WILDWARDEN_LOG_LEVEL", "trace")
             .stderr(stderr)
             .spawn()
@@ -145,9 +152,17 @@ async fn a_log_that_nobody_reads_stops_nothing_and_what_could_be_written_is_ther
 async fn what_onnx_runtime_complains_of_is_a_line_of_the_log_like_any_other() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
-    let server = Process::start(std::fs::File::create(&log).unwrap());
+    let server = Process::with_models(
+        &common::models_with_head(folder.path(), "failing_head"),
+        std::fs::File::create(&log).unwrap(),
+    );
     let mut models = GrpcInferenceServiceClient::new(server.ready().await);
-    models.model_infer(text(&[1 << 40; 6])).await.expect_err("there is no such feature");
+    let mut values = embeddings(1);
+    if let Some(first) = values.first_mut() {
+        *first = 1000.0;
+    }
+    let broken = request("ivory", vec![input("embedding", "FP32", &[1, 1280])], vec![bytes(&values)]);
+    models.model_infer(broken).await.expect_err("the head fails on this value");
     server.ends_when_told();
     let log = std::fs::read_to_string(log).unwrap();
     assert!(log.contains("ERROR ") && log.contains("Non-zero status code") && !log.contains("[E:onnxruntime"));
