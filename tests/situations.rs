@@ -48,7 +48,7 @@ async fn invalid_requests_are_refused_naming_field_value_and_limit() {
         (ClassifyRequest::default(), "images", "nothing to look at"),
         (listing(" \n\t", &[]), "images", "nothing to look at"),
         (many, "images", "limits.max_images"),
-        (listing(&"字".repeat(30_000), &[]), "description", "limits.max_text_bytes"),
+        (listing(&"字".repeat(30_000), &[]), "title", "limits.max_text_bytes"),
         (ClassifyRequest { images: vec![big], ..Default::default() }, "images[0].content", "100001"),
         (ClassifyRequest { listing_id: "x".repeat(200), ..listing(DRESS, &[]) }, "listing_id", "200"),
         (ClassifyRequest { options: Some(unknown), ..listing(DRESS, &[]) }, "options.categories[0]", "9"),
