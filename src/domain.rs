@@ -167,6 +167,16 @@ pub enum TermKind {
     LookAlike,
 }
 
+/// The two sides of a trade.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sign {
+    /// Somebody sells.
+    Sale,
+    /// Somebody wants to buy.
+    Wanted,
+}
+
 /// What else a text says besides naming things.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Signs {

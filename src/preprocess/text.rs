@@ -8,7 +8,7 @@ mod segment;
 
 pub use features::{Token, Window};
 pub use language::language;
-pub use lexicon::{Found, Lexicon, LexiconEntry, Meaning, Sign};
+pub use lexicon::{Found, Lexicon, LexiconEntry, Meaning};
 pub use normalize::Normalized;
 pub use segment::Segmenter;
 

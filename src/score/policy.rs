@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-use crate::domain::{Category, LegalBasis, Level, Probability, TermKind};
-use crate::preprocess::text::Sign;
+use crate::domain::{Category, LegalBasis, Level, Probability, Sign, TermKind};
 use crate::score::fuse::FusionWeights;
 
 /// A checked policy.

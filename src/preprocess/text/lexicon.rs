@@ -5,7 +5,7 @@ use std::ops::Range;
 use aho_corasick::{AhoCorasick, MatchKind};
 
 use super::normalize::Normalized;
-use crate::domain::{Category, FoundTerm, Signs, TermKind};
+use crate::domain::{Category, FoundTerm, Sign, Signs, TermKind};
 use crate::error::{Error, Result};
 
 /// A term of the lexicon.
@@ -26,16 +26,6 @@ pub enum Meaning {
     Harmless,
     /// The text sells, or wants to buy. Counts in texts of at most so many characters.
     Sign(Sign, usize),
-}
-
-/// The two sides of a trade.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Sign {
-    /// Somebody sells.
-    Sale,
-    /// Somebody wants to buy.
-    Wanted,
 }
 
 /// What the lexicon finds in a text.
