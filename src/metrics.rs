@@ -12,7 +12,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::{memory, telemetry};
+use crate::memory;
+use crate::telemetry;
 
 pub use models::ModelMetrics;
 

@@ -16,7 +16,7 @@ const ALLOWED: [(&str, &[&str]); 17] = [
     ("input_spec", &[]),
     ("page", &[]),
     ("telemetry", &["error"]),
-    ("metrics", &["memory"]),
+    ("metrics", &["memory", "telemetry"]),
     ("memory", &[]),
     ("random", &[]),
     ("config", &["error", "model::choice", "schedule"]),

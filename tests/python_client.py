@@ -1,19 +1,20 @@
 """Rates a fixture listing with a client generated from the proto: python tests/python_client.py ADDRESS (needs grpcio-tools)."""
 
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import grpc
-from grpc_tools import protoc
 
 ROOT = Path(__file__).parent.parent
 
 
 def main(address: str) -> None:
     with tempfile.TemporaryDirectory() as out:
-        arguments = ["protoc", f"-I{ROOT / 'proto'}", f"--python_out={out}", f"--grpc_python_out={out}", "wildwarden/v1/risk.proto"]
-        assert protoc.main(arguments) == 0, "the proto does not compile"
+        # As a module, as the README says: that adds the folder of the standard types.
+        arguments = [sys.executable, "-m", "grpc_tools.protoc", f"-I{ROOT / 'proto'}", f"--python_out={out}", f"--grpc_python_out={out}", "wildwarden/v1/risk.proto"]
+        subprocess.run(arguments, check=True)
         sys.path.insert(0, out)
         from wildwarden.v1 import risk_pb2, risk_pb2_grpc
 

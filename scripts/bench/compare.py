@@ -210,7 +210,7 @@ def batches(address: str, photo: Path, seconds: int) -> list[float]:
     small = io.BytesIO()
     Image.open(photo).resize((720, 480)).save(small, "JPEG", quality=88)
     with tempfile.TemporaryDirectory() as out:
-        if protoc.main(["protoc", f"-I{ROOT / 'proto'}", f"--python_out={out}", f"--grpc_python_out={out}", "wildwarden/v1/risk.proto"]) != 0:
+        if protoc.main(["protoc", f"-I{ROOT / 'proto'}", f"-I{Path(protoc.__file__).parent / '_proto'}", f"--python_out={out}", f"--grpc_python_out={out}", "wildwarden/v1/risk.proto"]) != 0:
             raise RuntimeError("the proto does not compile")
         sys.path.insert(0, out)
         from wildwarden.v1 import risk_pb2, risk_pb2_grpc

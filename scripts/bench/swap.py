@@ -45,7 +45,7 @@ SETTLE_SECONDS = 5  # until what left service is freed
 def stubs(folder: Path) -> SimpleNamespace:
     """Client code of the contract, generated into `folder`."""
     protos = [f"wildwarden/v1/{name}.proto" for name in ("risk", "models")]
-    if protoc.main(["", f"-I{ROOT / 'proto'}", f"--python_out={folder}", f"--grpc_python_out={folder}", *protos]):
+    if protoc.main(["", f"-I{ROOT / 'proto'}", f"-I{Path(protoc.__file__).parent / '_proto'}", f"--python_out={folder}", f"--grpc_python_out={folder}", *protos]):
         sys.exit("swap: the contract does not compile")
     sys.path.insert(0, str(folder))
     parts = {name: importlib.import_module(f"wildwarden.v1.{name}") for name in ("risk_pb2", "risk_pb2_grpc", "models_pb2", "models_pb2_grpc")}
