@@ -120,7 +120,7 @@ class Fusion(unittest.TestCase):
         policy = tomllib.loads((ROOT / "models" / "policy.toml").read_text(encoding="utf-8"))
         prior = policy["deployment_prior"]
         images = [str(ROOT / "tests/fixtures/images" / name) for name in ("tusk.jpg", "mug.jpg")]
-        rows = [{"listing_id": f"{i}{j}", "title": title, "images": [image] if image else []} for i, title in enumerate(["老象牙手串 私聊", "陶瓷杯", ""]) for j, image in enumerate([*images, ""]) if title or image]
+        rows = [{"listing_id": f"{i}{j}", "title": title, "images": [image] if image else []} for i, title in enumerate(["老象牙手串 私聊", "陶瓷杯 白色", ""]) for j, image in enumerate([*images, ""]) if title or image]
         with tempfile.TemporaryDirectory() as folder:
             listings = Path(folder) / "listings.jsonl"
             listings.write_text("".join(json.dumps(row | {"labels": []}) + "\n" for row in rows), encoding="utf-8")
