@@ -159,10 +159,12 @@ fn rate_category(policy: &Policy, evidence: &Evidence, category: Category, reaso
     let mut named = Vec::new();
     let mut claim: Option<(TextField, &FoundTerm)> = None;
     for (field, term) in evidence.terms.iter().filter(|(_, term)| term.category == category) {
-        if named.contains(&(&term.term, term.kind)) {
+        // A disguised mention says more than a plain one of the same term, so neither hides the other.
+        let mention = (&term.term, term.kind, term.obfuscated);
+        if named.contains(&mention) {
             continue;
         }
-        named.push((&term.term, term.kind));
+        named.push(mention);
         let arguments = || vec![("term", term.term.clone()), ("field", field.name().to_owned())];
         match term.kind {
             TermKind::Claim => {
@@ -332,6 +334,18 @@ mod tests {
             off.rules =
                 Rules { disguised_claim: false, claim_for_sale: false, wanted_to_buy: false, photo_stands: false };
             assert_eq!(rate(&off, &evidence).suggestion, Suggestion::Pass, "{code:?}");
+        }
+    }
+
+    #[test]
+    fn a_plain_mention_before_or_behind_does_not_clear_a_disguise() {
+        for disguised in [0, 1] {
+            let mut twice = evidence(&[], Some(-6.0), &[("象牙", TermKind::Claim), ("象牙", TermKind::Claim)]);
+            twice.terms[disguised].1.obfuscated = true;
+            twice.terms[1].0 = TextField::Description;
+            let verdict = rate(&policy(), &twice);
+            assert_eq!(verdict.suggestion, Suggestion::Review, "{disguised}");
+            assert!(codes(&verdict).contains(&ReasonCode::DisguisedClaim), "{disguised}");
         }
     }
 
