@@ -9,7 +9,7 @@
 mod common;
 
 use common::oip::{head, with_parameter};
-use common::{channel, client, config, listing, start};
+use common::{channel, client, config, listing, metrics, start};
 use http::{Request, StatusCode};
 use hyper_util::client::legacy::Client as HyperClient;
 use hyper_util::rt::TokioExecutor;
@@ -27,15 +27,6 @@ async fn post(server: &Server, path: &str, content_type: &str) -> http::Response
     let uri = format!("http://{}{path}", server.address());
     let request = Request::post(uri).header("content-type", content_type).body(tonic::body::Body::empty()).unwrap();
     hyper.request(request).await.unwrap().map(|_body| ())
-}
-
-async fn metrics(server: &Server) -> String {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let mut stream = tokio::net::TcpStream::connect(server.admin_address().unwrap()).await.unwrap();
-    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await.unwrap();
-    let mut page = String::new();
-    stream.read_to_string(&mut page).await.unwrap();
-    page
 }
 
 #[tokio::test]

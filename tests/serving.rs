@@ -9,7 +9,7 @@
 
 mod common;
 
-use common::{channel, client, ivory, listing, start};
+use common::{channel, client, ivory, listing, metrics, start};
 use tokio_stream::StreamExt;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
@@ -298,16 +298,6 @@ async fn reflection_lists_the_service_in_both_versions() {
     let mut answers = client.server_reflection_info(tokio_stream::iter([ask])).await.unwrap().into_inner();
     let answer = format!("{:?}", answers.next().await.unwrap().unwrap());
     assert!(answer.contains("FileDescriptorResponse"), "{answer}");
-}
-
-/// The operators' page, fetched with a plain HTTP/1.1 request.
-async fn metrics(server: &Server) -> String {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let mut stream = tokio::net::TcpStream::connect(server.admin_address().unwrap()).await.unwrap();
-    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await.unwrap();
-    let mut page = String::new();
-    stream.read_to_string(&mut page).await.unwrap();
-    page
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! `policy.toml`: fusion weights, prior, thresholds, lexicon and legal bases, parsed and checked. Unknown keys are errors.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
@@ -204,17 +204,15 @@ impl Policy {
 }
 
 impl Policy {
-    /// Whether `term` alone means REVIEW.
-    pub fn is_review_alone(&self, term: &str, kind: TermKind) -> bool {
-        let listed = |group: &TermGroup| group.review && group.kind == kind && group.terms.iter().any(|t| t == term);
-        kind == TermKind::CodeWord || self.terms.iter().any(listed)
+    /// Whether a group of this kind that is marked `review` lists `term`.
+    pub fn is_reviewed(&self, term: &str, kind: TermKind) -> bool {
+        self.terms.iter().any(|group| group.review && group.kind == kind && group.terms.iter().any(|t| t == term))
     }
 }
 
-/// No term of one letter, none twice with different meanings.
+/// No blank term, none of one letter, none twice with different meanings.
 fn check_lexicon(groups: &[TermGroup]) -> Result<(), String> {
     let mut seen: BTreeMap<(&str, Category), TermKind> = BTreeMap::new();
-    let mut blank = BTreeSet::new();
     for (number, group) in groups.iter().enumerate() {
         let place = |term: &str| {
             format!("lexicon, entry {} ({:?}, {}): the term {term:?}", number + 1, group.kind, group.category.name())
@@ -222,8 +220,9 @@ fn check_lexicon(groups: &[TermGroup]) -> Result<(), String> {
         for term in &group.terms {
             let letters = term.chars().filter(|c| !c.is_whitespace()).count();
             if letters == 0 {
-                blank.insert(place(term));
-            } else if letters == 1 {
+                return Err(format!("{} is blank", place(term)));
+            }
+            if letters == 1 {
                 return Err(format!("{} is one character and stands in too many words", place(term)));
             }
             if let Some(other) = seen.insert((term.trim(), group.category), group.kind)
@@ -233,10 +232,7 @@ fn check_lexicon(groups: &[TermGroup]) -> Result<(), String> {
             }
         }
     }
-    match blank.pop_first() {
-        Some(place) => Err(format!("{place} is blank")),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -100,14 +100,7 @@ fn rate_category(policy: &Policy, evidence: &Evidence, category: Category, reaso
     let (image_probability, text_probability) =
         (image_logit.map(Logit::probability), text_logit.map(Logit::probability));
 
-    let probability = match policy.fusion.get(&category) {
-        Some(weights) if image.is_some() || text.is_some() => {
-            shift_prior(weights.fuse(image_logit, text_logit), policy.training_prior, policy.deployment_prior)
-                .probability()
-        }
-        // Nothing was seen of this category, so nothing moves it from the prior.
-        _ => policy.deployment_prior,
-    };
+    let probability = fused(policy, category, image_logit, text_logit);
     let mut level = policy.levels.level(probability);
     let mut suggestion = if probability >= policy.block {
         Suggestion::Block
@@ -117,11 +110,10 @@ fn rate_category(policy: &Policy, evidence: &Evidence, category: Category, reaso
         Suggestion::Pass
     };
 
-    let photo_alone = policy.rules.photo_stands && image_alone(policy, category, image_logit) >= policy.review;
+    let photo_alone = policy.rules.photo_stands && fused(policy, category, image_logit, None) >= policy.review;
     let photo_stands = photo_alone && suggestion == Suggestion::Pass;
     if photo_stands {
-        suggestion = Suggestion::Review;
-        level = level.max(Level::Low);
+        raise(&mut suggestion, &mut level);
     }
 
     let mut add = |weight: f64, code, arguments: Vec<(&'static str, String)>| {
@@ -175,16 +167,14 @@ fn rate_category(policy: &Policy, evidence: &Evidence, category: Category, reaso
             }
             TermKind::CodeWord => {
                 // Alone worth a look and no more: code words are mostly ordinary words.
-                suggestion = suggestion.max(Suggestion::Review);
-                level = level.max(Level::Low);
+                raise(&mut suggestion, &mut level);
                 add(0.8, ReasonCode::CodeWord, arguments());
             }
             TermKind::LookAlike => {
                 // Sellers name look-alikes to pass, so the word softens the strongest measure and clears nothing.
                 suggestion = suggestion.min(Suggestion::Review);
-                if policy.is_review_alone(&term.term, term.kind) {
-                    suggestion = suggestion.max(Suggestion::Review);
-                    level = level.max(Level::Low);
+                if policy.is_reviewed(&term.term, term.kind) {
+                    raise(&mut suggestion, &mut level);
                 }
                 add(0.5, ReasonCode::LookAlike, arguments());
             }
@@ -201,8 +191,7 @@ fn rate_category(policy: &Policy, evidence: &Evidence, category: Category, reaso
             (rules.wanted_to_buy && evidence.signs.wanted, ReasonCode::WantedToBuy),
         ];
         for (_, code) in applies.into_iter().filter(|(applies, _)| *applies) {
-            suggestion = suggestion.max(Suggestion::Review);
-            level = level.max(Level::Low);
+            raise(&mut suggestion, &mut level);
             add(0.85, code, vec![("term", term.term.clone()), ("field", field.name().to_owned())]);
         }
     }
@@ -211,14 +200,21 @@ fn rate_category(policy: &Policy, evidence: &Evidence, category: Category, reaso
     Rated { rating, suggestion }
 }
 
-/// The probability of the photo without any text, at the deployment prior.
-fn image_alone(policy: &Policy, category: Category, image: Option<Logit>) -> Probability {
-    match (policy.fusion.get(&category), image) {
-        (Some(weights), Some(logit)) => {
-            shift_prior(weights.fuse(Some(logit), None), policy.training_prior, policy.deployment_prior).probability()
+/// What the logits of a category come to, at the deployment prior. `None`: that modality did not take part.
+fn fused(policy: &Policy, category: Category, image: Option<Logit>, text: Option<Logit>) -> Probability {
+    match policy.fusion.get(&category) {
+        Some(weights) if image.is_some() || text.is_some() => {
+            shift_prior(weights.fuse(image, text), policy.training_prior, policy.deployment_prior).probability()
         }
+        // Nothing was seen of this category, so nothing moves it from the prior.
         _ => policy.deployment_prior,
     }
+}
+
+/// A person should look, and so it is not MINIMAL either.
+fn raise(suggestion: &mut Suggestion, level: &mut Level) {
+    *suggestion = (*suggestion).max(Suggestion::Review);
+    *level = (*level).max(Level::Low);
 }
 
 /// The best of several counts, so nothing dilutes it.

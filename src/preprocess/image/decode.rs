@@ -49,7 +49,7 @@ pub(super) struct Still {
     pub(super) frame: RgbImage,
 }
 
-/// Asked before each frame of an animation: whether somebody still waits for the answer.
+/// Asked after each frame of an animation: whether somebody still waits for the answer.
 pub type GoOn<'a> = &'a dyn Fn() -> bool;
 
 pub(super) fn decode(

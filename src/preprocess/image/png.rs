@@ -20,16 +20,17 @@ pub(super) fn decode(content: &[u8], limits: DecodeLimits, go_on: GoOn<'_>) -> R
     if !decoder.is_apng()? {
         return still(decoder, limits, chunks.orientation).map(Still::into_parts);
     }
-    let picture = still(PngDecoder::new(Cursor::new(content))?, limits, Orientation::NoTransforms)?.frame;
+    let picture =
+        || Ok::<_, Cause>(still(PngDecoder::new(Cursor::new(content))?, limits, Orientation::NoTransforms)?.frame);
     // A damaged animation leaves the picture.
     let Ok(mut frames) = animation(decoder.apng()?.into_frames(), limits, area(size), go_on) else {
-        return Ok((size, vec![picture]));
+        return Ok((size, vec![picture()?]));
     };
     if chunks.picture_stands_apart {
         if frames.len() == MAX_FRAMES {
             frames.remove(1);
         }
-        frames.insert(0, picture);
+        frames.insert(0, picture()?);
     }
     Ok((size, frames))
 }
