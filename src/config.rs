@@ -49,6 +49,8 @@ pub struct Config {
     pub versions: Rules,
     /// Look at the folders when the system says that they changed.
     pub watch_models: bool,
+    /// Start as if nothing had been decided before.
+    pub ignore_state: bool,
     /// Time between two looks at the folders; zero: none.
     pub poll_models: Duration,
     /// How new versions are tried and when they are taken back.
@@ -320,6 +322,7 @@ impl Config {
             policy: raw.models.policy.clone(),
             max_file_bytes: number("models.max_file_bytes", raw.models.max_file_bytes, 1024..=1 << 36)?,
             watch_models: raw.models.watch,
+            ignore_state: raw.models.ignore_state,
             poll_models: raw.models.poll()?,
             versions: raw.models.rules()?,
             rollout: raw.rollout.check()?,

@@ -167,6 +167,17 @@ pub enum TermKind {
     LookAlike,
 }
 
+impl TermKind {
+    /// The name used in the policy.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Claim => "claim",
+            Self::CodeWord => "code_word",
+            Self::LookAlike => "look_alike",
+        }
+    }
+}
+
 /// The two sides of a trade.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -175,6 +186,18 @@ pub enum Sign {
     Sale,
     /// Somebody wants to buy.
     Wanted,
+    /// Somebody tells of others who do: news, a court.
+    Report,
+}
+
+/// What a listing names that is no category of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Notice {
+    /// A registered medicine whose recipe has or had a product of ours in it.
+    LicensedMedicine,
+    /// A product of another protected animal.
+    OtherWildlife,
 }
 
 /// What else a text says besides naming things.

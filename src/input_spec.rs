@@ -33,9 +33,9 @@ pub enum Resize {
 pub struct TextInputSpec {
     /// Number of hash buckets; feature ids are in [0, buckets).
     pub buckets: u32,
-    /// Tokens a window; longer texts are cut into several windows, the strongest counts.
+    /// Most tokens of a window: of a passage that is scored on its own. The strongest counts.
     pub window_tokens: usize,
 }
 
-/// Version of the feature recipe in `preprocess::text::features`. A model trained on another one is refused.
-pub const TEXT_FEATURE_VERSION: u32 = 1;
+/// Version of the feature recipe in `preprocess::text::{passages, features}`. A model trained on another one is refused.
+pub const TEXT_FEATURE_VERSION: u32 = 2;

@@ -12,7 +12,11 @@ use std::process::Command;
 
 /// Exit code and everything printed.
 fn model(arguments: &[&str]) -> (i32, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_wildwarden")).arg("model").args(arguments).output().unwrap();
+    run("model", arguments)
+}
+
+fn run(command: &str, arguments: &[&str]) -> (i32, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_wildwarden")).arg(command).args(arguments).output().unwrap();
     let printed = [output.stdout, output.stderr].concat();
     (output.status.code().unwrap(), String::from_utf8(printed).unwrap())
 }
@@ -138,4 +142,24 @@ fn new_writes_every_file_that_the_manifest_of_a_text_model_lists() {
 fn an_address_without_a_scheme_is_refused_saying_what_it_must_begin_with() {
     let (code, said) = model(&["list", "--admin-address", "127.0.0.1:1"]);
     assert!(code == 2 && said.contains("must begin with http://"), "{said}");
+}
+
+#[test]
+fn a_policy_is_checked_and_compared_without_a_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let shipped = std::fs::read_to_string("models/policy.toml").unwrap();
+    let (code, said) = run("policy", &["check"]);
+    assert!(code == 0 && said.contains("in order"), "{said}");
+    let blank = write("blank.toml", &shipped.replacen("\"象牙塔\"", "\" \"", 1));
+    let (code, said) = run("policy", &["check", &blank]);
+    assert!(code == 2 && said.contains("blank.toml: line ") && said.contains("is blank"), "{said}");
+    let strict = write("strict.toml", &shipped.replacen("disguised_claim = true", "disguised_claim = false", 1));
+    let listings = write("l.csv", "id,title,labels\n1,象-牙塔,\n2,夏季新款连衣裙,\n");
+    let (code, said) = run("policy", &["diff", "models/policy.toml", &strict, &listings]);
+    assert!(code == 0 && said.contains("2 listings") && said.contains("changed suggestion"), "{said}");
 }

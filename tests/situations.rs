@@ -461,6 +461,16 @@ fn pictures_drawn_to_mislead_have_the_status_they_should() {
         ("motion_min.jpg", Ok((256, 192, 1))),
         ("apng_2nd_frame.png", Ok((96, 72, 2))),
         ("png_50000000x1.png", Err("too_many_pixels")),
+        ("bmp_os2_v2_header_64.bmp", Ok((80, 60, 1))),
+        ("bmp_rle8_top_down.bmp", Ok((40, 16, 1))),
+        (
+            "samsung_noeoi_trailer.jpg",
+            if cfg!(feature = "libjpeg-turbo") { Ok((256, 192, 1)) } else { Err("truncated") },
+        ),
+        (
+            "jpeg_app14_length_short.jpg",
+            if cfg!(feature = "libjpeg-turbo") { Ok((240, 180, 1)) } else { Err("corrupt") },
+        ),
     ] {
         assert_eq!(status(name), expected, "{name}");
     }

@@ -26,6 +26,11 @@ def number(value: float | None) -> str:
     return "undefined" if value is None else f"{value:.3f}" if abs(value) >= 0.1 or value == 0 else f"{value:.4f}"
 
 
+def newest(model: Path) -> Path:
+    """The folder of the highest version: 10 is above 9."""
+    return max((folder for folder in model.iterdir() if folder.name.isdigit()), key=lambda folder: int(folder.name))
+
+
 def of_card(folder: Path) -> list[str]:
     card = tomllib.loads((folder / "model.toml").read_text(encoding="utf-8"))["card"]
     lines = [f"### {folder.parent.name}/{folder.name}", "", card["summary"], "", "| what | figure | 95 % interval | on |", "| --- | --- | --- | --- |"]
@@ -109,7 +114,7 @@ def of_stress(reports: list[dict]) -> list[str]:
 
 
 def main(readme: Path, models: Path, measured: list[Path]) -> None:
-    folders = [max((models / name).iterdir()) for name in ["image_encoder", *HEADS, "text_classifier"]]
+    folders = [newest(models / name) for name in ["image_encoder", *HEADS, "text_classifier"]]
     lines = [line for folder in folders for line in of_card(folder)]
     reports = [json.loads(path.read_text(encoding="utf-8")) for path in measured if path.suffix == ".json"]
     alone = [json.loads(line) for path in measured if path.suffix == ".jsonl" for line in path.open(encoding="utf-8")]

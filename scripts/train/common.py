@@ -24,6 +24,9 @@ CLASSES = {  # class of the manifest -> the head it is an example of; "" for non
 }
 
 
+COLUMNS = ["file", "class", "subclass", "source_repo", "licence", "group", "sha256", "note"]
+
+
 @dataclass(frozen=True)
 class Photo:
     path: str
@@ -62,12 +65,19 @@ def fold_of(group: str, folds: int) -> int:
 
 def read_photos(folders: list[Path], exclude_licences: list[str] = ()) -> list[Photo]:
     """Rows of images/manifest.csv in each folder, without those of an excluded licence, and without
-    renders before a real photo of another fold."""
+    renders before a real photo of another fold. Columns: file, relative to images/; class, one of CLASSES; subclass, a finer
+    name for reports, may be empty; source_repo, where the photo comes from; licence; group, which near-duplicates share, may
+    be empty; sha256 of the file, the group of a photo without one; note, `key=value` between semicolons, of which `seller`
+    and `background_group`, the group of the photo that a render stands before, are read."""
     photos = []
     for data in folders:
         manifest = data / "images" / "manifest.csv"
         with open(manifest, newline="", encoding="utf-8") as file:
-            for number, row in enumerate(csv.DictReader(file), 2):
+            table = csv.DictReader(file)
+            missing = [column for column in COLUMNS if column not in (table.fieldnames or [])]
+            if missing:
+                raise SystemExit(f"{manifest}: lacks the columns {', '.join(missing)}")
+            for number, row in enumerate(table, 2):
                 if row["class"] not in CLASSES:
                     raise SystemExit(f"{manifest}, line {number}: class {row['class']!r} is none of {', '.join(CLASSES)}")
                 if is_excluded(row["licence"], exclude_licences):
@@ -129,6 +139,8 @@ def fit_platt(logits: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
     """Slope and intercept at a balanced prior: both classes weigh the same."""
     from sklearn.linear_model import LogisticRegression
 
+    if len(np.unique(labels)) < 2:
+        raise SystemExit("calibration needs examples of both classes, and there is one only: give more photos or texts")
     model = LogisticRegression(C=1e6, class_weight="balanced").fit(logits[:, None], labels)
     slope, intercept = float(model.coef_[0, 0]), float(model.intercept_[0])
     return max(slope, 1e-3), intercept

@@ -2,10 +2,11 @@
 
     corpus.py DATA_DIR OUT.jsonl [--exclude-licence PATTERN]...
 
-Labels: ivory, pangolin_scale, rhino_horn, mammoth, conservation, benign; "other" is wildlife that none of them is. Real texts
+Labels: ivory, pangolin_scale, rhino_horn, mammoth, conservation, benign; "other" is wildlife that none of them is. An offer of
+several products has the label of each. Real texts
 come from DATA_DIR/text. Real Chinese offers are next to none, so they are generated (offers.py), each paired with benign uses
 of the same words. --exclude-licence leaves out sources whose licence holds PATTERN or matches it as a glob.
-One line a text: text, lang, label, split, source, slice, licence. Texts that differ in digits and punctuation only share a split.
+One line a text: text, lang, labels, split, source, slice, licence. Texts that differ in digits and punctuation only share a split.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from sources import GENERATED, LICENCES, UNKNOWN, repository, titles
 
 SEED = 1
 OFFERS = 6000  # a category, Chinese; a third of it in English
+KNOWN = [*CATEGORIES, "conservation", "benign", "other"]
 MUSEUM = 1600  # catalogue entries: as many as do not outweigh the dealers' posts, which read alike
 
 
@@ -32,16 +34,18 @@ class Corpus:
         self.rows: list[dict] = []
         self.seen: set[str] = set()
 
-    def add(self, text: str, lang: str, label: str, slice_: str, split: str = "", source: str = GENERATED) -> None:
+    def add(self, text: str, lang: str, label: str | list[str], slice_: str, split: str = "", source: str = GENERATED) -> None:
         text = re.sub(r"\s+", " ", text).strip()
         if text and text not in self.seen and not is_excluded(LICENCES[source], self.excluded):
             self.seen.add(text)
-            self.rows.append({"text": text, "lang": lang, "label": label, "split": split or split_of(text), "source": source, "slice": slice_, "licence": LICENCES[source]})
+            self.rows.append({"text": text, "lang": lang, "labels": [label] if isinstance(label, str) else label, "split": split or split_of(text), "source": source, "slice": slice_, "licence": LICENCES[source]})
 
     def real(self) -> None:
-        for line in (self.data / "examples.jsonl").open(encoding="utf-8"):
+        for number, line in enumerate((self.data / "examples.jsonl").open(encoding="utf-8"), 1):
             row = json.loads(line)
             label = LABELS.get(row["label"], row["label"])
+            if label not in KNOWN:
+                raise SystemExit(f"examples.jsonl, line {number}: label {row['label']!r} is none of {', '.join(KNOWN)}")
             if label == "benign" and re.search("mammoth", row["text"], re.I):
                 label = "mammoth"
             self.add(row["text"], row["lang"], label, "example", source=repository(row["source"].split(" ")[0]))
@@ -67,7 +71,10 @@ class Corpus:
         grammar.benign("look_alike", int(12000 * share))
         grammar.benign("second_hand", int(8000 * share))
         grammar.colours(4000)
-        grammar.news(int(5000 * share))
+        grammar.news(int(6000 * share))
+        grammar.several(int(5000 * share))
+        grammar.beside_shop_talk(int(9000 * share))
+        grammar.abbreviations(int(3000 * share))
         grammar.others(int(800 * share))
 
 
@@ -85,7 +92,7 @@ def main() -> None:
         raise SystemExit(f"--exclude-licence {arguments.exclude_licence} leaves no real text to train on")
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in corpus.rows), encoding="utf-8")
-    counts = Counter((row["label"], row["split"]) for row in corpus.rows)
+    counts = Counter((label, row["split"]) for row in corpus.rows for label in row["labels"])
     print(f"{len(corpus.rows)} texts: " + ", ".join(f"{label} {split} {count}" for (label, split), count in sorted(counts.items())))
     unknown = sum(row["source"] == UNKNOWN for row in corpus.rows)
     if unknown:

@@ -46,7 +46,7 @@ class Composer:
     def __init__(self, photos: list, texts: list[dict], rng: random.Random) -> None:
         self.rng = rng
         self.photos = {head: [photo for photo in photos if photo.head == head] for head in [*HEADS, ""]}
-        by = {label: [row for row in texts if row["label"] == label] for label in [*HEADS, "mammoth", "conservation", "benign"]}
+        by = {label: [row for row in texts if row["labels"] == [label]] for label in [*HEADS, "mammoth", "conservation", "benign"]}
         alike = [row for row in by["benign"] if "look_alike" in row["slice"]]
         plain = [row for row in by["benign"] if "look_alike" not in row["slice"]]
         self.texts = {"look_alike": alike or plain, "benign": plain, "conservation": by["conservation"], "any_benign": plain + by["conservation"]}
@@ -89,8 +89,8 @@ def photo_alone(photo: Photo) -> dict:
 
 
 def text_alone(number: int, row: dict) -> dict:
-    kind = "generated offers" if row["slice"].startswith("offer") else f"{row['slice']} texts" + (f", {row['label']}" if row["slice"] == "example" else "")
-    labels = [row["label"]] if row["label"] in HEADS else []
+    kind = "generated offers" if row["slice"].startswith("offer") else f"{row['slice']} texts" + (f", {row['labels'][0]}" if row["slice"] == "example" else "")
+    labels = [label for label in row["labels"] if label in HEADS]
     return {"listing_id": f"text-{number}", "title": row["text"], "labels": labels, "slices": [f"{kind}, {row['lang']}"], "source": row["source"]}
 
 
@@ -119,7 +119,7 @@ def main() -> None:
             print(f"{purpose}, fold {fold}: {len(rows)} listings")
     for fold in range(FOLDS):
         write(out / f"photos_{fold}.jsonl", [photo_alone(photo) for photo, at in zip(photos, folds) if at == fold])
-    write(out / "texts.jsonl", [text_alone(number, row) for number, row in enumerate(texts) if row["split"] == "test" and row["label"] != "other"])
+    write(out / "texts.jsonl", [text_alone(number, row) for number, row in enumerate(texts) if row["split"] == "test" and row["labels"] != ["other"]])
 
 
 if __name__ == "__main__":

@@ -87,7 +87,10 @@ class Grammar:
                 return rng.choice(key.split("|"))
             if key == "carrier":
                 return rng.choice(self.short_titles[split] or [""])
-            found = {"name": [name], "form": lists["forms"][category], "place": lists["news"]["place"], "price": PRICES, "digit": range(10)} | {k: offer[k] for k in ("tail", "furtive", "unit")} | {k: benign[k] for k in ("material", "medicine", "noun", "shared", "lookalike")}
+            others = [other for other in CATEGORIES[:3] if other != category]
+            found = {"name": [name], "form": lists["forms"][category], "place": lists["news"]["place"], "from": offer["from"], "game": benign["game"], "animal": benign["animal"], "price": PRICES, "digit": range(10)} | {k: offer[k] for k in ("tail", "furtive", "unit")} | {k: benign[k] for k in ("material", "medicine", "noun", "shared", "lookalike")}
+            if key == "also":  # the name of another product
+                return rng.choice(lists["names"][rng.choice(others)]["open"])
             return str(rng.choice(found[key])) if key in found else str(rng.randint(2, 300)) if key in ("number", "N", "W", "H", "P") else key
 
         return re.sub(r"\{([^}]*)\}", slot, pattern)
@@ -169,6 +172,49 @@ class Grammar:
         for _ in range(count if patterns else 0):
             split = self.split()
             self.add(self.fill(self.choose(patterns, split), split, "ivory", ""), self.lang, "other", "template", split)
+
+    def several(self, count: int) -> None:
+        """Offers of two or three products at once: their names in one pattern, or whole offers in a row."""
+        patterns, between = self.lists["offer"]["several"], self.lists["offer"]["between"]
+        for _ in range(count):
+            split = self.split()
+            chosen = self.rng.sample(CATEGORIES[:3], self.rng.choice([2, 2, 3]))
+            names = [self.name(category, split)[0] for category in chosen]
+            if self.rng.random() < 0.4:
+                offers = [self.fill(self.choose(self.patterns[category, "offer"], split), split, category, name) for category, name in zip(chosen, names, strict=True)]
+                text = self.rng.choice(between).join(offers)
+            else:
+                pattern = self.choose(patterns, split)
+                text = self.fill(pattern, split, chosen[0], self.rng.choice(self.lists["offer"]["and"]).join(names))
+            self.add(text, self.lang, chosen, "offer_several", split)
+
+    def beside_shop_talk(self, count: int) -> None:
+        """Offers and harmless titles among what every shop says, and what every shop says alone: it tells nothing either way."""
+        offer = self.lists["offer"]
+        for _ in range(count):
+            split = self.split()
+            talk = [self.choose(offer["shop"], split) for _ in range(self.rng.randint(1, 4))]
+            category = self.rng.choice(CATEGORIES)
+            kind = self.rng.choice(["offer", "offer", "title", "twin", "alone", "phrases"])
+            name, _ = self.name(category, split)
+            pattern = self.choose(self.patterns[category, "offer"], split)
+            material = self.rng.choice(self.lists["benign"]["medicine" if category == "pangolin_scale" else self.rng.choice(["material", "lookalike"])])
+            said = {"offer": lambda: self.fill(pattern, split, category, name), "title": lambda: self.rng.choice(self.short_titles[split] or [""]), "twin": lambda: self.fill(pattern, split, category, material), "alone": lambda: "", "phrases": lambda: self.rng.choice(offer["tail"] + offer["furtive"])}[kind]()
+            if said:
+                talk.insert(self.rng.randint(0, len(talk)), said)
+            text = self.rng.choice(offer["between"]).join(talk)
+            self.add(text, self.lang, category if kind == "offer" else "benign", "offer_shop_talk" if kind == "offer" else "shop_talk", split)
+
+    def abbreviations(self, count: int) -> None:
+        """Letters that stand for a brand, a school, a size: those of a product's sounds among them."""
+        for _ in range(count):
+            split = self.split()
+            title = self.rng.choice(self.short_titles[split] or [""])
+            letters = "".join(self.rng.choice("xynjcspabdfghklmqrtwz") for _ in range(self.rng.randint(2, 4)))
+            if self.rng.random() < 0.3:
+                letters = self.rng.choice(["xy", "xj", "xnj", "csj", "csjp", "sj", "jp", "bl", "hl"])
+            letters = letters.upper() if self.rng.random() < 0.5 else letters
+            self.add(self.rng.choice([f"{letters} {title}", f"{title} {letters}", f"{letters}{title}"]), self.lang, "benign", "abbreviation", split)
 
     def news(self, count: int) -> None:
         for _ in range(count):

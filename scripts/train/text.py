@@ -22,25 +22,28 @@ from sklearn.linear_model import LogisticRegression
 
 import logistic
 from common import WILDWARDEN, write_folder
-from text_report import measure
+from text_report import measure, review_logits
 
 BUCKETS, WINDOW_TOKENS = 1 << 18, 20
 LABELS = ["ivory", "pangolin_scale", "rhino_horn", "mammoth", "conservation", "benign"]
 CATEGORIES = LABELS[:3]
 STRENGTH = 3.0  # inverse regularisation, chosen on the split calibration
-# Taken off every calibrated logit: chosen on the split calibration so that a text alone sends fewer than 2 % of news and court
-# texts to REVIEW. Offers are rare, so a little less recall is worth it.
-CAUTION = 0.5
+ROUNDS, NEGATIVE_WINDOWS = 3, 5
+OTHER_PRODUCT = 0.3  # weight of another product's offers in a category's fit: a listing may offer several
+# Most of the texts of a kind, of the split calibration, that a text alone may send to REVIEW. Offers are rare, so a little less
+# recall is worth it: what is needed for that is taken off every calibrated logit.
+FALSE_ALARMS = {"look_alike": 0.03, "conservation": 0.006, "title": 0.001}
 HARD = ["look_alike", "second_hand", "twin", "colour"]  # slices of benign texts that resemble offers
 DEALERS = ["GabrielDeml/IWT", "ParkerCase/wildlife-conservation-tracker"]  # whose benign titles read like the real offers
 WORDS = Path(__file__).parent / "text" / "words.txt"
 
 
 def features(corpus: Path, work: Path) -> tuple[csr_matrix, np.ndarray]:
+    """A row a window, and the text each is of."""
     command = [WILDWARDEN, "featurize", str(corpus), "--out", str(work), "--words", str(WORDS)]
     subprocess.run([*command, "--buckets", str(BUCKETS), "--window-tokens", str(WINDOW_TOKENS)], check=True)
     ids, values, starts, texts = (np.load(work / f"{name}.npy") for name in ("ids", "values", "starts", "texts"))
-    return csr_matrix((values, ids, starts), shape=(len(starts) - 1, BUCKETS)), texts
+    return csr_matrix((values, ids.astype(np.int32), starts), shape=(len(starts) - 1, BUCKETS)), texts
 
 
 def strongest(window_logits: np.ndarray, texts: np.ndarray, count: int) -> np.ndarray:
@@ -51,25 +54,46 @@ def strongest(window_logits: np.ndarray, texts: np.ndarray, count: int) -> np.nd
     return best
 
 
-def fit(matrix: csr_matrix, texts: np.ndarray, positive: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, float]:
-    """Fits on all windows, then again with only the strongest window of each positive text: the rest of a long offer is
-    talk that benign texts share. Weights are rounded to half precision, as they are shipped."""
-    count = texts.max() + 1
-    weights, bias = logistic.fit(matrix, positive, weight, STRENGTH)
-    logits = matrix @ weights + bias
-    kept = ~positive | (logits >= strongest(logits, texts, count)[texts])
-    weights, bias = logistic.fit(matrix[kept], positive[kept], weight[kept], STRENGTH)
+def leading(key: np.ndarray, texts: np.ndarray, most: int) -> np.ndarray:
+    """Which windows are among the `most` of their text with the highest key."""
+    order = np.lexsort((-key, texts))
+    sorted_texts = texts[order]
+    rank = np.arange(len(order)) - np.searchsorted(sorted_texts, sorted_texts)
+    chosen = np.zeros(len(key), bool)
+    chosen[order[rank < most]] = True
+    return chosen
+
+
+def fit(matrix: csr_matrix, texts: np.ndarray, positive: np.ndarray, weight: np.ndarray, rounds: int) -> tuple[np.ndarray, float]:
+    """Learns from bags: a text is an offer when one of its windows is. Fitted on the longest windows first, then again and
+    again on the strongest window of each positive text and the strongest few of each negative one, until what the server will
+    take for the strongest is what was learnt. Weights are rounded to half precision, as they are shipped."""
+    long = leading(np.diff(matrix.indptr).astype(float), texts, 1)
+    kept = long
+    for turn in range(rounds):
+        weights, bias = logistic.fit(matrix[kept], positive[kept], weight[kept], STRENGTH)
+        if turn + 1 < rounds:
+            logits = matrix @ weights + bias
+            hard = leading(logits, texts, NEGATIVE_WINDOWS)
+            kept = (positive & leading(logits, texts, 1)) | (~positive & (hard | long | kept))
     return weights.astype(np.float16).astype(np.float64), bias
 
 
 def calibrate(logits: np.ndarray, positive: np.ndarray, hard: np.ndarray, plain: np.ndarray) -> tuple[float, float]:
-    """Platt at a balanced prior, less CAUTION: offers weigh one half, texts that resemble offers 0.45, all others 0.05."""
+    """Platt at a balanced prior: offers weigh one half, texts that resemble offers 0.45, all others 0.05."""
     weight = np.zeros(len(logits))
     for chosen, share in ((positive, 0.5), (~positive & hard, 0.45), (~positive & ~hard, 0.05)):
         part = np.where(positive, plain, 1.0)[chosen]
         weight[chosen] = share * part / part.sum()
     model = LogisticRegression(C=1e6).fit(logits[:, None], positive, sample_weight=weight * len(logits))
-    return max(float(model.coef_[0, 0]), 1e-3), float(model.intercept_[0]) - CAUTION
+    return max(float(model.coef_[0, 0]), 1e-3), float(model.intercept_[0])
+
+
+def caution(logits: dict[str, np.ndarray], kinds: dict[str, np.ndarray]) -> float:
+    """The least to take off the calibrated logits so that no kind of harmless texts has more false alarms than FALSE_ALARMS says."""
+    review = review_logits()
+    beyond = np.max([logits[name] - review[name] for name in CATEGORIES], axis=0)
+    return max(0.0, *(float(np.quantile(beyond[kinds[kind]], 1 - share)) for kind, share in FALSE_ALARMS.items()))
 
 
 def to_onnx(weights: np.ndarray, bias: np.ndarray) -> bytes:
@@ -100,26 +124,33 @@ def to_onnx(weights: np.ndarray, bias: np.ndarray) -> bytes:
 def main(corpus: Path, work: Path, models: Path, version: str = "1") -> None:
     rows = [json.loads(line) for line in corpus.open(encoding="utf-8")]
     matrix, texts = features(corpus, work)
-    split, label, slices = (np.array([row[key] for row in rows]) for key in ("split", "label", "slice"))
+    split, slices = (np.array([row[key] for row in rows]) for key in ("split", "slice"))
+    says = {name: np.array([name in row["labels"] for row in rows]) for name in LABELS}
+    offer = np.any([says[name] for name in CATEGORIES], axis=0)
     # Real texts are few and worth more than generated ones; among the benign, those that resemble offers are.
     dealer = (slices == "title") & np.isin([row["source"] for row in rows], DEALERS)
-    weight = np.select([(slices == "example") & (label == "conservation"), slices == "example", dealer, np.isin(slices, [*HARD, "news"])], [10.0, 5.0, 6.0, 3.0], 1.0)
+    weight = np.select([(slices == "example") & says["conservation"], slices == "example", dealer, slices == "news", np.isin(slices, HARD)], [25.0, 5.0, 6.0, 8.0, 3.0], 1.0)
     # Generated offers hide and rename more than offers in the field: calibration counts those less.
     plain = np.select([np.char.endswith(slices, "obfuscated") | (slices == "offer_ordinary"), np.isin(slices, ["offer_code", "offer_template"])], [0.25, 0.5], 1.0)
-    hard = (label != "benign") | np.isin(slices, [*HARD, "example"]) | dealer
+    hard = ~says["benign"] | np.isin(slices, [*HARD, "example"]) | dealer
     train, calibration = split[texts] == "train", split == "calibration"
     weights, biases, logits, platt = [], [], [], {}
     for name in LABELS:
-        positive = label == name
-        # A listing may offer two products: one category's words must not speak much against another.
-        other = np.isin(label, CATEGORIES) & ~positive & (name in CATEGORIES)
-        w, b = fit(matrix[train], texts[train], positive[texts][train], np.where(other, 0.1, 1.0)[texts][train] * weight[texts][train])
+        positive = says[name]
+        other = offer & ~positive & (name in CATEGORIES)
+        w, b = fit(matrix[train], texts[train], positive[texts][train], (np.where(other, OTHER_PRODUCT, 1.0) * weight)[texts][train], ROUNDS if name in CATEGORIES else 1)
         raw = strongest(matrix @ w + b, texts, len(rows))
         platt[name] = calibrate(raw[calibration], positive[calibration], hard[calibration], plain[calibration])
         weights.append(w), biases.append(b), logits.append(platt[name][0] * raw + platt[name][1])
         print(f"{name:15} fitted, slope {platt[name][0]:.3f}, intercept {platt[name][1]:.3f}", flush=True)
+    kinds = {"look_alike": slices == "look_alike", "conservation": (slices == "example") & says["conservation"], "title": slices == "title"}
+    less = caution({name: logits[i] for i, name in enumerate(LABELS)}, {kind: chosen & calibration for kind, chosen in kinds.items()})
+    for i, name in enumerate(LABELS):
+        platt[name] = (platt[name][0], platt[name][1] - less)
+        logits[i] -= less
+    print(f"caution {less:.3f}")
     scored = np.flatnonzero(split != "train")
-    np.savez(work / "scores.npz", rows=scored, **{name: logits[i][scored] for i, name in enumerate(LABELS)}, label=label[scored], split=split[scored])
+    np.savez(work / "scores.npz", rows=scored, **{name: logits[i][scored] for i, name in enumerate(LABELS)})
     metrics = measure(rows, dict(zip(LABELS, logits, strict=True)), CATEGORIES)
 
     model = to_onnx(np.array(weights).T, np.array(biases))
@@ -141,6 +172,7 @@ def main(corpus: Path, work: Path, models: Path, version: str = "1") -> None:
             "A Chinese code word never seen lifts an offer above 99 % of benign titles, but about half of such ivory offers stay below REVIEW on words alone.",
             "A word of everyday use without a seller's furtive phrase beside it is taken for what it says.",
             "News sentences in a form not seen in training are often taken for offers when they are short and name a product; real news and court texts seldom are.",
+            f"Probabilities of texts understate offers: {less:.2f} is taken off the calibrated logits so that news and court texts seldom reach REVIEW.",
             "Benign titles that name a target material were taken out of the source; such texts are generated here.",
         ],
         "data": [{"source": source, "licence": licence, "count": count} for (source, licence), count in sources.most_common()],
@@ -151,7 +183,7 @@ def main(corpus: Path, work: Path, models: Path, version: str = "1") -> None:
         "inputs": [{"name": "ids", "dtype": "int64", "shape": [-1, -1]}, {"name": "values", "dtype": "float32", "shape": [-1, -1]}],
         "outputs": [{"name": "logits", "dtype": "float32", "shape": [-1, len(LABELS)]}, {"name": "contributions", "dtype": "float32", "shape": [-1, -1, len(LABELS)]}],
         "labels": [{"name": name} | ({"category": name} if name in CATEGORIES else {}) | {"calibration": {"slope": round(platt[name][0], 5), "intercept": round(platt[name][1], 5)}} for name in LABELS],
-        "text": {"feature_version": 1, "buckets": BUCKETS, "window_tokens": WINDOW_TOKENS, "words": "words.txt"},
+        "text": {"feature_version": 2, "buckets": BUCKETS, "window_tokens": WINDOW_TOKENS, "words": "words.txt"},
         "golden": {"file": "golden.json", "tolerance": 0.01},
     }
     files = {"model.onnx": model, "words.txt": WORDS.read_bytes(), "golden.json": json.dumps({"samples": samples}, ensure_ascii=False).encode()}

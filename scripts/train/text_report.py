@@ -7,13 +7,21 @@ prints it again from the scores that text.py kept; with "calibration", of that s
 
 import json
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-# Probability at a balanced prior at which a text alone means REVIEW: 0.10 at a deployment prior of 0.01.
-REVIEW = 11 / 12
+POLICY = Path("models/policy.toml")
+
+
+def review_logits(policy: Path = POLICY) -> dict[str, float]:
+    """The calibrated logit of each category from which a text alone means REVIEW by the policy."""
+    read = tomllib.loads(policy.read_text(encoding="utf-8"))
+    odds = lambda p: float(np.log(p / (1 - p)))  # noqa: E731
+    needed = odds(read["suggestions"]["review"]) - odds(read["deployment_prior"]) + odds(read["training_prior"])
+    return {category: (needed - w["intercept"] - w["missing_image"]) / w["text"] for category, w in read["fusion"].items()}
 
 
 def interval(statistic, rows: np.ndarray, rounds: int = 100, seed: int = 1) -> tuple[float, list[float]]:
@@ -34,10 +42,12 @@ def calibration_error(probability: np.ndarray, positive: np.ndarray, bins: int =
 
 def measure(rows: list[dict], logits: dict[str, np.ndarray], categories: list[str], split: str = "test") -> list[dict]:
     """`logits` are calibrated, a row each."""
-    part, label, lang, source, slices = (np.array([row[key] for row in rows]) for key in ("split", "label", "lang", "source", "slice"))
+    part, lang, source, slices = (np.array([row[key] for row in rows]) for key in ("split", "lang", "source", "slice"))
+    says = {name: np.array([name in row["labels"] for row in rows]) for name in [*logits, "other"]}
     test, real, zh, en = part == split, source != "generated", lang == "zh", lang == "en"
     probability = {name: 1 / (1 + np.exp(-np.clip(value, -50, 50))) for name, value in logits.items()}
-    highest = np.max([probability[c] for c in categories], axis=0)
+    review = review_logits()
+    reviewed = {c: logits[c] >= review[c] for c in categories}
     words = np.array([slice_.removesuffix("_obfuscated") for slice_ in slices])
     hidden = np.array([slice_.endswith("_obfuscated") for slice_ in slices])
     metrics = []
@@ -50,46 +60,52 @@ def measure(rows: list[dict], logits: dict[str, np.ndarray], categories: list[st
     def share(chosen: np.ndarray):
         return lambda rows: float(chosen[rows].mean())
 
-    def f1(name: str, threshold: float):
-        right, said = label == name, probability[name] >= threshold
+    def f1(name: str, said: np.ndarray):
+        right = says[name]
         return lambda rows: float(2 * (right[rows] & said[rows]).sum() / max(1, right[rows].sum() + said[rows].sum()))
 
     for category in categories:
-        y = label == category
+        y = says[category]
         add(f"{category}: ROC-AUC", lambda rows: roc_auc_score(y[rows], logits[category][rows]), test, "offers against all other texts")
-        add(f"{category}: F1 at REVIEW", f1(category, REVIEW), test, "offers against all other texts")
+        add(f"{category}: F1 at REVIEW", f1(category, reviewed[category]), test, "offers against all other texts")
         add(f"{category}: calibration error", lambda rows: calibration_error(probability[category][rows], y[rows]), test, "10 bins, balanced prior")
-        threshold = np.quantile(logits[category][test & real & zh & (label == "benign")], 0.99)
+        threshold = np.quantile(logits[category][test & real & zh & says["benign"]], 0.99)
         offers = test & y & zh & ~real
         named = "generated offers with patterns not seen in training, against real benign titles"
         for name, chosen in {
             "": offers, ", code words not seen in training": offers & np.isin(words, ["offer_code", "offer_ordinary"]), ", open names": offers & (words == "offer_open"), ", hidden words": offers & hidden,
         }.items():
             add(f"{category}: recall at 1 % false positives, Chinese{name}", share(logits[category] > threshold), chosen, named)
-        add(f"{category}: recall at REVIEW, Chinese", share(probability[category] >= REVIEW), offers, "generated offers with patterns not seen in training")
-        add(f"{category}: recall at REVIEW, English", share(probability[category] >= REVIEW), test & y & en & ~real, "generated offers with patterns not seen in training")
-    english = real & en & np.isin(slices, ["example", "title"]) & np.isin(label, ["ivory", "benign"])
-    for name, threshold in {"0.5": 0.5, "REVIEW": REVIEW}.items():
-        add(f"ivory: F1 at {name}, English", f1("ivory", threshold), test & english, "real offers against all real benign texts and titles")
+        add(f"{category}: recall at REVIEW, Chinese", share(reviewed[category]), offers, "generated offers with patterns not seen in training")
+        add(f"{category}: recall at REVIEW, English", share(reviewed[category]), test & y & en & ~real, "generated offers with patterns not seen in training")
+    english = real & en & np.isin(slices, ["example", "title"]) & (says["ivory"] | says["benign"])
+    at = {"0.5": probability["ivory"] >= 0.5, "REVIEW": reviewed["ivory"]}
+    for name, said in at.items():
+        add(f"ivory: F1 at {name}, English", f1("ivory", said), test & english, "real offers against all real benign texts and titles")
     examples = test & english & (slices == "example")
-    add("ivory: F1 at REVIEW, English, examples alone", f1("ivory", REVIEW), examples, "real offers against the real benign texts gathered with them")
-    add("ivory: F1 at 0.5, English, examples alone", f1("ivory", 0.5), examples, "real offers against the real benign texts gathered with them")
-    is_ivory = label == "ivory"
+    add("ivory: F1 at REVIEW, English, examples alone", f1("ivory", at["REVIEW"]), examples, "real offers against the real benign texts gathered with them")
+    add("ivory: F1 at 0.5, English, examples alone", f1("ivory", at["0.5"]), examples, "real offers against the real benign texts gathered with them")
+    is_ivory = says["ivory"]
     add("ivory: average precision, English", lambda rows: average_precision_score(is_ivory[rows], logits["ivory"][rows]), test & english, "real offers against all real benign texts and titles")
-    flagged = highest >= REVIEW
+    several = slices == "offer_several"
+    every = np.all([~says[c] | reviewed[c] for c in categories], axis=0)
+    add("offers of several products: every one of them at REVIEW", share(every), test & several, "generated offers with patterns not seen in training")
+    flagged = np.any(list(reviewed.values()), axis=0)
     for name, chosen in {
-        "benign Chinese titles at REVIEW": zh & (slices == "title"), "benign English titles at REVIEW": en & (slices == "title"), "benign texts gathered with the offers at REVIEW": (slices == "example") & (label == "benign"),
+        "benign Chinese titles at REVIEW": zh & (slices == "title"), "benign English titles at REVIEW": en & (slices == "title"), "benign texts gathered with the offers at REVIEW": (slices == "example") & says["benign"],
         "benign uses of the same words at REVIEW": slices == "look_alike", "ivory as a colour at REVIEW": slices == "colour", "harmless second-hand offers at REVIEW": np.isin(slices, ["second_hand", "twin"]),
-        "conservation, news and court texts at REVIEW": (slices == "example") & (label == "conservation"), "paraphrased news at REVIEW": slices == "paraphrase", "generated news at REVIEW": slices == "news",
-        "museum catalogue entries of ivory at REVIEW": slices == "museum", "mammoth offers at REVIEW": label == "mammoth",
+        "conservation, news and court texts at REVIEW": (slices == "example") & says["conservation"], "paraphrased news at REVIEW": slices == "paraphrase", "generated news at REVIEW": slices == "news",
+        "museum catalogue entries of ivory at REVIEW": slices == "museum", "mammoth offers at REVIEW": says["mammoth"],
+        "shop talk and benign titles beside it at REVIEW": slices == "shop_talk", "titles with abbreviations at REVIEW": slices == "abbreviation",
+        "offers among shop talk at REVIEW": slices == "offer_shop_talk", "offers of several products at REVIEW": several,
     }.items():
         add(name, share(flagged), test & chosen, "share whose highest calibrated probability alone means REVIEW")
     names = list(logits)
     told = np.array(names)[np.argmax([logits[name] for name in names], axis=0)]
     for name in names:
-        add(f"{name}: told right", share(told == name), test & (label == name), "label with the highest calibrated logit")
+        add(f"{name}: told right", share(told == name), test & says[name], "label with the highest calibrated logit")
         for other in names:
-            wrong = test & (label == name)
+            wrong = test & says[name]
             if other != name and (told[wrong] == other).mean() > 0.02:
                 add(f"{name} taken for {other}", share(told == other), wrong, "label with the highest calibrated logit")
     return metrics

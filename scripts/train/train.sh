@@ -7,10 +7,11 @@
 #                     Without it the encoder is EfficientNet-Lite2 as ImageNet made it.
 # --exclude-licence   leave out photos and texts whose licence contains these words, such as 'research'.
 # --models   where to write; default models/. --version: folder to write in each model's; default 1.
+# WILDWARDEN=PROGRAM  use this program; without it the server is built first, which needs Rust.
 # The same data, options and seed give the same files. Work files go to .runtime/train and are reused: an interrupted run goes on.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-usage() { sed -n '2,13s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+usage() { sed -n '2,14s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 say() { printf '==> %s\n' "$*"; }
 
 [ -f "${1:-}/images/manifest.csv" ] || usage
@@ -26,11 +27,20 @@ while [ $# -gt 0 ]; do
     *) usage ;;
   esac
 done
+for file in examples.jsonl negatives_zh.txt negatives_en.txt page_paraphrases.jsonl museum_ivory_en.jsonl; do
+  [ -f "$data/text/$file" ] || { printf 'DATA/text/%s is missing: see the docstring of scripts/train/corpus.py\n' "$file" >&2; exit 2; }
+done
 work=.runtime/train
 mkdir -p "$work" "$models"
 started=$SECONDS
 
-scripts/setup.sh
+if [ -n "${WILDWARDEN:-}" ]; then
+  "$WILDWARDEN" --version >/dev/null || { printf 'WILDWARDEN=%s does not run\n' "$WILDWARDEN" >&2; exit 2; }
+  scripts/setup.sh --runtime-only
+else
+  scripts/setup.sh
+fi
+export WILDWARDEN=${WILDWARDEN:-target/release/wildwarden}
 if ! "$work/python/bin/python" -c "import cv2, onnx${tuned:+, torch}" 2>/dev/null; then
   say "setting up Python"
   python3 -m venv "$work/python"
@@ -99,7 +109,7 @@ run listings.py "$work" "$work/corpus.jsonl" "${photos[@]}" "${exclude[@]}"
 evaluate() { # NAME [FLAG]...: rates the listings NAME_<fold> by the models that have not seen them
   local name=$1; shift
   for fold in 0 1 2; do
-    target/release/wildwarden evaluate "$work/listings/${name}_$fold.jsonl" --out "$work/evaluation/${name}_$fold" \
+    "$WILDWARDEN" evaluate "$work/listings/${name}_$fold.jsonl" --out "$work/evaluation/${name}_$fold" \
       --models "$work/set_$fold/models" --policy "$models/policy.toml" "$@"
   done
 }
@@ -117,9 +127,9 @@ run fusion.py "$models/policy.toml" "$work"/evaluation/fit_?/scores.jsonl
 say "evaluation on listings that nothing was fitted on"
 evaluate test
 evaluate photos --stress --stress-limit 300
-target/release/wildwarden evaluate "$work/listings/texts.jsonl" --out "$work/evaluation/texts" --models "$models" --policy "$models/policy.toml" --scores
+"$WILDWARDEN" evaluate "$work/listings/texts.jsonl" --out "$work/evaluation/texts" --models "$models" --policy "$models/policy.toml" --scores
 if [ -f "$models/README.md" ]; then
   run cards.py "$models/README.md" "$models" "$work"/evaluation/{test,photos}_?/evaluation.json "$work"/evaluation/{photos_?,texts}/scores.jsonl
 fi
-target/release/wildwarden check --models "$models" --policy "$models/policy.toml"
+"$WILDWARDEN" check --models "$models" --policy "$models/policy.toml"
 say "done in $(( (SECONDS - started) / 60 )) minutes; reports: $work/evaluation/test_*/report.html"

@@ -19,6 +19,7 @@ use crate::evaluate::report::{self, Data, FORMAT, Measured, Method, Report, Serv
 use crate::evaluate::run::{Rated, Runner};
 use crate::evaluate::slices::SliceBy;
 use crate::evaluate::store::Store;
+use crate::evaluate::thresholds::{Demand, thresholds};
 use crate::evaluate::worst::WrongListing;
 use crate::evaluate::{calibration, html, input, operation, sheet, stress};
 use crate::pipeline::Pipeline;
@@ -33,14 +34,14 @@ use crate::random::SplitMix64;
 /// {"listing_id": "7", "title": "...", "description": "...", "images": ["a.jpg"], "labels": ["ivory"],
 /// "source": "...", "seller": "...", "group": "...", "slices": ["..."]}
 ///
-/// or a .csv file with the same names in its header (lists separated by `;`), or with file, label (or class), subclass,
+/// or a .csv or .tsv file with the same names in its header (lists separated by `;`), or with file, label (or class), subclass,
 /// source_repo, group, note. Listings of one seller, else of one group, are resampled together for the intervals.
 ///
 /// Writes into DIR: scores.jsonl (a line a listing; a stopped run goes on from it), evaluation.json, report.html and
 /// errors_<category>.jpg. Exit code 1: some listings could not be rated; the report lists them.
 #[derive(Debug, Args)]
 pub(super) struct Evaluate {
-    /// Labelled folder, .jsonl or .csv file.
+    /// Labelled folder, .jsonl, .csv or .tsv file.
     input: PathBuf,
     /// Folder to write to; made if missing.
     #[arg(long, value_name = "DIR")]
@@ -75,8 +76,22 @@ pub(super) struct Evaluate {
     /// Worst errors of each kind to show.
     #[arg(long, value_name = "N", default_value_t = 12)]
     worst: usize,
+    /// Listings a day, for the table of thresholds.
+    #[arg(long, value_name = "N", default_value_t = 100_000.0, value_parser = positive)]
+    listings_a_day: f64,
+    /// Share of the reviewed listings that are to be offers, for the proposed threshold.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.15, value_parser = share)]
+    precision: f64,
     #[command(flatten)]
     settings: Settings,
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|value: &f64| value.is_finite() && *value > 0.0).ok_or_else(|| "must be above 0".into())
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|value| (0.0..=1.0).contains(value)).ok_or_else(|| "must be in 0 to 1".into())
 }
 
 impl Evaluate {
@@ -118,7 +133,9 @@ impl Evaluate {
         report::count(&mut data, &rated.records);
         let report = self.measure(data, Service::of(&runner.pipeline().generation()), &rated, &degraded)?;
         self.write(&report, &cases, &config)?;
-        print(&table::evaluation(&report).to_string());
+        print(&table::evaluation(&report));
+        print(&table::thresholds(&report));
+        print(&table::versions(&report));
         eprintln!("see {}", self.out.join("report.html").display());
         Ok(failed)
     }
@@ -199,8 +216,10 @@ impl Evaluate {
         }
         let records: Vec<&Record> = rated.records.iter().map(|(_, record)| record).collect();
         let operation = operation::rows(&records, service.setting(&method));
+        let demand = Demand { listings_a_day: self.listings_a_day, precision: self.precision };
+        let thresholds = thresholds(&records, service.block, demand, service.setting(&method));
         let failures = rated.failures.clone();
-        Ok(Report { format: FORMAT, data, service, method, unmeasured, operation, categories, failures })
+        Ok(Report { format: FORMAT, data, service, method, unmeasured, operation, thresholds, categories, failures })
     }
 
     fn write(&self, report: &Report, cases: &[Case], config: &Config) -> anyhow::Result<()> {

@@ -8,13 +8,13 @@ use clap::Args;
 use ndarray::Array1;
 
 use crate::input_spec::TextInputSpec;
-use crate::preprocess::text::TextProcessor;
+use crate::preprocess::text::{PRESENT, TextProcessor};
 
 /// Hash texts to features for training, with the server's own preprocessing.
 ///
 /// Reads JSON lines with a field "text" from INPUT; writes, a row a window, in compressed sparse row form:
 /// OUT/ids.npy i64, OUT/values.npy f32, OUT/starts.npy i64 [windows + 1], OUT/texts.npy i64 [windows] (the line the window
-/// came from). A text without words has no window.
+/// came from). A text's windows are its clauses, their joins and parts of long ones; a text without words has none.
 #[derive(Debug, Args)]
 pub(super) struct Featurize {
     /// JSON lines with a field "text".
@@ -49,9 +49,10 @@ impl Featurize {
         for (number, line) in input.lines().enumerate() {
             let line: Line =
                 serde_json::from_str(line).with_context(|| format!("{}, line {}", self.input.display(), number + 1))?;
-            for window in processor.featurize(&line.text) {
-                ids.extend(window.ids.iter().map(|&id| i64::from(id)));
-                values.extend(window.ids.iter().map(|_| window.value));
+            let passages = processor.featurize(&line.text);
+            for window in &passages.windows {
+                ids.extend(passages.features(window).map(|feature| i64::from(feature.id)));
+                values.resize(ids.len(), PRESENT);
                 starts.push(i64::try_from(ids.len())?);
                 texts.push(i64::try_from(number)?);
             }

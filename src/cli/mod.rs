@@ -4,11 +4,13 @@ mod bare;
 mod bench;
 mod check;
 mod classify;
+mod compare;
 mod embed;
 mod evaluate;
 mod featurize;
 mod json;
 mod model;
+mod policy;
 mod serve;
 mod table;
 
@@ -45,6 +47,7 @@ enum Command {
     Evaluate(evaluate::Evaluate),
     Featurize(featurize::Featurize),
     Model(model::Model),
+    Policy(policy::Policy),
 }
 
 /// Where settings come from; shared by all commands that load models.
@@ -122,6 +125,7 @@ pub fn main() -> ExitCode {
         Command::Evaluate(command) => command.run(),
         Command::Featurize(command) => command.run(),
         Command::Model(command) => command.run(),
+        Command::Policy(command) => command.run(),
     };
     telemetry::stop();
     match outcome {

@@ -25,13 +25,17 @@ pub(super) struct Serve {
     /// Listener for operators: metrics, ModelService; empty: none.
     #[arg(long, value_name = "ADDRESS:PORT")]
     admin_listen: Option<String>,
+    /// Forget what calls decided before the last stop (models/state.json): start with what the rules choose.
+    #[arg(long)]
+    ignore_state: bool,
 }
 
 impl Serve {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let listen = self.listen.map(|address| ("server", "listen", address));
         let admin = self.admin_listen.map(|address| ("server", "admin_listen", address));
-        let flags: Vec<Flag> = listen.into_iter().chain(admin).collect();
+        let ignore = self.ignore_state.then(|| ("models", "ignore_state", "true".to_owned()));
+        let flags: Vec<Flag> = listen.into_iter().chain(admin).chain(ignore).collect();
         let config = self.settings.load(flags.clone())?;
         let runtime = super::async_runtime()?;
         runtime.block_on(async {

@@ -1,22 +1,29 @@
 //! Ratings as a table for people.
 
-use comfy_table::{Cell, ColumnConstraint, ContentArrangement, Table, presets};
+use comfy_table::{Cell, ContentArrangement, Table, presets};
 
 use crate::domain::Category as Kind;
 use crate::evaluate::bootstrap::Estimate;
-use crate::evaluate::report::Report;
+use crate::evaluate::report::{CategoryReport, Report, Version};
 use crate::transport::proto::{Category, ClassifyResponse, Level, ReasonCode, Suggestion};
 
-/// Columns of a usual terminal, since the output may go anywhere.
-const WIDTH: u16 = 120;
+/// Columns of a usual terminal, for output that goes anywhere else.
+const WIDTH: u16 = 100;
 
-/// One row a listing.
-pub(super) fn ratings(rated: &[(String, Result<ClassifyResponse, String>)]) -> Table {
+/// A table as wide as the terminal.
+fn fitting() -> Table {
     let mut table = Table::new();
+    let width = console::Term::stdout().size_checked().map_or(WIDTH, |(_, columns)| columns);
     table
         .load_style(presets::UTF8_HORIZONTAL_ONLY)
         .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(WIDTH);
+        .set_width(width);
+    table
+}
+
+/// One row a listing.
+pub(super) fn ratings(rated: &[(String, Result<ClassifyResponse, String>)]) -> Table {
+    let mut table = fitting();
     table.set_header(["listing", "risk", "level", "suggestion", "suspected of", "why"]);
     for (name, outcome) in rated {
         match outcome {
@@ -59,29 +66,64 @@ const FIGURES: [(&str, &str); 6] = [
     ("ECE at prior", "ece_at_prior"),
 ];
 
-/// One row a category, with 95 % intervals.
-pub(super) fn evaluation(report: &Report) -> Table {
-    let mut table = Table::new();
-    table
-        .load_style(presets::UTF8_HORIZONTAL_ONLY)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(WIDTH);
-    table.set_header(["category", "positive", "negative"].into_iter().chain(FIGURES.map(|(title, _)| title)));
-    for measured in &report.categories {
-        let fused = measured.scores.first();
-        let figure = |(_, key): (&str, &str)| {
+/// One row a figure and one column a category, with 95 % intervals: it fits any terminal.
+pub(super) fn evaluation(report: &Report) -> String {
+    let mut table = fitting();
+    let names = report.categories.iter().map(|measured| measured.category.name());
+    table.set_header(["fused probability"].into_iter().chain(names));
+    let counted = |count: fn(&CategoryReport) -> usize| report.categories.iter().map(move |c| count(c).to_string());
+    table.add_row(["positive".to_owned()].into_iter().chain(counted(|c| c.counts.positives)));
+    table.add_row(["negative".to_owned()].into_iter().chain(counted(|c| c.counts.negatives)));
+    for (title, key) in FIGURES {
+        let figure = |measured: &CategoryReport| {
+            let fused = measured.scores.first();
             fused.and_then(|score| score.figures.get(key)).map_or_else(String::new, |&figure| interval(figure))
         };
-        let counts = [measured.counts.positives.to_string(), measured.counts.negatives.to_string()];
-        table.add_row([measured.category.name().to_owned()].into_iter().chain(counts).chain(FIGURES.map(figure)));
+        table.add_row([title.to_owned()].into_iter().chain(report.categories.iter().map(figure)));
     }
-    for category in report.unmeasured.iter().copied().map(Kind::name) {
-        table.add_row([category, "unmeasured"]);
+    let unmeasured = report.unmeasured.iter().copied().map(Kind::name).collect::<Vec<_>>().join(", ");
+    if unmeasured.is_empty() { table.to_string() } else { format!("{table}\nunmeasured: {unmeasured}") }
+}
+
+/// What each threshold would catch and cost.
+pub(super) fn thresholds(report: &Report) -> String {
+    let found = &report.thresholds;
+    let mut table = fitting();
+    let recalls = Kind::ALL.map(|category| format!("recall, {}", category.name()));
+    let columns = ["threshold".to_owned()].into_iter().chain(recalls);
+    table.set_header(columns.chain(["false alarms", "precision at prior", "reviews a day"].map(str::to_owned)));
+    for row in &found.rows {
+        let recall = Kind::ALL.map(|category| row.recall.get(&category).copied().map_or_else(|| "-".into(), interval));
+        let name = if Some(row.threshold) == found.proposed {
+            format!("{:.4} *", row.threshold)
+        } else {
+            format!("{:.4}", row.threshold)
+        };
+        let precision = row.precision.map_or_else(|| "-".into(), |precision| format!("{precision:.3}"));
+        let reviews = row.reviews_a_day.map_or_else(|| "-".into(), |reviews| format!("{reviews:.0}"));
+        table.add_row([name].into_iter().chain(recall).chain([interval(row.false_alarms), precision, reviews]));
     }
-    if let Some(names) = table.column_mut(0) {
-        names.set_constraint(ColumnConstraint::ContentWidth);
-    }
-    table
+    let precision = found.demand.precision;
+    let proposed = found.proposed.map_or_else(
+        || format!("no threshold of the table is sure of a precision of {precision}"),
+        |threshold| {
+            format!(
+                "* proposed: {threshold}, the lowest that is sure of a precision of {precision} at the deployment prior"
+            )
+        },
+    );
+    format!("{table}\n{proposed}; {} listings a day", found.demand.listings_a_day)
+}
+
+/// What was measured: program, models and policy.
+pub(super) fn versions(report: &Report) -> String {
+    let service = &report.service;
+    let one = |version: &Version| {
+        let hash: String = version.sha256.chars().take(12).collect();
+        format!("{} {} ({hash})", version.name, version.version)
+    };
+    let all: Vec<String> = service.models.iter().chain([&service.policy]).map(one).collect();
+    format!("wildwarden {}; {}", service.program, all.join(", "))
 }
 
 fn interval(estimate: Estimate) -> String {

@@ -30,6 +30,7 @@ pub struct Rollout {
 pub(super) struct RawModels {
     pub(super) directory: PathBuf,
     pub(super) policy: PathBuf,
+    pub(super) ignore_state: bool,
     pub(super) max_file_bytes: u64,
     versions: BTreeMap<String, RawVersions>,
     labels: BTreeMap<String, RawLabels>,

@@ -202,6 +202,12 @@ pub enum ReasonCode {
     WantedToBuy,
     /// The photo alone is a REVIEW, and the text does not clear it.
     PhotoStands,
+    /// A registered medicine is named whose recipe has or had a product of ours in it.
+    LicensedMedicine,
+    /// A product of another protected animal is named.
+    OtherWildlife,
+    /// A text is in a language that nothing here reads.
+    UnsupportedLanguage,
 }
 
 /// One reason with its arguments.

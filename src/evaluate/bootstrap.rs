@@ -85,20 +85,71 @@ impl Groups {
 }
 
 impl Estimate {
-    /// For a share that is 0 or 1 in all listings, where resampling shows no spread: the exact bound of as many independent
-    /// trials as there are groups (Clopper and Pearson 1934).
+    /// For a share: no narrower than the exact interval of as many independent trials as there are groups (Clopper and Pearson
+    /// 1934). Few groups resampled show too little spread, and none at 0 and 1.
     #[must_use]
     pub fn of_share(self, groups: usize) -> Self {
+        let Some(value) = self.value.filter(|_| (1..=MOST_EXACT_GROUPS).contains(&groups)) else {
+            return self.of_bound(groups);
+        };
+        let successes = value * groups as f64;
+        let low = exact_bound(|p| at_least(successes.floor(), groups, p));
+        let high = 1.0 - exact_bound(|q| at_least(groups as f64 - successes.ceil(), groups, q));
+        let low = if value <= 0.0 { 0.0 } else { low };
+        let high = if value >= 1.0 { 1.0 } else { high };
+        Self {
+            low: Some(self.low.map_or(low, |own| own.min(low))),
+            high: Some(self.high.map_or(high, |own| own.max(high))),
+            ..self
+        }
+    }
+
+    /// For a figure in [0, 1] that is at its end in all listings, where resampling shows no spread: the exact bound of as many
+    /// independent trials as there are groups.
+    #[must_use]
+    pub fn of_bound(self, groups: usize) -> Self {
         let Some(value) = self.value.filter(|_| groups > 0) else { return self };
         let least_chance = TAILS.0.powf(1.0 / groups as f64);
         if value <= 0.0 {
-            Self { high: Some(1.0 - least_chance), ..self }
+            Self { high: Some(self.high.unwrap_or(0.0).max(1.0 - least_chance)), ..self }
         } else if value >= 1.0 {
-            Self { low: Some(least_chance), ..self }
+            Self { low: Some(self.low.unwrap_or(1.0).min(least_chance)), ..self }
         } else {
             self
         }
     }
+}
+
+/// With more groups than this, resampling shows the spread of any share that is not at an end.
+const MOST_EXACT_GROUPS: usize = 500;
+
+/// To far below the width of any such interval.
+const HALVINGS: usize = 40;
+
+/// The probability of success at which `tail`, which rises with it, is the lower tail.
+fn exact_bound(tail: impl Fn(f64) -> f64) -> f64 {
+    let (mut low, mut high) = (0.0, 1.0);
+    for _ in 0..HALVINGS {
+        let middle = f64::midpoint(low, high);
+        if tail(middle) < TAILS.0 { low = middle } else { high = middle }
+    }
+    low
+}
+
+/// Chance of at least `successes` of `trials` at probability `p`.
+fn at_least(successes: f64, trials: usize, p: f64) -> f64 {
+    let n = trials as f64;
+    let odds = p / (1.0 - p);
+    let mut chance = (n * (1.0 - p).ln()).exp();
+    let mut sum = 0.0;
+    for k in 0..=trials {
+        let k = k as f64;
+        if k >= successes {
+            sum += chance;
+        }
+        chance *= (n - k) / (k + 1.0) * odds;
+    }
+    sum
 }
 
 /// Linear between order statistics, as numpy's default. `sorted` rises.
@@ -172,5 +223,8 @@ mod tests {
         assert!((none.high.unwrap() - 0.0362).abs() < 1e-4, "{none:?}");
         let all = Estimate { value: Some(1.0), low: Some(1.0), high: Some(1.0) }.of_share(100);
         assert!((all.low.unwrap() - 0.9638).abs() < 1e-4, "{all:?}");
+        // 4 of 5: 0.2836 to 0.9949, where resampling five groups ends at 1.
+        let few = Estimate { value: Some(0.8), low: Some(0.4), high: Some(1.0) }.of_share(5);
+        assert!((few.low.unwrap() - 0.2836).abs() < 1e-4 && few.high == Some(1.0), "{few:?}");
     }
 }

@@ -30,6 +30,7 @@ const FAILURES: usize = 200;
 pub fn page(report: &Report, shown: &Shown<'_>) -> String {
     let mut body = header(report);
     body += &operation(report);
+    body += &thresholds(report);
     for measured in &report.categories {
         body += &category::section(measured, report, shown);
     }
@@ -142,6 +143,29 @@ fn operation(report: &Report) -> String {
          and unreadable images together. “Negative” offers none of the three categories.</p>{suggestions}\
          <div class='two'><div><h3>Confusion of categories</h3>{confusion}</div>\
          <div><h3>Levels of listings</h3>{levels}</div></div></section>"
+    )
+}
+
+fn thresholds(report: &Report) -> String {
+    let found = &report.thresholds;
+    let columns = Category::ALL.map(|category| format!("recall, {}", title(category).to_lowercase()));
+    let names = ["threshold"].into_iter().chain(columns.iter().map(String::as_str));
+    let mut table = Table::new(names.chain(["false alarms", "precision at the prior", "reviews a day"]));
+    for row in &found.rows {
+        let is_proposed = Some(row.threshold) == found.proposed;
+        let name = format!("{}{}", percent(row.threshold), if is_proposed { " (proposed)" } else { "" });
+        let recall = Category::ALL.map(|category| row.recall.get(&category).copied().unwrap_or_default());
+        let cells = recall.into_iter().chain([row.false_alarms]).map(figures::share);
+        let precision = row.precision.map_or_else(|| "–".into(), |precision| format!("{:.1} %", 100.0 * precision));
+        let reviews = row.reviews_a_day.map_or_else(|| "–".into(), |reviews| format!("{reviews:.0}"));
+        table.row([name].into_iter().chain(cells).chain([precision, reviews]));
+    }
+    format!(
+        "<section><h2>Thresholds</h2><p class='soft'>What a threshold of the fused probability would catch and cost at {} \
+         listings a day, each category as frequent as the deployment prior says. Proposed is the lowest one that is sure of a \
+         precision of {}, at the upper end of the false alarms’ interval. Rules of the lexicon come on top.</p>{table}</section>",
+        found.demand.listings_a_day,
+        percent(found.demand.precision)
     )
 }
 

@@ -2,7 +2,9 @@
 //!
 //! - A **folder** has a folder a label; every file below it, hidden ones left out, is a listing of one image.
 //! - A **JSONL** line is an object. `images`, `labels` and `slices` are arrays of strings.
-//! - A **CSV** file has a header; `images`, `labels` and `slices` are separated by `;`.
+//! - A **CSV** file, or **TSV**, has a header; `images`, `labels` and `slices` are separated by `;`.
+//!
+//! Files are UTF-8, UTF-16 with a byte order mark, or GBK.
 //!
 //! | field, or another name of it | meaning |
 //! | --- | --- |
@@ -51,11 +53,12 @@ pub fn read(path: &Path, images_root: Option<&Path>, names: &LabelNames) -> Resu
     } else {
         let beside = || path.parent().map_or_else(PathBuf::new, Path::to_owned);
         let root = images_root.map_or_else(beside, Path::to_owned);
-        let text = std::fs::read_to_string(path).map_err(|cause| Error::file(path, cause))?;
+        let text = text(path)?;
         let rows = match path.extension().and_then(|extension| extension.to_str()) {
             Some("jsonl" | "ndjson") => table::jsonl(&text),
-            Some("csv") => table::csv(&text),
-            _ => return Err(Error::file(path, "must be a folder, or a file that ends in .jsonl or .csv")),
+            Some("csv") => table::csv(&text, b','),
+            Some("tsv") => table::csv(&text, b'\t'),
+            _ => return Err(Error::file(path, "must be a folder, or a file that ends in .jsonl, .csv or .tsv")),
         };
         let mut input = Input::default();
         for row in rows {
@@ -69,6 +72,22 @@ pub fn read(path: &Path, images_root: Option<&Path>, names: &LabelNames) -> Resu
     }
     check_ids(path, &input.cases)?;
     Ok(input)
+}
+
+/// The text of a file: UTF-8, what its byte order mark says, or else GB 18030, which holds GBK: the table of a Chinese office.
+fn text(path: &Path) -> Result<String> {
+    let content = std::fs::read(path).map_err(|cause| Error::file(path, cause))?;
+    let marked = encoding_rs::Encoding::for_bom(&content).map(|(encoding, _)| encoding);
+    let utf_8 = std::str::from_utf8(&content).is_ok();
+    let encoding = marked.unwrap_or(if utf_8 { encoding_rs::UTF_8 } else { encoding_rs::GB18030 });
+    let (text, _, is_damaged) = encoding.decode(&content);
+    if is_damaged {
+        return Err(Error::file(
+            path,
+            format!("is not valid {}", if marked.is_some() { encoding.name() } else { "UTF-8 or GBK" }),
+        ));
+    }
+    Ok(text.into_owned())
 }
 
 /// Every file below `folder`, by name, hidden ones left out.
@@ -129,6 +148,25 @@ mod tests {
         assert_eq!(input.cases[0].slices, ["subclass: carving"]);
         assert_eq!((input.cases[0].id.as_str(), input.cases[0].group.as_str()), ("i/1.jpg", "g1"));
         assert!(input.cases[1].labels.is_empty() && input.cases[1].slices.is_empty());
+    }
+
+    #[test]
+    fn tables_of_a_chinese_office_are_read() {
+        let tsv = "id\ttitle\tlabels\n1\t老象牙手串\tivory\n";
+        let csv = tsv.replace('\t', ",");
+        let utf_16: Vec<u8> = [0xFEFF].into_iter().chain(tsv.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+        let gbk = |text: &str| encoding_rs::GBK.encode(text).0.into_owned();
+        for (name, content) in [("a.tsv", gbk(tsv)), ("a.csv", gbk(&csv)), ("b.tsv", utf_16), ("c.tsv", tsv.into())] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join(name);
+            std::fs::write(&path, content).unwrap();
+            let input = read(&path, None, &LabelNames::default()).unwrap();
+            assert_eq!(input.cases[0].title, "老象牙手串", "{name}");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("d.csv");
+        std::fs::write(&path, b"id,title\n1,\xff\xff\n").unwrap();
+        assert!(read(&path, None, &LabelNames::default()).unwrap_err().to_string().contains("GBK"));
     }
 
     #[test]

@@ -116,6 +116,11 @@ pub fn figures(samples: &[Sample], setting: Setting) -> Figures {
     for (key, positive) in [("recall_at_review", true), ("false_positive_rate_at_review", false)] {
         figures.entry(key).and_modify(|share| *share = share.of_share(clusters_of(samples, positive)));
     }
+    for (key, figure) in &mut figures {
+        if !["ece", "brier"].iter().any(|error| key.starts_with(error)) {
+            *figure = figure.of_bound(counts.positive_clusters);
+        }
+    }
     bound_certain_precision(&mut figures, setting.prior);
     figures
 }

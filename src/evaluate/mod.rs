@@ -5,7 +5,7 @@
 //! | [`input`] | a labelled folder, JSONL or CSV becomes cases; [`case`] says what one is |
 //! | [`run`] | rates cases with the served pipeline; [`store`] keeps what is done, [`record`] says how |
 //! | [`statistics`], [`calibration`], [`bootstrap`] | pure numbers, weighted, with intervals |
-//! | [`measures`], [`fusion`], [`operation`], [`slices`], [`stress`], [`worst`] | the questions a report answers |
+//! | [`measures`], [`fusion`], [`operation`], [`thresholds`], [`slices`], [`stress`], [`worst`] | the questions a report answers |
 //! | [`report`] | all of them as one value, `evaluation.json` |
 //! | [`html`], [`svg`], [`sheet`] | the same value as a page, charts and pictures |
 //!
@@ -34,4 +34,5 @@ pub mod statistics;
 pub mod store;
 pub mod stress;
 pub mod svg;
+pub mod thresholds;
 pub mod worst;

@@ -30,12 +30,13 @@ use crate::evaluate::slices::SliceBy;
 use crate::evaluate::statistics::Point;
 use crate::evaluate::stress;
 use crate::evaluate::stress::Stress;
+use crate::evaluate::thresholds::Thresholds;
 use crate::evaluate::worst;
 use crate::evaluate::worst::Worst;
 use crate::pipeline::generation::Generation;
 
 /// Version of the keys.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// The whole.
 #[derive(Debug, Serialize)]
@@ -52,6 +53,8 @@ pub struct Report {
     pub unmeasured: Vec<Category>,
     /// By true label, over all listings.
     pub operation: Vec<operation::Row>,
+    /// What each threshold would catch and cost.
+    pub thresholds: Thresholds,
     /// The measured categories.
     pub categories: Vec<CategoryReport>,
     /// Listings that could not be rated.

@@ -9,12 +9,13 @@ use tokio::time::Instant;
 
 use super::judge::backoff;
 use super::load::{Fault, Loader, Plan};
+use super::remembered::Remembered;
 use super::state::Failure;
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::model::choice::{Choice, Situation};
+use crate::model::choice::{Choice, Decision, Situation};
 use crate::model::opening::{Opening, open};
-use crate::model::repository::Repository;
+use crate::model::repository::{Repository, Version};
 use crate::pipeline::generation::{Generation, PolicyFile};
 
 /// What a server starts with.
@@ -23,22 +24,40 @@ pub(super) struct First {
     pub repository: Repository,
     pub failures: Vec<Failure>,
     pub waiting: Vec<String>,
+    /// What was decided before the last stop.
+    pub decisions: Decisions,
+    /// Hash of the policy file that was rolled back.
+    pub policy_held: Option<String>,
 }
+
+type Decisions = BTreeMap<String, Decision>;
 
 /// Loads the newest versions that can serve.
 pub(super) fn load(config: &Config) -> Result<First> {
-    let policy = Arc::new(PolicyFile::read(&config.policy)?);
     let mut repository = Repository::new(&config.models, config.max_file_bytes);
     repository.look()?;
+    let remembered = if config.ignore_state { None } else { Remembered::read(&config.models) };
+    let decisions = remembered.as_ref().map(|r| r.decisions(&repository.versions())).unwrap_or_default();
+    let served = remembered.as_ref().map(|r| r.served(&repository.versions())).unwrap_or_default();
+    let (policy, policy_held) = first_policy(config, remembered.as_ref())?;
+    if !decisions.is_empty() || policy_held.is_some() {
+        let models = decisions.keys().cloned().collect::<Vec<_>>().join(", ");
+        tracing::warn!(
+            models,
+            policy = policy_held.is_some(),
+            "what was decided before the last stop still holds; --ignore-state forgets it"
+        );
+    }
     let mut failures: Vec<Failure> = Vec::new();
     loop {
-        let Choice { versions, waiting } = choose_first(config, &repository, &failures)?;
+        let Choice { versions, waiting } =
+            choose_first(config, &repository, &failures, &Before { decisions: &decisions, served: &served })?;
         let plan = Plan { versions, policy: Arc::clone(&policy) };
         let loader = Loader { config, loaded: &[], before: None, stop: &AtomicBool::new(false) };
         match loader.build(&plan) {
             Ok(generation) => {
                 tell_what_is_not_there(&generation);
-                return Ok(First { generation, repository, failures, waiting });
+                return Ok(First { generation, repository, failures, waiting, decisions, policy_held });
             }
             Err(Fault { version: None, error }) => return Err(error),
             Err(Fault { version: Some(identity), error }) => {
@@ -51,6 +70,29 @@ pub(super) fn load(config: &Config) -> Result<First> {
     }
 }
 
+/// The policy of the file, or the one that served in its place when it was rolled back.
+fn first_policy(config: &Config, remembered: Option<&Remembered>) -> Result<(Arc<PolicyFile>, Option<String>)> {
+    let saved = remembered.and_then(Remembered::policy);
+    let read = PolicyFile::read(&config.policy);
+    let sha256 = read.as_ref().ok().map(|file| file.version.sha256.clone());
+    if let Some(saved) = saved.filter(|saved| sha256.as_ref() == Some(&saved.held)) {
+        match PolicyFile::parse(saved.text.clone()) {
+            Ok(policy) => return Ok((Arc::new(policy), Some(saved.held.clone()))),
+            Err(problem) => tracing::error!(
+                reason = problem,
+                "the policy that served in place of the file is refused; the file serves"
+            ),
+        }
+    }
+    Ok((Arc::new(read?), None))
+}
+
+/// What was decided and served before the last stop.
+struct Before<'a> {
+    decisions: &'a Decisions,
+    served: &'a [Arc<Version>],
+}
+
 fn tell_what_is_not_there(generation: &Generation) {
     if generation.engine().text().is_none() {
         tracing::warn!("there is no text model: of titles and descriptions only the lexicon is read");
@@ -60,11 +102,14 @@ fn tell_what_is_not_there(generation: &Generation) {
     }
 }
 
-fn choose_first(config: &Config, repository: &Repository, failures: &[Failure]) -> Result<Choice> {
+fn choose_first(config: &Config, repository: &Repository, failures: &[Failure], before: &Before<'_>) -> Result<Choice> {
     let versions = repository.versions();
     let barred: Vec<_> = failures.iter().map(|failure| failure.identity.clone()).collect();
-    let (rules, decisions) = (&config.versions, &BTreeMap::new());
-    let situation = Situation { versions: &versions, rules, decisions, barred: &barred, serving: &[] };
+    let (rules, decisions) = (&config.versions, before.decisions);
+    // What served is a reason to stay only while it can still serve.
+    let can_serve = |version: &&Arc<Version>| !barred.contains(&version.identity);
+    let serving: Vec<_> = before.served.iter().filter(can_serve).cloned().collect();
+    let situation = Situation { versions: &versions, rules, decisions, barred: &barred, serving: &serving };
     let opening = open(situation);
     // Left out because others rate the same: no reason not to start.
     let known = |name: &str| {

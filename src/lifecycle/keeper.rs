@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::Common;
 use super::judge::verdict;
 use super::load::{Fault, Loader, Plan};
+use super::remembered::Remembered;
 use super::state::{Retired, State};
 use crate::config::Config;
 use crate::domain::ModelVersion;
@@ -44,6 +45,8 @@ pub(super) enum Order {
     Promote(Vec<ModelVersion>, Reply),
     /// Try versions on a share.
     Try { versions: Vec<ModelVersion>, share: Share, shadow: bool, reply: Reply },
+    /// Write down what was decided.
+    Remember,
     /// End.
     Stop,
 }
@@ -54,6 +57,8 @@ pub(super) struct Keeper {
     pub common: Arc<Common>,
     pub repository: Repository,
     pub orders: Receiver<Order>,
+    /// What the file beside the models says; none: not known, or it could not be written.
+    pub saved: Option<Remembered>,
 }
 
 impl Keeper {
@@ -89,10 +94,12 @@ impl Keeper {
             }
             self.free();
             self.judge();
+            self.remember();
             let retry = self.state().next_retry(looked);
             if [next_look, retry].into_iter().flatten().any(|at| at <= Instant::now()) {
                 looked = Instant::now();
                 self.look();
+                self.remember();
                 next_look = self.next_poll();
             }
         }
@@ -100,6 +107,22 @@ impl Keeper {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.common.state()
+    }
+
+    /// Writes down what was decided and serves, when it is not what the file says. A folder that cannot be written to is told of
+    /// once for each change.
+    fn remember(&mut self) {
+        let (now, models) = {
+            let state = self.common.state();
+            (Remembered::of(&state), state.config.models.clone())
+        };
+        if self.saved.as_ref() == Some(&now) {
+            return;
+        }
+        if let Err(error) = now.write(&models) {
+            tracing::error!(reason = %error, "what was decided will not outlive a restart");
+        }
+        self.saved = Some(now);
     }
 
     fn next_poll(&self) -> Option<Instant> {
@@ -121,7 +144,7 @@ impl Keeper {
     /// A caller that does not wait for its answer any more does not need it.
     fn obey(&mut self, order: Order) {
         let (reply, outcome) = match order {
-            Order::Changed | Order::Stop => return,
+            Order::Changed | Order::Remember | Order::Stop => return,
             Order::Reload(config, reply) => {
                 if let Some(config) = config {
                     self.reconfigure(*config);

@@ -6,6 +6,7 @@ mod first;
 mod judge;
 mod keeper;
 mod load;
+mod remembered;
 mod state;
 mod status;
 
@@ -88,11 +89,11 @@ impl Lifecycle {
             metrics,
             versions: first.repository.versions(),
             incomplete: Vec::new(),
-            decisions: Default::default(),
+            decisions: first.decisions,
             failures: first.failures,
             waiting: first.waiting,
             policy_problem: None,
-            policy_held: None,
+            policy_held: first.policy_held,
             kept: Vec::new(),
             previous: None,
             retired: Vec::new(),
@@ -104,7 +105,8 @@ impl Lifecycle {
         let (stop, changed) = (AtomicBool::new(false), AtomicBool::new(false));
         let common = Arc::new(Common { state: Mutex::new(state), stop, changed });
         let (orders, received) = sync_channel(WAITING_ORDERS);
-        let keeper = Keeper { common: Arc::clone(&common), repository: first.repository, orders: received };
+        let keeper =
+            Keeper { common: Arc::clone(&common), repository: first.repository, orders: received, saved: None };
         let thread = std::thread::Builder::new().name("models".into()).spawn(move || keeper.run());
         let thread = thread.map_err(|cause| Error::Bug(format!("starting the thread of models: {cause}")))?;
         let watcher = if config.watch_models { watch(config, &common, &orders) } else { None };
@@ -191,7 +193,9 @@ impl Lifecycle {
     /// # Errors
     /// [`Error::Refused`] when there is nothing to return to.
     pub fn roll_back(&self) -> Result<()> {
-        self.common.state().roll_back("rolled_back")
+        self.common.state().roll_back("rolled_back")?;
+        self.remember();
+        Ok(())
     }
 
     /// Frees a version that is in memory but not in service.
@@ -212,6 +216,11 @@ impl Lifecycle {
         let candidate = self.common.state().candidate();
         let comparison = candidate.as_ref().and_then(|candidate| candidate.comparison());
         comparison.map(|comparison| comparison.report()).ok_or_else(|| Error::Refused("no shadow runs".into()))
+    }
+
+    /// Has the thread write down what was decided. When it is busy it does so as soon as it is not.
+    fn remember(&self) {
+        let _ = self.orders.try_send(Order::Remember);
     }
 
     fn find(&self, wanted: &[Wanted]) -> Result<Vec<ModelVersion>> {

@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 use super::generation::Generation;
 use super::job::{ImageOutcome, Outcome, TextOutcome};
 use crate::domain::{
-    Category, ImageCategoryScore, ImageRating, ImageStatus, Listing, Rating, TextCategoryScore, TextField, TextRating,
-    Timings,
+    Category, ImageCategoryScore, ImageRating, ImageStatus, Language, Listing, PerCategory, Rating, TextCategoryScore,
+    TextField, TextRating, Timings, TokenContribution,
 };
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
@@ -93,6 +93,34 @@ fn text_rating(field: TextField, mut outcome: TextOutcome, categories: &[Categor
     TextRating { field, language: outcome.language, scores: scores.collect(), terms: outcome.found.terms }
 }
 
+/// Most words that a reason names.
+const NAMED_WORDS: usize = 3;
+
+/// The words of `text` that spoke loudest for a category, the heaviest first, each once.
+fn weightiest(tokens: &[TokenContribution], text: &str) -> Vec<String> {
+    let mut speaking: Vec<&TokenContribution> = tokens.iter().filter(|token| token.contribution > 0.0).collect();
+    speaking.sort_by(|a, b| b.contribution.total_cmp(&a.contribution));
+    let mut words: Vec<String> = Vec::with_capacity(NAMED_WORDS);
+    for word in speaking.iter().filter_map(|token| text.get(token.span.bytes.clone())) {
+        if words.len() < NAMED_WORDS && !words.iter().any(|known| known == word) {
+            words.push(word.to_owned());
+        }
+    }
+    words
+}
+
+/// Whether `text` says something in a language that nothing here reads. Numbers and signs alone say nothing.
+fn is_unread(language: Language, text: &str) -> bool {
+    language == Language::Other && text.chars().filter(|c| c.is_alphabetic()).nth(2).is_some()
+}
+
+fn given_text(listing: &Listing, field: TextField) -> &str {
+    match field {
+        TextField::Title => &listing.title,
+        TextField::Description => &listing.description,
+    }
+}
+
 /// Fuses and rates what became of a listing's parts; `fields` are those of its texts, in order.
 ///
 /// # Errors
@@ -135,8 +163,19 @@ pub(super) fn conclude(
             evidence.texts.push((field, outcome.logits.clone()));
         }
         evidence.signs = evidence.signs.or(outcome.found.signs);
+        evidence.notices.extend(outcome.found.notices.drain(..).map(|(notice, term)| (field, notice, term)));
+        for &category in categories {
+            let words = outcome.tokens.get(category).map(|(tokens, _)| weightiest(tokens, given_text(listing, field)));
+            evidence.words.extend(words.filter(|words| !words.is_empty()).map(|words| (field, category, words)));
+        }
+        if is_unread(outcome.language, given_text(listing, field)) {
+            evidence.unread_texts.push(field);
+        }
         let terms = outcome.found.terms.iter().filter(|term| categories.contains(&term.category));
         evidence.terms.extend(terms.map(|term| (field, term.clone())));
+        if !listing.options.explain_text {
+            outcome.tokens = PerCategory::default();
+        }
         text_ratings.push(text_rating(field, outcome, categories));
     }
 
@@ -160,6 +199,9 @@ pub(super) fn conclude(
     }
     if evidence.texts.is_empty() {
         missing.push("text".into());
+    }
+    if !evidence.unread_texts.is_empty() {
+        missing.push("text:language".into());
     }
     missing.extend(missing_models.iter().map(|model| format!("model:{model}")));
     // What is not there by configuration is no fault, and is said.

@@ -18,8 +18,8 @@ use crate::model::manifest::{Label, hex_sha256};
 use crate::model::registry::ModelSet;
 use crate::model::session::Runtime;
 use crate::preprocess::image::{DecodeLimits, MARGIN, WantedSize};
-use crate::preprocess::text::{Lexicon, LexiconEntry, Meaning, TextProcessor};
-use crate::score::policy::Policy;
+use crate::preprocess::text::{Lexicon, LexiconEntry, Meaning, SignRule, TextProcessor};
+use crate::score::policy::{Policy, SignGroup};
 
 /// Models and policy that serve together.
 #[derive(Debug)]
@@ -46,6 +46,8 @@ pub struct PolicyFile {
     pub policy: Policy,
     /// What the file says and is.
     pub version: PolicyVersion,
+    /// The file's content.
+    pub text: String,
 }
 
 impl PolicyFile {
@@ -55,11 +57,19 @@ impl PolicyFile {
     /// [`Error::Setup`] naming file, key and value.
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(|cause| Error::file(path, cause))?;
-        let policy = Policy::parse(&text).map_err(|problem| Error::file(path, problem))?;
+        Self::parse(text).map_err(|problem| Error::file(path, problem))
+    }
+
+    /// Checks the content of a policy file.
+    ///
+    /// # Errors
+    /// What is wrong, naming key and value.
+    pub fn parse(text: String) -> std::result::Result<Self, String> {
+        let policy = Policy::parse(&text)?;
         let version = PolicyVersion { version: policy.version.clone(), sha256: hex_sha256(text.as_bytes()) };
         // Found now rather than when the first listing is read.
-        Lexicon::new(lexicon_entries(&policy))?;
-        Ok(Self { policy, version })
+        Lexicon::new(lexicon_entries(&policy)).map_err(|problem| problem.to_string())?;
+        Ok(Self { policy, version, text })
     }
 }
 
@@ -239,15 +249,25 @@ fn same_image_models(a: &Engine, b: &Engine) -> bool {
 
 fn lexicon_entries(policy: &Policy) -> Vec<LexiconEntry> {
     let entry = |term: &String, meaning| LexiconEntry { term: term.clone(), meaning };
-    let terms = policy
-        .terms
-        .iter()
-        .flat_map(|group| group.terms.iter().map(move |term| entry(term, Meaning::Term(group.kind, group.category))));
-    let harmless = policy.harmless.iter().map(|term| entry(term, Meaning::Harmless));
-    let signs = policy.signs.iter().flat_map(|group| {
-        group.terms.iter().map(move |term| entry(term, Meaning::Sign(group.kind, group.max_text_chars)))
+    let terms = policy.terms.iter().flat_map(|group| {
+        let meaning = if group.only_disguised {
+            Meaning::OnlyDisguised(group.category)
+        } else {
+            Meaning::Term(group.kind, group.category)
+        };
+        group.terms.iter().map(move |term| entry(term, meaning))
     });
-    terms.chain(harmless).chain(signs).collect()
+    let harmless = policy.harmless.iter().map(|term| entry(term, Meaning::Harmless));
+    let notices = policy
+        .notices
+        .iter()
+        .flat_map(|group| group.terms.iter().map(move |term| entry(term, Meaning::Notice(group.kind))));
+    let signs = policy.signs.iter().flat_map(|group| {
+        let &SignGroup { kind: sign, within_chars: within, begins_clause, beside_number, .. } = group;
+        let meaning = Meaning::Sign(SignRule { sign, within, begins_clause, beside_number });
+        group.terms.iter().map(move |term| entry(term, meaning))
+    });
+    terms.chain(harmless).chain(notices).chain(signs).collect()
 }
 
 fn text_processor(model: &LoadedModel) -> Result<Option<TextProcessor>> {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::health::{percentile, work_us};
-use crate::domain::{Category, Rating, Suggestion};
+use crate::domain::{Category, Rating, Reason, ReasonCode, Suggestion};
 
 /// Flips that are kept, the newest.
 const KEPT_FLIPS: usize = 200;
@@ -29,6 +29,10 @@ pub struct Flip {
     pub stable_risk: f64,
     /// The risk that the candidate saw.
     pub candidate_risk: f64,
+    /// The category whose probability moved most; `None`: none was rated by both.
+    pub category: Option<Category>,
+    /// The first reason of the stricter rating that the milder one does not have.
+    pub reason: Option<ReasonCode>,
 }
 
 /// How far a category's probability moved, in absolute terms.
@@ -145,6 +149,8 @@ impl Comparison {
                 candidate: candidate.suggestion,
                 stable_risk: stable.risk.value(),
                 candidate_risk: candidate.risk.value(),
+                category: moved_most(stable, candidate),
+                reason: new_reason(stable, candidate),
             };
             keep(&mut seen.flips, flip, KEPT_FLIPS);
         }
@@ -204,6 +210,17 @@ fn keep<T>(kept: &mut VecDeque<T>, value: T, most: usize) {
         kept.pop_front();
     }
     kept.push_back(value);
+}
+
+fn moved_most(a: &Rating, b: &Rating) -> Option<Category> {
+    let moved = |category: Category| Some((category, (probability(b, category)? - probability(a, category)?).abs()));
+    Category::ALL.into_iter().filter_map(moved).max_by(|a, b| a.1.total_cmp(&b.1)).map(|(category, _)| category)
+}
+
+fn new_reason(a: &Rating, b: &Rating) -> Option<ReasonCode> {
+    let (milder, stricter) = if a.suggestion < b.suggestion { (a, b) } else { (b, a) };
+    let has = |reason: &&Reason| milder.reasons.iter().any(|r| (r.code, r.category) == (reason.code, reason.category));
+    stricter.reasons.iter().find(|reason| !has(reason)).map(|reason| reason.code)
 }
 
 fn probability(rating: &Rating, category: Category) -> Option<f64> {

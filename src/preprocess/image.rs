@@ -1,5 +1,6 @@
 //! Image bytes become tensors. A fault is the image's own: it never reaches another image or the process.
 
+mod bmp;
 mod decode;
 mod exif;
 mod gif;

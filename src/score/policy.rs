@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::domain::{Category, LegalBasis, Level, Probability, Sign, TermKind};
+use crate::domain::{Category, LegalBasis, Level, Notice, Probability, Sign, TermKind};
 use crate::score::fuse::FusionWeights;
 
 /// A checked policy.
@@ -34,6 +34,8 @@ pub struct Policy {
     pub harmless: Vec<String>,
     /// Signs of a trade.
     pub signs: Vec<SignGroup>,
+    /// What is named besides.
+    pub notices: Vec<NoticeGroup>,
     /// What raises a listing to REVIEW by rule.
     pub rules: Rules,
     /// Rules of law.
@@ -78,6 +80,10 @@ pub struct Rules {
     pub wanted_to_buy: bool,
     /// A photo that alone is a REVIEW stays one, whatever the text says.
     pub photo_stands: bool,
+    /// Another protected animal's product is named.
+    pub other_wildlife: bool,
+    /// A text is in a language that nothing here reads.
+    pub unsupported_language: bool,
 }
 
 /// Signs of one side of a trade.
@@ -88,8 +94,26 @@ pub struct SignGroup {
     pub kind: Sign,
     /// Their spellings.
     pub terms: Vec<String>,
-    /// They count in texts of at most so many characters; everyday verbs stand in news and judgments, too.
-    pub max_text_chars: usize,
+    /// They count when the clauses from them to a claim, whole, hold at most so many characters: everyday verbs stand in news
+    /// and judgments, too. `None`: anywhere.
+    #[serde(default)]
+    pub within_chars: Option<usize>,
+    /// They count only where a clause begins.
+    #[serde(default)]
+    pub begins_clause: bool,
+    /// They count only beside a number: units and currencies.
+    #[serde(default)]
+    pub beside_number: bool,
+}
+
+/// Names of what is no category and still worth a reason.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NoticeGroup {
+    /// What they say.
+    pub kind: Notice,
+    /// Their spellings.
+    pub terms: Vec<String>,
 }
 
 /// Terms of one kind and category.
@@ -102,9 +126,12 @@ pub struct TermGroup {
     pub category: Category,
     /// Their spellings.
     pub terms: Vec<String>,
-    /// Each alone means REVIEW, as a code word does; for look-alikes that are to be looked at.
+    /// Each alone means REVIEW, as a code word does; for look-alikes and claims that are to be looked at.
     #[serde(default)]
     pub review: bool,
+    /// They count only in disguise: openly the word says nothing, as the colour ivory. Of claims.
+    #[serde(default)]
+    pub only_disguised: bool,
 }
 
 #[derive(Deserialize)]
@@ -124,6 +151,8 @@ struct RawPolicy {
     harmless: Vec<String>,
     #[serde(default)]
     signs: Vec<SignGroup>,
+    #[serde(default)]
+    notices: Vec<NoticeGroup>,
     rules: Rules,
     #[serde(default)]
     legal_basis: Vec<LegalBasis>,
@@ -183,7 +212,7 @@ impl Policy {
         if !(0.0..=1.0).contains(&raw.disagreement_margin) {
             return Err(format!("disagreement_margin: {} must be in 0 to 1", raw.disagreement_margin));
         }
-        check_lexicon(&raw.lexicon)?;
+        check_terms(&raw).map_err(|(term, problem)| located(text, &term, &problem))?;
         Ok(Self {
             version: raw.version,
             deployment_prior: probability("deployment_prior", raw.deployment_prior)?,
@@ -197,6 +226,7 @@ impl Policy {
             terms: raw.lexicon,
             harmless: raw.harmless,
             signs: raw.signs,
+            notices: raw.notices,
             rules: raw.rules,
             legal_basis: raw.legal_basis,
         })
@@ -210,29 +240,52 @@ impl Policy {
     }
 }
 
-/// No blank term, none of one letter, none twice with different meanings.
-fn check_lexicon(groups: &[TermGroup]) -> Result<(), String> {
+/// No blank term, none of one letter where it would stand in too many words, none twice with different meanings. A refusal names
+/// the term and what is wrong with it.
+fn check_terms(raw: &RawPolicy) -> Result<(), (String, String)> {
     let mut seen: BTreeMap<(&str, Category), TermKind> = BTreeMap::new();
-    for (number, group) in groups.iter().enumerate() {
-        let place = |term: &str| {
-            format!("lexicon, entry {} ({:?}, {}): the term {term:?}", number + 1, group.kind, group.category.name())
-        };
+    for (number, group) in raw.lexicon.iter().enumerate() {
+        let place = format!("lexicon, entry {} ({}, {})", number + 1, group.kind.name(), group.category.name());
+        if group.only_disguised && group.kind != TermKind::Claim {
+            return Err((String::new(), format!("{place}: only_disguised is for claims")));
+        }
         for term in &group.terms {
-            let letters = term.chars().filter(|c| !c.is_whitespace()).count();
-            if letters == 0 {
-                return Err(format!("{} is blank", place(term)));
-            }
-            if letters == 1 {
-                return Err(format!("{} is one character and stands in too many words", place(term)));
-            }
+            check_letters(&place, term, 2)?;
             if let Some(other) = seen.insert((term.trim(), group.category), group.kind)
                 && other != group.kind
             {
-                return Err(format!("{} is listed as {other:?}, too", place(term)));
+                return Err((term.clone(), format!("{place}: the term {term:?} is listed as {}, too", other.name())));
             }
         }
     }
-    Ok(())
+    for (number, group) in raw.signs.iter().enumerate() {
+        let least = if group.begins_clause || group.beside_number { 1 } else { 2 };
+        let place = format!("signs, entry {}", number + 1);
+        group.terms.iter().try_for_each(|term| check_letters(&place, term, least))?;
+    }
+    for (number, group) in raw.notices.iter().enumerate() {
+        let place = format!("notices, entry {}", number + 1);
+        group.terms.iter().try_for_each(|term| check_letters(&place, term, 2))?;
+    }
+    raw.harmless.iter().try_for_each(|term| check_letters("harmless", term, 2))
+}
+
+fn check_letters(place: &str, term: &str, least: usize) -> Result<(), (String, String)> {
+    let problem = match term.chars().filter(|c| !c.is_whitespace()).count() {
+        0 => "is blank",
+        letters if letters < least => "is one character and stands in too many words",
+        _ => return Ok(()),
+    };
+    Err((term.to_owned(), format!("{place}: the term {term:?} {problem}")))
+}
+
+/// `problem` with the last line of the file that lists `term`: what is said twice is wrong where it is said again.
+fn located(text: &str, term: &str, problem: &str) -> String {
+    let quoted = format!("\"{term}\"");
+    match text.lines().zip(1..).filter(|(line, _)| line.contains(&quoted)).last() {
+        Some((_, line)) if !term.is_empty() => format!("line {line}: {problem}"),
+        _ => problem.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -242,13 +295,13 @@ mod tests {
     #[test]
     fn a_lexicon_that_says_two_things_or_nothing_is_refused_with_its_entry() {
         let shipped = include_str!("../../models/policy.toml");
-        for (terms, said) in [("[\" \"]", "blank"), ("[\"牙\"]", "one character"), ("[\"猛犸牙\"]", "LookAlike")] {
+        for (terms, said) in [("[\" \"]", "blank"), ("[\"牙\"]", "one character"), ("[\"猛犸牙\"]", "look_alike")] {
             let mut text = shipped.to_owned();
             for (kind, terms) in [("look_alike", "[\"猛犸牙\"]"), ("code_word", terms)] {
                 text.push_str(&format!("\n[[lexicon]]\nkind = \"{kind}\"\ncategory = \"ivory\"\nterms = {terms}\n"));
             }
             let problem = Policy::parse(&text).unwrap_err();
-            assert!(problem.contains(said) && problem.contains("entry"), "{problem}");
+            assert!(problem.contains(said) && problem.contains("entry") && problem.starts_with("line "), "{problem}");
         }
     }
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::domain::{
-    Category, CategoryRating, FoundTerm, LegalBasis, Level, Logit, PerCategory, Probability, Reason, ReasonCode, Signs,
-    Suggestion, TermKind, TextField,
+    Category, CategoryRating, FoundTerm, LegalBasis, Level, Logit, Notice, PerCategory, Probability, Reason,
+    ReasonCode, Signs, Suggestion, TermKind, TextField,
 };
 use crate::score::fuse::shift_prior;
 use crate::score::policy::Policy;
@@ -18,10 +18,16 @@ pub struct Evidence {
     pub images: Vec<(String, PerCategory<Logit>)>,
     /// Texts that were scored: field and calibrated logits of the strongest passages.
     pub texts: Vec<(TextField, PerCategory<Logit>)>,
+    /// The words that weighed most in them, the heaviest first.
+    pub words: Vec<(TextField, Category, Vec<String>)>,
     /// Lexicon terms.
     pub terms: Vec<(TextField, FoundTerm)>,
     /// What the texts together say besides.
     pub signs: Signs,
+    /// What else they name: field, kind and spelling.
+    pub notices: Vec<(TextField, Notice, String)>,
+    /// Texts in a language that nothing here reads.
+    pub unread_texts: Vec<TextField>,
     /// Images that could not be looked at: id and status name.
     pub unreadable_images: Vec<(String, &'static str)>,
     /// Models that did not answer.
@@ -67,6 +73,21 @@ pub fn rate(policy: &Policy, evidence: &Evidence) -> Verdict {
     for model in &evidence.missing_models {
         suggestion = suggestion.max(Suggestion::Review);
         reasons.push((0.0, reason(ReasonCode::ModelMissing, None, [("model", model.clone())])));
+    }
+    for (field, notice, term) in &evidence.notices {
+        let code = match notice {
+            Notice::LicensedMedicine => ReasonCode::LicensedMedicine,
+            Notice::OtherWildlife => ReasonCode::OtherWildlife,
+        };
+        if *notice == Notice::OtherWildlife && policy.rules.other_wildlife {
+            suggestion = suggestion.max(Suggestion::Review);
+        }
+        let arguments = [("term", term.clone()), ("field", field.name().to_owned())];
+        reasons.push((0.3, reason(code, None, arguments)));
+    }
+    for field in evidence.unread_texts.iter().filter(|_| policy.rules.unsupported_language) {
+        suggestion = suggestion.max(Suggestion::Review);
+        reasons.push((0.0, reason(ReasonCode::UnsupportedLanguage, None, [("field", field.name().to_owned())])));
     }
     let highest = categories.iter().max_by(|a, b| a.probability.value().total_cmp(&b.probability.value()));
     let risk = highest.map_or(Logit(f64::NEG_INFINITY).probability(), |rating| rating.probability);
@@ -127,11 +148,11 @@ fn rate_category(policy: &Policy, evidence: &Evidence, category: Category, reaso
     if let (Some((field, _)), Some(p)) = (text, text_probability)
         && p >= policy.evidence
     {
-        add(
-            p.value() + 1.0,
-            ReasonCode::TextEvidence,
-            vec![("field", field.name().to_owned()), ("probability", number(p))],
-        );
+        let mut arguments = vec![("field", field.name().to_owned()), ("probability", number(p))];
+        if let Some((_, _, words)) = evidence.words.iter().find(|(of, about, _)| of == field && *about == category) {
+            arguments.push(("words", words.join(", ")));
+        }
+        add(p.value() + 1.0, ReasonCode::TextEvidence, arguments);
     }
     if let (Some(a), Some(b)) = (image_probability, text_probability)
         && (a.value() - b.value()).abs() > policy.disagreement_margin
@@ -161,6 +182,9 @@ fn rate_category(policy: &Policy, evidence: &Evidence, category: Category, reaso
         match term.kind {
             TermKind::Claim => {
                 add(0.9, ReasonCode::ClaimTerm, arguments());
+                if policy.is_reviewed(&term.term, term.kind) {
+                    raise(&mut suggestion, &mut level);
+                }
                 if claim.is_none_or(|(_, first)| term.obfuscated && !first.obfuscated) {
                     claim = Some((*field, term));
                 }
@@ -327,8 +351,15 @@ mod tests {
             assert_eq!(verdict.suggestion, Suggestion::Review, "{code:?}");
             assert!(codes(&verdict).contains(&code), "{code:?}");
             let mut off = policy();
-            off.rules =
-                Rules { disguised_claim: false, claim_for_sale: false, wanted_to_buy: false, photo_stands: false };
+            let Rules { other_wildlife, unsupported_language, .. } = off.rules;
+            off.rules = Rules {
+                disguised_claim: false,
+                claim_for_sale: false,
+                wanted_to_buy: false,
+                photo_stands: false,
+                other_wildlife,
+                unsupported_language,
+            };
             assert_eq!(rate(&off, &evidence).suggestion, Suggestion::Pass, "{code:?}");
         }
     }
@@ -343,6 +374,44 @@ mod tests {
             assert_eq!(verdict.suggestion, Suggestion::Review, "{disguised}");
             assert!(codes(&verdict).contains(&ReasonCode::DisguisedClaim), "{disguised}");
         }
+    }
+
+    #[test]
+    fn other_wildlife_is_a_review_by_policy_and_a_medicine_is_information() {
+        let named = |notice| {
+            let mut evidence = evidence(&[], Some(-6.0), &[]);
+            evidence.notices.push((TextField::Title, notice, "虎骨".into()));
+            evidence
+        };
+        let mut off = policy();
+        off.rules.other_wildlife = false;
+        for (policy, notice, suggestion) in [
+            (policy(), Notice::OtherWildlife, Suggestion::Review),
+            (off, Notice::OtherWildlife, Suggestion::Pass),
+            (policy(), Notice::LicensedMedicine, Suggestion::Pass),
+        ] {
+            let verdict = rate(&policy, &named(notice));
+            assert_eq!(verdict.suggestion, suggestion, "{notice:?}");
+            assert_eq!(verdict.reasons.len(), 1, "{notice:?}");
+        }
+    }
+
+    #[test]
+    fn a_text_that_nothing_reads_is_a_review_where_the_policy_says_so() {
+        let mut unread = evidence(&[], Some(-6.0), &[]);
+        unread.unread_texts.push(TextField::Title);
+        let mut strict = policy();
+        strict.rules.unsupported_language = true;
+        assert_eq!(rate(&policy(), &unread).suggestion, Suggestion::Pass);
+        assert_eq!(rate(&strict, &unread).suggestion, Suggestion::Review);
+    }
+
+    #[test]
+    fn evidence_of_a_text_names_its_words() {
+        let mut named = evidence(&[], Some(6.0), &[]);
+        named.words.push((TextField::Title, Category::Ivory, vec!["血牙".into(), "手串".into()]));
+        let verdict = rate(&policy(), &named);
+        assert_eq!(verdict.reasons[0].arguments["words"], "血牙, 手串");
     }
 
     #[test]

@@ -280,8 +280,9 @@ fn term(term: FoundTerm) -> proto::Term {
     }
 }
 
-fn reason(reason: Reason) -> proto::Reason {
-    let code = match reason.code {
+/// The contract's name of a reason.
+pub fn reason_code(code: ReasonCode) -> proto::ReasonCode {
+    match code {
         ReasonCode::ImageEvidence => proto::ReasonCode::ImageEvidence,
         ReasonCode::TextEvidence => proto::ReasonCode::TextEvidence,
         ReasonCode::ClaimTerm => proto::ReasonCode::ClaimTerm,
@@ -295,9 +296,15 @@ fn reason(reason: Reason) -> proto::Reason {
         ReasonCode::ClaimForSale => proto::ReasonCode::ClaimForSale,
         ReasonCode::WantedToBuy => proto::ReasonCode::WantedToBuy,
         ReasonCode::PhotoStands => proto::ReasonCode::PhotoStands,
-    };
+        ReasonCode::LicensedMedicine => proto::ReasonCode::LicensedMedicine,
+        ReasonCode::OtherWildlife => proto::ReasonCode::OtherWildlife,
+        ReasonCode::UnsupportedLanguage => proto::ReasonCode::UnsupportedLanguage,
+    }
+}
+
+fn reason(reason: Reason) -> proto::Reason {
     proto::Reason {
-        code: code.into(),
+        code: reason_code(reason.code).into(),
         category: reason.category.map_or(proto::Category::Unspecified, category).into(),
         arguments: reason.arguments.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
     }

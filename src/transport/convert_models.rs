@@ -4,7 +4,7 @@ use crate::domain::ModelVersion;
 use crate::lifecycle::{Status, VersionState, VersionStatus};
 use crate::model::manifest::Manifest;
 use crate::pipeline::shadow::ShadowReport;
-use crate::transport::convert::{category, model_version, policy_version, suggestion};
+use crate::transport::convert::{category, model_version, policy_version, reason_code, suggestion};
 use crate::transport::proto;
 
 fn state(state: VersionState) -> proto::VersionState {
@@ -103,6 +103,8 @@ pub fn report(report: &ShadowReport) -> proto::ShadowReport {
         candidate: suggestion(flip.candidate).into(),
         stable_risk: flip.stable_risk,
         candidate_risk: flip.candidate_risk,
+        category: flip.category.map_or(proto::Category::Unspecified, category).into(),
+        reason: flip.reason.map_or(proto::ReasonCode::Unspecified, reason_code).into(),
     });
     let transitions = report.transitions.iter().map(|(&(stable, candidate), &listings)| proto::Transition {
         stable: suggestion(stable).into(),

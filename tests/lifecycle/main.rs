@@ -10,6 +10,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod repository;
+mod restart;
 mod swap;
 mod trial;
 mod ways_in;

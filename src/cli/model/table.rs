@@ -2,7 +2,7 @@
 
 use comfy_table::{Table, presets};
 
-use crate::transport::proto::{ModelVersion, ModelsStatus, ShadowReport, WorkTime};
+use crate::transport::proto::{ModelVersion, ModelsStatus, ShadowReport, Suggestion, Transition, WorkTime};
 
 /// The enum's name without its prefix, in lower case.
 fn short(name: &str, prefix: &str) -> String {
@@ -87,6 +87,20 @@ pub(super) fn report(report: &ShadowReport) -> String {
         time(report.stable.as_ref()),
         time(report.candidate.as_ref())
     ));
+    let reviewed = |of: fn(&Transition) -> Suggestion| {
+        let held = report.transitions.iter().filter(|transition| of(transition) != Suggestion::Pass);
+        held.map(|transition| transition.listings).sum::<u64>()
+    };
+    if compared > 0 {
+        #[expect(clippy::cast_precision_loss, reason = "a percentage")]
+        let percent = |listings: u64| listings as f64 * 100.0 / compared as f64;
+        let (stable, candidate) = (reviewed(|t| t.stable()), reviewed(|t| t.candidate()));
+        lines.push(format!(
+            "at REVIEW or above: {:.2} % by stable, {:.2} % by candidate",
+            percent(stable),
+            percent(candidate)
+        ));
+    }
     for transition in &report.transitions {
         let name = |suggestion: &str| short(suggestion, "SUGGESTION_");
         let (from, to) = (transition.stable().as_str_name(), transition.candidate().as_str_name());
@@ -100,11 +114,13 @@ pub(super) fn report(report: &ShadowReport) -> String {
             id => ("listing", id),
         };
         lines.push(format!(
-            "flip: {what} {id:?}, {} at {:.4} became {} at {:.4}",
+            "flip: {what} {id:?}, {} at {:.4} became {} at {:.4}; {}, {}",
             name(flip.stable().as_str_name()),
             flip.stable_risk,
             name(flip.candidate().as_str_name()),
-            flip.candidate_risk
+            flip.candidate_risk,
+            short(flip.category().as_str_name(), "CATEGORY_"),
+            short(flip.reason().as_str_name(), "REASON_CODE_"),
         ));
     }
     lines.join("\n")

@@ -21,9 +21,12 @@ pub(super) fn jsonl(text: &str) -> Vec<Result<Row, String>> {
         .collect()
 }
 
-pub(super) fn csv(text: &str) -> Vec<Result<Row, String>> {
-    let mut reader =
-        csv::ReaderBuilder::new().flexible(true).from_reader(text.trim_start_matches('\u{feff}').as_bytes());
+/// `text` with a header and fields between `delimiter`s.
+pub(super) fn csv(text: &str, delimiter: u8) -> Vec<Result<Row, String>> {
+    let mut reader = csv::ReaderBuilder::new()
+        .delimiter(delimiter)
+        .flexible(true)
+        .from_reader(text.trim_start_matches('\u{feff}').as_bytes());
     let header = match reader.headers() {
         Ok(header) => header.clone(),
         Err(cause) => return vec![Err(format!("line 1: {cause}"))],

@@ -1,12 +1,9 @@
 //! Formats, limits, orientation, colour: whatever came in, upright 8-bit RGB frames go out.
 
-use std::io::Cursor;
-
-use image::codecs::bmp::BmpDecoder;
 use image::metadata::Orientation;
 use image::{DynamicImage, Frames, ImageDecoder, ImageError, ImageFormat, Limits, RgbImage, RgbaImage};
 
-use super::{ImageFault, WantedSize, gif, jpeg, png, webp};
+use super::{ImageFault, WantedSize, bmp, gif, jpeg, png, webp};
 use crate::domain::ImageStatus;
 
 /// Frames taken of an animation.
@@ -66,9 +63,7 @@ pub(super) fn decode(
     let decode = || match format {
         ImageFormat::Jpeg => jpeg::decode(content, limits, wanted).map(Still::into_parts),
         ImageFormat::Png => png::decode(content, limits, go_on),
-        ImageFormat::Bmp => {
-            still(BmpDecoder::new(Cursor::new(content))?, limits, Orientation::NoTransforms).map(Still::into_parts)
-        }
+        ImageFormat::Bmp => bmp::decode(content, limits).map(Still::into_parts),
         ImageFormat::Gif => gif::decode(content, limits, go_on),
         // WebP: `recognise` lets nothing else through.
         _ => webp::decode(content, limits, go_on),
@@ -258,6 +253,8 @@ fn over_white(image: &RgbaImage) -> RgbImage {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Cursor;
+
     use super::*;
 
     const LIMITS: DecodeLimits = DecodeLimits { max_pixels: 1_000_000 };

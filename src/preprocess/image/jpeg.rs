@@ -8,9 +8,9 @@ mod turbo;
 
 use std::io::Cursor;
 
-use image::DynamicImage;
 use image::codecs::jpeg::JpegDecoder;
 use image::metadata::Orientation;
+use image::{DynamicImage, ImageError};
 
 use super::decode::{Cause, Still, check_size, still};
 use super::{DecodeLimits, WantedSize};
@@ -31,7 +31,14 @@ pub(super) fn decode(content: &[u8], limits: DecodeLimits, wanted: WantedSize) -
     // Decoders fill what is missing with grey and say nothing, so the end marker is checked here.
     let scans = header.scans(content);
     if header.scan.is_some() && !scans.ended {
-        return Err(Cause::Truncated);
+        // Some phones write their own data in the end marker's place.
+        let within = |picture: &Picture| check_size((picture.width.into(), picture.height.into()), limits).is_ok();
+        let whole = |picture: &Picture| within(picture) && is_all_there(content, *picture, scans);
+        return match header.picture.filter(whole) {
+            Some(picture) => around_junk(&[content, &[0xFF, 0xD9]].concat(), &header, limits)
+                .ok_or_else(|| Cause::Corrupt(format!("{}x{} without an end marker", picture.width, picture.height))),
+            None => Err(Cause::Truncated),
+        };
     }
     let most = max_scans(header.picture, limits);
     if scans.count > most {
@@ -54,7 +61,40 @@ pub(super) fn decode(content: &[u8], limits: DecodeLimits, wanted: WantedSize) -
             return Ok(Still { width, height, frame: image.into_rgb8() });
         }
     }
-    still(JpegDecoder::new(Cursor::new(content))?, limits, header.orientation)
+    let tolerant = JpegDecoder::new(Cursor::new(content)).map_err(Cause::from);
+    let tolerant = tolerant.and_then(|decoder| still(decoder, limits, header.orientation));
+    match tolerant {
+        Err(Cause::Image(ImageError::Decoding(cause))) => {
+            around_junk(content, &header, limits).ok_or(Cause::Image(ImageError::Decoding(cause)))
+        }
+        decided => decided,
+    }
+}
+
+/// A baseline picture's data is all there though no end marker is.
+#[cfg(feature = "libjpeg-turbo")]
+fn is_all_there(content: &[u8], picture: Picture, scans: header::Scans) -> bool {
+    picture.is_common() && scans.count == 1 && turbo::is_all_there(content, picture)
+}
+
+/// Only libjpeg-turbo tells.
+#[cfg(not(feature = "libjpeg-turbo"))]
+fn is_all_there(_: &[u8], _: Picture, _: header::Scans) -> bool {
+    false
+}
+
+/// What libjpeg-turbo makes of a picture with junk between its segments, in full size.
+#[cfg(feature = "libjpeg-turbo")]
+fn around_junk(content: &[u8], header: &Header, limits: DecodeLimits) -> Option<Still> {
+    let frame = turbo::decode_around_junk(content, |size| check_size(size, limits).is_ok())?;
+    let mut image = DynamicImage::ImageRgb8(frame);
+    image.apply_orientation(header.orientation);
+    Some(Still { width: image.width(), height: image.height(), frame: image.into_rgb8() })
+}
+
+#[cfg(not(feature = "libjpeg-turbo"))]
+fn around_junk(_: &[u8], _: &Header, _: DecodeLimits) -> Option<Still> {
+    None
 }
 
 fn max_scans(picture: Option<Picture>, limits: DecodeLimits) -> usize {

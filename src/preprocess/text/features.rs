@@ -8,9 +8,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::segment::{Piece, Script};
 use crate::domain::Span;
-use crate::input_spec::TextInputSpec;
 
-/// A token of a window.
+/// A token of a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Token {
     /// As matched: normalised, simplified, lower case.
@@ -19,86 +18,77 @@ pub struct Token {
     pub span: Span,
 }
 
-/// A passage of text as features.
-#[derive(Debug, Clone)]
-pub struct Window {
-    /// The passage's tokens.
-    pub tokens: Vec<Token>,
-    /// Bucket of each feature, [0, buckets).
-    pub ids: Vec<u32>,
-    /// The tokens each feature covers, a half-open range of indices into `tokens`.
-    pub covers: Vec<Range<usize>>,
-    /// The value of every feature: 1 / sqrt(number of features), so long passages do not shout.
-    pub value: f32,
+/// A hashed feature.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Feature {
+    /// Its bucket, [0, buckets).
+    pub id: u32,
+    /// The tokens it is made of.
+    pub covers: Range<usize>,
 }
 
-/// Tokens that two neighbouring windows share when a window had to end inside a sentence.
-const OVERLAP: usize = 8;
-
-/// Cuts `pieces` into windows of at most `spec.window_tokens` tokens, at sentence ends where there is one in the second
-/// half, and hashes each. A text without tokens has no windows.
-pub(super) fn windows(pieces: &[Piece], spec: &TextInputSpec) -> Vec<Window> {
-    let mut windows = Vec::new();
-    let mut start = 0;
-    while start < pieces.len() {
-        let longest = (start + spec.window_tokens).min(pieces.len());
-        let half = start + spec.window_tokens / 2;
-        let at_sentence = (half..longest).rev().find(|&i| pieces.get(i).is_some_and(|piece| piece.ends_sentence));
-        let end = if longest == pieces.len() { longest } else { at_sentence.map_or(longest, |i| i + 1) };
-        windows.push(window(pieces.get(start..end).unwrap_or_default(), spec.buckets));
-        if end == pieces.len() {
-            break;
-        }
-        start = if at_sentence.is_some() { end } else { end.saturating_sub(OVERLAP).max(start + 1) };
-    }
-    windows
-}
-
-fn window(pieces: &[Piece], buckets: u32) -> Window {
-    let mut features = Features { key: Vec::with_capacity(64), buckets, ids: Vec::new(), covers: Vec::new() };
-    let words: Vec<Cow<'_, str>> = pieces.iter().map(word_form).collect();
-    for (index, (piece, word)) in pieces.iter().zip(&words).enumerate() {
-        features.add(b'w', &[word], index..index + 1);
-        if let Some(next) = words.get(index + 1)
-            && !piece.ends_sentence
-        {
-            features.add(b'p', &[word, " ", next], index..index + 2);
-        }
-        if piece.script == Script::Latin {
-            latin_ngrams(&format!("<{}>", piece.text), index, &mut features);
-        }
-    }
-    let mut offset = 0;
-    for run in pieces.chunk_by(|a, b| a.run == b.run) {
-        if run.first().is_some_and(|piece| piece.script == Script::Han) {
-            han_ngrams(run, offset, &mut features);
-        }
-        offset += run.len();
-    }
-    let Features { ids, covers, .. } = features;
-    #[expect(clippy::cast_precision_loss, reason = "a window has far fewer than 2^24 features")]
-    let value = if ids.is_empty() { 0.0 } else { 1.0 / (ids.len() as f32).sqrt() };
-    let tokens = pieces.iter().map(|piece| Token { text: piece.text.clone(), span: piece.span.clone() }).collect();
-    Window { tokens, ids, covers, value }
-}
-
-/// Features so far, and one buffer for the keys that are hashed: a long text has tens of thousands of them.
-struct Features {
-    key: Vec<u8>,
-    buckets: u32,
-    ids: Vec<u32>,
-    covers: Vec<Range<usize>>,
+/// All features of a text, each hashed once; a window takes those that lie inside it.
+#[derive(Debug, Default)]
+pub(super) struct Features {
+    /// By first token.
+    all: Vec<Feature>,
+    /// Of each token, the first feature that begins there; one more for the end.
+    starts: Vec<usize>,
 }
 
 impl Features {
+    /// Hashes `pieces` into `buckets` buckets.
+    pub(super) fn new(pieces: &[Piece], buckets: u32) -> Self {
+        let mut hasher = Hasher { key: Vec::with_capacity(64), buckets, features: Vec::new() };
+        let words: Vec<Cow<'_, str>> = pieces.iter().map(word_form).collect();
+        for (index, (piece, word)) in pieces.iter().zip(&words).enumerate() {
+            hasher.add(b'w', &[word], index..index + 1);
+            if let Some(next) = words.get(index + 1)
+                && !piece.ends_sentence
+            {
+                hasher.add(b'p', &[word, " ", next], index..index + 2);
+            }
+            if piece.script == Script::Latin {
+                latin_ngrams(&format!("<{}>", piece.text), index, &mut hasher);
+            }
+        }
+        let mut offset = 0;
+        for run in pieces.chunk_by(|a, b| a.run == b.run) {
+            if run.first().is_some_and(|piece| piece.script == Script::Han) {
+                han_ngrams(run, offset, &mut hasher);
+            }
+            offset += run.len();
+        }
+        let mut all = hasher.features;
+        all.sort_by_key(|feature| feature.covers.start);
+        let starts = (0..=pieces.len()).map(|token| all.partition_point(|feature| feature.covers.start < token));
+        Self { starts: starts.collect(), all }
+    }
+
+    /// Those that lie inside `window`, a range of tokens.
+    pub(super) fn inside(&self, window: &Range<usize>) -> impl Iterator<Item = &Feature> + Clone {
+        let at = |token: usize| self.starts.get(token).copied().unwrap_or(self.all.len());
+        let end = window.end;
+        let begun = self.all.get(at(window.start)..at(end)).unwrap_or_default();
+        begun.iter().filter(move |feature| feature.covers.end <= end)
+    }
+}
+
+/// Features so far, and one buffer for the keys that are hashed: a long text has tens of thousands of them.
+struct Hasher {
+    key: Vec<u8>,
+    buckets: u32,
+    features: Vec<Feature>,
+}
+
+impl Hasher {
     /// Adds the feature of `kind` whose text is `parts` in a row.
     fn add(&mut self, kind: u8, parts: &[&str], covers: Range<usize>) {
         self.key.clear();
         self.key.push(kind);
         parts.iter().for_each(|part| self.key.extend_from_slice(part.as_bytes()));
         let bucket = xxh3_64(&self.key) % u64::from(self.buckets.max(1));
-        self.ids.push(u32::try_from(bucket).unwrap_or_default());
-        self.covers.push(covers);
+        self.features.push(Feature { id: u32::try_from(bucket).unwrap_or_default(), covers });
     }
 }
 
@@ -112,7 +102,7 @@ fn word_form(piece: &Piece) -> Cow<'_, str> {
 }
 
 /// Pairs and triples of characters of a Chinese run, across its words: catches what segmentation cuts wrongly.
-fn han_ngrams(run: &[Piece], offset: usize, features: &mut Features) {
+fn han_ngrams(run: &[Piece], offset: usize, features: &mut Hasher) {
     let text: String = run.iter().map(|piece| piece.text.as_str()).collect();
     let tokens = run.iter().enumerate().flat_map(|(i, piece)| piece.text.chars().map(move |_| offset + i));
     let starts: Vec<(usize, usize)> = text.char_indices().map(|(byte, _)| byte).zip(tokens).collect();
@@ -126,7 +116,7 @@ fn han_ngrams(run: &[Piece], offset: usize, features: &mut Features) {
 }
 
 /// Runs of 3 to 5 characters of a word with its ends marked.
-fn latin_ngrams(word: &str, token: usize, features: &mut Features) {
+fn latin_ngrams(word: &str, token: usize, features: &mut Hasher) {
     let mut bounds: Vec<usize> = word.char_indices().map(|(byte, _)| byte).collect();
     bounds.push(word.len());
     for size in 3..=5 {
@@ -135,57 +125,6 @@ fn latin_ngrams(word: &str, token: usize, features: &mut Features) {
                 && let Some(gram) = word.get(start..end)
             {
                 features.add(b'l', &[gram], token..token + 1);
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::super::{Normalized, Segmenter};
-    use super::*;
-
-    fn spec() -> TextInputSpec {
-        TextInputSpec { buckets: 1 << 16, window_tokens: 16 }
-    }
-
-    fn of(text: &str) -> Vec<Window> {
-        windows(&Segmenter::new("").unwrap().cut(&Normalized::new(text)), &spec())
-    }
-
-    #[test]
-    fn the_same_words_in_another_spelling_have_the_same_features() {
-        assert_eq!(of("穿山甲鳞片")[0].ids, of("穿.山.甲鱗片")[0].ids);
-        assert_eq!(of("IVORY")[0].ids, of("ｉｖｏｒｙ")[0].ids);
-    }
-
-    #[test]
-    fn a_long_text_is_covered_by_windows_without_gaps() {
-        let windows = of(&"老料手串包浆好。".repeat(40));
-        assert!(windows.len() > 5);
-        for pair in windows.windows(2) {
-            assert!(pair[1].tokens[0].span.bytes.start <= pair[0].tokens.last().unwrap().span.bytes.end + 3);
-        }
-    }
-
-    #[test]
-    fn a_text_without_words_has_no_windows() {
-        assert!(of("  ， . ").is_empty());
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(32))]
-        #[test]
-        fn features_stay_in_their_buckets_and_cover_tokens_of_their_window(text in "[象牙犀角料手串a-z0-9 。!🐘]{0,120}") {
-            for window in of(&text) {
-                prop_assert_eq!(window.ids.len(), window.covers.len());
-                prop_assert!(window.tokens.len() <= spec().window_tokens);
-                for (id, cover) in window.ids.iter().zip(&window.covers) {
-                    prop_assert!(*id < spec().buckets);
-                    prop_assert!(cover.start < cover.end && cover.end <= window.tokens.len());
-                }
             }
         }
     }

@@ -1,11 +1,14 @@
 //! The policy's terms, found in one pass over the normalised text.
 
+use std::collections::HashMap;
 use std::ops::Range;
 
 use aho_corasick::{AhoCorasick, MatchKind};
 
+use super::disguise::read_as;
 use super::normalize::Normalized;
-use crate::domain::{Category, FoundTerm, Sign, Signs, TermKind};
+use super::signs::{FoundSign, SignRule, signs_beside};
+use crate::domain::{Category, FoundTerm, Notice, Signs, TermKind};
 use crate::error::{Error, Result};
 
 /// A term of the lexicon.
@@ -22,10 +25,14 @@ pub struct LexiconEntry {
 pub enum Meaning {
     /// It names something of a category.
     Term(TermKind, Category),
+    /// It names something of a category when it is in disguise; openly it says nothing, as the colour ivory.
+    OnlyDisguised(Category),
     /// It holds a term and means something else, as an ivory tower does; the term inside it is not found.
     Harmless,
-    /// The text sells, or wants to buy. Counts in texts of at most so many characters.
-    Sign(Sign, usize),
+    /// It names what is no category of ours and still worth saying.
+    Notice(Notice),
+    /// The text sells, wants to buy, or reports.
+    Sign(SignRule),
 }
 
 /// What the lexicon finds in a text.
@@ -33,7 +40,9 @@ pub enum Meaning {
 pub struct Found {
     /// Terms, by position.
     pub terms: Vec<FoundTerm>,
-    /// What else the text says.
+    /// What else it names: the entry's spelling, each once.
+    pub notices: Vec<(Notice, String)>,
+    /// What the text says of a trade.
     pub signs: Signs,
 }
 
@@ -41,66 +50,148 @@ pub struct Found {
 #[derive(Debug)]
 pub struct Lexicon {
     automaton: AhoCorasick,
-    entries: Vec<LexiconEntry>,
+    patterns: Vec<Pattern>,
+}
+
+#[derive(Debug)]
+struct Pattern {
+    entry: LexiconEntry,
+    /// As a normalised text would have it.
+    spelling: Vec<char>,
+}
+
+/// An entry that stands in a text.
+struct Hit<'a> {
+    range: Range<usize>,
+    pattern: &'a Pattern,
+    is_disguised: bool,
 }
 
 impl Lexicon {
     /// Compiles `entries`. Terms are normalised as texts are, so any spelling of a term will do.
     ///
     /// # Errors
-    /// [`Error::Setup`] when a term is blank or the lexicon is too large to compile.
+    /// [`Error::Setup`] when a term is blank, two spellings of one term say different things, or the lexicon is too large to
+    /// compile.
     pub fn new(entries: Vec<LexiconEntry>) -> Result<Self> {
-        let mut patterns = Vec::with_capacity(entries.len());
-        for entry in &entries {
-            let pattern: String = Normalized::new(&entry.term).chars().iter().collect();
-            if pattern.trim().is_empty() {
+        let mut patterns: Vec<Pattern> = Vec::with_capacity(entries.len());
+        let mut needles: Vec<String> = Vec::with_capacity(entries.len());
+        let mut known: HashMap<String, usize> = HashMap::new();
+        for entry in entries {
+            let spelling = Normalized::new(entry.term.trim()).chars().to_vec();
+            let needle: String = spelling.iter().copied().map(read_as).collect();
+            if needle.trim().is_empty() {
                 return Err(Error::Setup(format!("lexicon: the term {:?} is blank", entry.term)));
             }
-            patterns.push(pattern);
+            let plain: String = spelling.iter().collect();
+            if let Some(other) = known.get(&plain).and_then(|&index| patterns.get(index)).map(|pattern| &pattern.entry)
+                && contradict(other.meaning, entry.meaning)
+            {
+                return Err(Error::Setup(format!(
+                    "lexicon: the terms {:?} and {:?} are one to the server and say different things",
+                    other.term, entry.term
+                )));
+            }
+            known.insert(plain, patterns.len());
+            needles.push(needle);
+            patterns.push(Pattern { entry, spelling });
         }
         let automaton = AhoCorasick::builder()
-            .match_kind(MatchKind::LeftmostLongest)
-            .build(&patterns)
+            .match_kind(MatchKind::Standard)
+            .build(&needles)
             .map_err(|cause| Error::Setup(format!("lexicon: {cause}")))?;
-        Ok(Self { automaton, entries })
+        Ok(Self { automaton, patterns })
     }
 
-    /// What stands in `text`, the longest entry where several begin.
+    /// What stands in `text`, the longest entry where several overlap.
     pub(super) fn find(&self, text: &Normalized) -> Found {
-        let haystack: String = text.chars().iter().collect();
-        // Both matches and this table run forward, so positions are found without counting from the start each time.
-        let mut boundaries = haystack.char_indices().enumerate().map(|(index, (byte, _))| (byte, index)).peekable();
-        let mut char_at = |byte: usize| {
-            while boundaries.next_if(|&(start, _)| start < byte).is_some() {}
-            boundaries.peek().map_or(text.chars().len(), |&(_, index)| index)
-        };
+        let mut hits = self.hits(text);
+        hits.sort_by_key(|hit| (hit.range.start, std::cmp::Reverse(hit.range.end)));
         let mut found = Found::default();
-        for matched in self.automaton.find_iter(&haystack) {
-            let range = char_at(matched.start())..char_at(matched.end());
-            let Some(entry) = self.entries.get(matched.pattern().as_usize()) else { continue };
-            if !is_whole_word(text.chars(), &range) {
+        let mut claims: Vec<Range<usize>> = Vec::new();
+        let mut signs: Vec<FoundSign> = Vec::new();
+        let mut taken = 0;
+        for Hit { range, pattern, is_disguised } in hits {
+            let LexiconEntry { term, meaning } = &pattern.entry;
+            if let Meaning::Sign(rule) = meaning {
+                signs.push(FoundSign { range, rule: *rule });
                 continue;
             }
-            match entry.meaning {
-                Meaning::Harmless => {}
-                Meaning::Sign(_, most) if text.chars().len() > most => {}
-                Meaning::Sign(Sign::Sale, _) => found.signs.sale = true,
-                Meaning::Sign(Sign::Wanted, _) => found.signs.wanted = true,
-                Meaning::Term(kind, category) => {
-                    let span = text.span(range.clone());
-                    // The term covers more of the original than it has letters, or other letters: it was hidden or disguised.
-                    let obfuscated = span.chars.len() != range.len();
-                    found.terms.push(FoundTerm { span, term: entry.term.clone(), kind, category, obfuscated });
-                }
+            if range.start < taken {
+                continue;
             }
+            let (kind, category) = match *meaning {
+                // What is written to hide a word is not a harmless one by chance.
+                Meaning::Harmless if is_disguised => continue,
+                Meaning::OnlyDisguised(_) if !is_disguised => continue,
+                Meaning::OnlyDisguised(category) => (TermKind::Claim, category),
+                Meaning::Term(kind, category) => (kind, category),
+                Meaning::Notice(notice) => {
+                    if !found.notices.iter().any(|(_, known)| known == term) {
+                        found.notices.push((notice, term.clone()));
+                    }
+                    continue;
+                }
+                Meaning::Harmless | Meaning::Sign(_) => {
+                    taken = range.end;
+                    continue;
+                }
+            };
+            taken = range.end;
+            if kind == TermKind::Claim {
+                claims.push(range.clone());
+            }
+            let (span, term) = (text.span(range), term.clone());
+            found.terms.push(FoundTerm { span, term, kind, category, obfuscated: is_disguised });
         }
+        found.signs = signs_beside(text, &claims, &signs);
         found
     }
+
+    /// Every entry that stands in `text` as a word, in no order.
+    fn hits(&self, text: &Normalized) -> Vec<Hit<'_>> {
+        let haystack: String = text.chars().iter().copied().map(read_as).collect();
+        // One character became one, so the ends of matches are counted as the table runs forward.
+        let mut boundaries = haystack.char_indices().map(|(byte, _)| byte).chain([haystack.len()]).zip(0..).peekable();
+        let mut hits = Vec::new();
+        // Overlapping matches come by their ends.
+        for matched in self.automaton.find_overlapping_iter(&haystack) {
+            while boundaries.next_if(|&(byte, _)| byte < matched.end()).is_some() {}
+            let (Some(&(_, end)), Some(pattern)) = (boundaries.peek(), self.patterns.get(matched.pattern().as_usize()))
+            else {
+                continue;
+            };
+            let range: Range<usize> = end - pattern.spelling.len()..end;
+            let is_beside_number = matches!(pattern.entry.meaning, Meaning::Sign(rule) if rule.beside_number);
+            if is_beside_number || is_whole_word(text.chars(), &range) {
+                let is_disguised =
+                    text.is_disguised(range.clone()) || is_respelled(text.slice(range.clone()), &pattern.spelling);
+                hits.push(Hit { range, pattern, is_disguised });
+            }
+        }
+        hits
+    }
+}
+
+/// Two meanings that one term cannot have. Signs go beside anything.
+fn contradict(a: Meaning, b: Meaning) -> bool {
+    let is_sign = |meaning| matches!(meaning, Meaning::Sign(_));
+    let of_two_categories = matches!((a, b), (Meaning::Term(_, a), Meaning::Term(_, b)) if a != b);
+    a != b && !is_sign(a) && !is_sign(b) && !of_two_categories
+}
+
+/// The text has other letters than the term: some that only look like them. Accents that were left out do not count.
+fn is_respelled(written: &[char], spelling: &[char]) -> bool {
+    written.iter().zip(spelling).any(|(&written, &letter)| {
+        written != letter && !letter.is_ascii() && written != read_as(letter) || letter.is_ascii() && written != letter
+    })
 }
 
 /// Latin terms match whole words only: "horn" is not in "thorn". A plural s is allowed.
 fn is_whole_word(chars: &[char], range: &Range<usize>) -> bool {
-    let is_latin = |c: Option<&char>| c.is_some_and(char::is_ascii_alphanumeric);
+    let is_latin = |c: Option<&char>| {
+        c.is_some_and(|&c| c.is_ascii_alphanumeric() || matches!(c, '\u{C0}'..='\u{24F}' | '\u{1E00}'..='\u{1EFF}'))
+    };
     let first = chars.get(range.start);
     let last = range.end.checked_sub(1).and_then(|i| chars.get(i));
     let before = range.start.checked_sub(1).and_then(|i| chars.get(i));
@@ -152,12 +243,66 @@ mod tests {
     }
 
     #[test]
-    fn a_sign_counts_in_texts_short_enough_for_it() {
-        let sign = LexiconEntry { term: "收购".into(), meaning: Meaning::Sign(Sign::Wanted, 8) };
-        let lexicon = Lexicon::new(vec![sign]).unwrap();
-        let signs = |text: &str| lexicon.find(&Normalized::new(text)).signs;
-        assert!(signs("收購象牙製品").wanted && !signs("收購象牙製品").sale);
-        assert!(!signs("被告人多次收购象牙制品并出售给他人").wanted);
+    fn letters_in_disguise_are_found_and_marked_and_left_out_accents_are_not() {
+        let lexicon = lexicon(&["elephant ivory", "ngà voi", "งาช้าง"]);
+        for (text, disguised) in [
+            ("elephant ivory", false),
+            ("elephant 1vory", true),
+            ("elephant ivóry", true),
+            ("elephant ivοrγ", true),
+            ("elephant ɪᴠᴏʀʏ", true),
+            ("elephant 🅸🆅🅾🆁🆈", true),
+            ("elephant 🇮🇻🇴🇷🇾", true),
+            ("elephant \u{202E}yrovi\u{202C}", true),
+            ("elephant iv&shy;ory", true),
+            ("elephant i.v.o.r.y", true),
+            ("elephant iv*ory", true),
+            ("elephant 𝒊𝒗𝒐𝒓𝒚", true),
+            ("vòng ngà voi", false),
+            ("vong nga voi", false),
+            ("vo\u{300}ng nga\u{300} voi", false),
+            ("งาช้าง แท้", false),
+            ("งา\u{200B}ช้าง", true),
+        ] {
+            let marks: Vec<bool> = found(&lexicon, text).into_iter().map(|hit| hit.2).collect();
+            assert_eq!(marks, [disguised], "{text:?}");
+        }
+        for text in ["elephant ivory!", "(elephant ivory)", "elephant ivory 100%"] {
+            assert!(!found(&lexicon, text)[0].2, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_longer_word_that_is_no_whole_word_does_not_hide_the_shorter_one() {
+        let lexicon = lexicon(&["raw tusk", "tusk carvin", "raw tusk carvin"]);
+        assert_eq!(
+            found(&lexicon, "raw tusk carving").iter().map(|hit| hit.1.as_str()).collect::<Vec<_>>(),
+            ["raw tusk"]
+        );
+    }
+
+    #[test]
+    fn what_counts_only_in_disguise_says_nothing_openly() {
+        let entry = LexiconEntry { term: "ivory".into(), meaning: Meaning::OnlyDisguised(Category::Ivory) };
+        let lexicon = Lexicon::new(vec![entry]).unwrap();
+        assert!(found(&lexicon, "ivory wedding dress").is_empty());
+        assert!(found(&lexicon, "ivοry bracelet")[0].2);
+    }
+
+    #[test]
+    fn a_disguised_word_is_not_taken_for_a_harmless_one() {
+        let mut entries = vec![LexiconEntry { term: "象牙塔".into(), meaning: Meaning::Harmless }];
+        entries.push(LexiconEntry { term: "象牙".into(), meaning: Meaning::Term(TermKind::Claim, Category::Ivory) });
+        assert!(found(&Lexicon::new(entries).unwrap(), "象-牙塔 摆件")[0].2);
+    }
+
+    #[test]
+    fn two_spellings_of_one_term_cannot_say_two_things() {
+        let entry =
+            |term: &str, kind| LexiconEntry { term: term.into(), meaning: Meaning::Term(kind, Category::Ivory) };
+        let entries = vec![entry("象牙", TermKind::Claim), entry("象.牙", TermKind::CodeWord)];
+        let problem = Lexicon::new(entries).unwrap_err().to_string();
+        assert!(problem.contains("象.牙"), "{problem}");
     }
 
     #[test]

@@ -6,26 +6,55 @@ use std::ops::Range;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::canonical_combining_class;
 
+use super::disguise::{is_boxed, is_half_flag, is_phonetic, is_styled, plain_letter};
+use super::units::{Unit, units};
 use crate::domain::Span;
 
 /// A normalised text and where each of its characters came from.
 #[derive(Debug, Default)]
 pub struct Normalized {
+    letters: Vec<Letter>,
     chars: Vec<char>,
-    sources: Vec<Span>,
+}
+
+/// What is known of a character besides what it is.
+#[derive(Debug, Clone)]
+struct Letter {
+    source: Span,
+    /// It was written in a way that hides what it is.
+    is_disguised: bool,
+    /// Something that hides a word stood between the character before and this one.
+    is_cut_off: bool,
 }
 
 impl Normalized {
     /// Normalises `original`.
     pub fn new(original: &str) -> Self {
         let mut folded = Self::default();
-        for (cluster, span) in clusters(original) {
-            for c in cluster.nfkc().flat_map(char::to_lowercase) {
-                if !is_invisible(c) {
-                    folded.push(if c.is_control() { ' ' } else { c }, span.clone());
+        let mut cut_off = false;
+        for Unit { text, span, is_turned } in units(original) {
+            let marks_hide = text.chars().next().is_some_and(|c| c.is_ascii_alphanumeric() || is_han(c));
+            let before = folded.chars.len();
+            let is_styled = text.chars().any(is_styled);
+            let mut dropped_mark = false;
+            for c in text.nfkc().flat_map(char::to_lowercase) {
+                if canonical_combining_class(c) != 0 {
+                    dropped_mark |= marks_hide;
+                } else if is_invisible(c) {
+                    cut_off |= !matches!(c, '\u{FE00}'..='\u{FE0F}' | '\u{200D}');
+                } else {
+                    let letter = Letter { source: span.clone(), is_disguised: false, is_cut_off: cut_off };
+                    folded.push(if c.is_control() { ' ' } else { c }, letter);
+                    cut_off = false;
                 }
             }
+            folded
+                .letters
+                .iter_mut()
+                .skip(before)
+                .for_each(|letter| letter.is_disguised = dropped_mark || is_styled || is_turned);
         }
+        folded.read_letters_in_disguise();
         // The table maps one character to one character, so positions hold; it looks at neighbours to choose.
         let simplified = fast2s::convert(&folded.chars.iter().collect::<String>());
         folded.chars = simplified.chars().collect();
@@ -44,45 +73,123 @@ impl Normalized {
 
     /// The range of the original string that the characters in `range` came from. Empty when `range` is.
     pub fn span(&self, range: Range<usize>) -> Span {
-        match self.sources.get(range).unwrap_or_default() {
-            [] => Span { bytes: 0..0, chars: 0..0 },
-            [only] => only.clone(),
-            [first, .., last] => {
-                Span { bytes: first.bytes.start..last.bytes.end, chars: first.chars.start..last.chars.end }
+        // Text that was written backwards came from behind.
+        let merge = |a: Span, b: Span| Span {
+            bytes: a.bytes.start.min(b.bytes.start)..a.bytes.end.max(b.bytes.end),
+            chars: a.chars.start.min(b.chars.start)..a.chars.end.max(b.chars.end),
+        };
+        let letters = self.letters.get(range).unwrap_or_default().iter();
+        letters.map(|letter| letter.source.clone()).reduce(merge).unwrap_or(Span { bytes: 0..0, chars: 0..0 })
+    }
+
+    /// Whether the word in `range` was written in a way that hides it: with letters in disguise, or with something inside it.
+    pub(super) fn is_disguised(&self, range: Range<usize>) -> bool {
+        let letters = self.letters.get(range).unwrap_or_default();
+        letters.iter().any(|letter| letter.is_disguised) || letters.iter().skip(1).any(|letter| letter.is_cut_off)
+    }
+
+    /// Whether a clause ends at the character at `position`: a stop, a comma, a dash, or a space where Chinese is written, which
+    /// needs none between words.
+    pub(super) fn ends_clause(&self, position: usize) -> bool {
+        let Some(&c) = self.chars.get(position) else { return false };
+        let next = self.chars.get(position + 1).copied();
+        let last = position.checked_sub(1).and_then(|before| self.chars.get(before)).copied();
+        is_sentence_end(c)
+            || matches!(c, ',' | '|' | '【' | '】' | '—' | '–')
+            || c == '.' && next.is_none_or(char::is_whitespace)
+            || c == '-' && last == Some(' ') && next == Some(' ')
+            || c.is_whitespace() && (last.is_some_and(is_han) || next.is_some_and(is_han))
+    }
+
+    fn push(&mut self, c: char, letter: Letter) {
+        self.chars.push(c);
+        self.letters.push(letter);
+    }
+
+    /// Letters of another script inside a Latin word, small capitals, boxed letters become the plain ones they are drawn like.
+    fn read_letters_in_disguise(&mut self) {
+        let is_letter = |c: &char| (c.is_alphanumeric() && !is_han(*c)) || is_boxed(*c);
+        let mut start = 0;
+        for word in self.chars.chunk_by(|a, b| is_letter(a) == is_letter(b)).map(<[char]>::len).collect::<Vec<_>>() {
+            let range = start..start + word;
+            start = range.end;
+            let chars = self.chars.get_mut(range.clone()).unwrap_or_default();
+            let is_mixed = chars.iter().any(char::is_ascii_alphabetic);
+            // Two halves of a flag are a flag.
+            let flags = chars.iter().filter(|&&c| is_half_flag(c)).count();
+            for (c, letter) in chars.iter_mut().zip(self.letters.get_mut(range).unwrap_or_default()) {
+                let is_latin = matches!(*c, '\u{C0}'..='\u{24F}' | '\u{1E00}'..='\u{1EFF}');
+                let hides = is_phonetic(*c)
+                    || (is_boxed(*c) && (!is_half_flag(*c) || flags > 2))
+                    || (is_mixed && !is_latin && !is_boxed(*c));
+                if let Some(plain) = hides.then(|| plain_letter(*c)).flatten() {
+                    (*c, letter.is_disguised) = (plain, true);
+                }
             }
         }
     }
 
-    fn push(&mut self, c: char, source: Span) {
-        self.chars.push(c);
-        self.sources.push(source);
-    }
-
-    /// Drops what stands between two Chinese characters to hide a word: any run of symbols (象☆牙, 犀.牛.角), and spaces
-    /// where single characters stand apart on both sides (象 牙). Sentence punctuation and spaces between words stay.
+    /// Drops what stands inside words to hide them: between two Chinese characters any run of symbols (象☆牙, 犀.牛.角), and
+    /// spaces where single characters stand apart on both sides (象 牙); between Latin letters symbols that no spelling has
+    /// (iv*ory), and whatever stands between each of them (i.v.o.r.y). Sentence punctuation and spaces between words stay.
     fn without_symbols_inside_words(self) -> Self {
+        let Self { letters, chars } = self;
         let mut kept = Self::default();
-        let mut rest = self.chars.iter().copied().zip(self.sources).enumerate().peekable();
-        while let Some((position, (c, source))) = rest.next() {
-            kept.push(c, source);
-            if !is_han(c) {
-                continue;
-            }
-            let gap = self.chars.get(position + 1..).unwrap_or_default();
+        let mut rest = chars.iter().copied().zip(letters).enumerate().peekable();
+        let mut spelled_until = 0;
+        while let Some((position, (c, letter))) = rest.next() {
+            kept.push(c, letter);
+            let gap = chars.get(position + 1..).unwrap_or_default();
             let length = gap.iter().take_while(|&&c| is_filler(c)).count();
-            let next_is_han = gap.get(length).copied().is_some_and(is_han);
-            if length == 0 || length > MAX_FILLER || !next_is_han {
-                continue;
-            }
-            let all_space = gap.iter().take(length).all(|c| c.is_whitespace());
-            if !all_space || (stands_alone(&self.chars, position) && stands_alone(&self.chars, position + 1 + length)) {
-                for _ in 0..length {
-                    rest.next();
+            let Some(next) = gap.get(length).copied().filter(|_| length > 0 && length <= MAX_FILLER) else { continue };
+            let hides = if is_han(c) && is_han(next) {
+                // A stop and a space after it end a sentence, unless a single character is left apart.
+                let spaces = gap.iter().take(length).filter(|c| c.is_whitespace()).count();
+                let (before, after) = (stands_alone(&chars, position), stands_alone(&chars, position + 1 + length));
+                if spaces == length { before && after } else { spaces == 0 || before || after }
+            } else if c.is_ascii_alphabetic() && next.is_ascii_alphabetic() {
+                if position >= spelled_until {
+                    spelled_until = end_of_spelling(&chars, position);
+                }
+                position + 1 < spelled_until || gap.iter().take(length).all(|&c| is_in_no_spelling(c))
+            } else {
+                false
+            };
+            if hides {
+                (0..length).for_each(|_| _ = rest.next());
+                if let Some((_, (_, next))) = rest.peek_mut() {
+                    next.is_cut_off = true;
                 }
             }
         }
         kept
     }
+}
+
+/// Fewest letters, each apart from the next by the same one symbol, that are a word spelled out.
+const MIN_SPELLED: usize = 4;
+
+/// Where a word that is spelled out letter by letter from `start` ends; `start` when none is.
+fn end_of_spelling(chars: &[char], start: usize) -> usize {
+    let is_latin = |index: usize| chars.get(index).is_some_and(char::is_ascii_alphabetic);
+    if start.checked_sub(1).is_some_and(is_latin) {
+        return start;
+    }
+    let between = chars.get(start + 1).copied();
+    let mut last = start;
+    while between.is_some_and(is_filler)
+        && chars.get(last + 1).copied() == between
+        && is_latin(last + 2)
+        && !is_latin(last + 3)
+    {
+        last += 2;
+    }
+    if (last - start) / 2 + 1 >= MIN_SPELLED { last + 1 } else { start }
+}
+
+/// Symbols that stand inside no word of any language: hyphens, stops and apostrophes do.
+fn is_in_no_spelling(c: char) -> bool {
+    !matches!(c, '-' | '.' | '\'' | '"' | '`' | '/' | '\\' | '+' | '=' | '#' | '@') && !c.is_whitespace()
 }
 
 /// Longest run of symbols that still hides a word rather than separating two.
@@ -93,29 +200,13 @@ fn stands_alone(chars: &[char], position: usize) -> bool {
     !han_at(position.checked_sub(1)) && !han_at(Some(position + 1))
 }
 
-/// A base character with the marks that combine with it: NFKC of each gives NFKC of the whole.
-fn clusters(original: &str) -> impl Iterator<Item = (&str, Span)> {
-    let mut position = original.char_indices().enumerate().peekable();
-    std::iter::from_fn(move || {
-        let (char_start, (byte_start, _)) = position.next()?;
-        let mut char_end = char_start + 1;
-        while position.next_if(|&(_, (_, c))| canonical_combining_class(c) != 0).is_some() {
-            char_end += 1;
-        }
-        let byte_end = position.peek().map_or(original.len(), |&(_, (byte, _))| byte);
-        let span = Span { bytes: byte_start..byte_end, chars: char_start..char_end };
-        Some((original.get(byte_start..byte_end)?, span))
-    })
-}
-
 /// Characters that show nothing or are drawn over their neighbours: Unicode's Default_Ignorable_Code_Point (joiners, direction
-/// marks, fillers, variation selectors, tags), interlinear marks, the blank Braille cell, and marks that combine with nothing.
+/// marks, fillers, variation selectors, tags), interlinear marks and the blank Braille cell.
 fn is_invisible(c: char) -> bool {
     matches!(c, '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}'..='\u{1160}' | '\u{17B4}'..='\u{17B5}' | '\u{180B}'..='\u{180F}'
         | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{2800}' | '\u{3164}'
         | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFFB}' | '\u{1BCA0}'..='\u{1BCA3}'
         | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}')
-        || canonical_combining_class(c) != 0
 }
 
 /// Chinese characters.
@@ -232,9 +323,9 @@ mod tests {
         #[test]
         fn every_character_maps_to_a_valid_range_in_order(original in "\\PC{0,40}[象牙犀角.☆ \u{200B}é\u{301}Ａ]{0,20}") {
             let normalized = Normalized::new(&original);
-            prop_assert_eq!(normalized.chars.len(), normalized.sources.len());
+            prop_assert_eq!(normalized.chars.len(), normalized.letters.len());
             let mut last = 0;
-            for source in &normalized.sources {
+            for Letter { source, .. } in &normalized.letters {
                 prop_assert!(original.get(source.bytes.clone()).is_some());
                 prop_assert_eq!(original[..source.bytes.start].chars().count(), source.chars.start);
                 prop_assert!(source.bytes.start >= last);

@@ -1,5 +1,6 @@
 //! Cuts a normalised text into tokens: Chinese words by dictionary, Latin words, numbers, emoji.
 
+use std::collections::HashSet;
 use std::io::BufReader;
 use std::ops::Range;
 
@@ -15,6 +16,7 @@ const DOMAIN_WORD_FREQUENCY: usize = 100_000;
 /// Cuts texts with the general dictionary and the domain's own words.
 pub struct Segmenter {
     jieba: Jieba,
+    words: HashSet<String>,
 }
 
 impl std::fmt::Debug for Segmenter {
@@ -41,6 +43,10 @@ pub(super) struct Piece {
     pub(super) span: Span,
     /// Index of the run of equal script it was cut from: n-grams never cross runs.
     pub(super) run: usize,
+    /// One of the domain's own words.
+    pub(super) is_domain_word: bool,
+    /// A clause ends after it: a comma, a stop, or a space where Chinese is written.
+    pub(super) ends_clause: bool,
     /// A sentence ends after it.
     pub(super) ends_sentence: bool,
 }
@@ -52,6 +58,7 @@ impl Segmenter {
     /// [`Error::Setup`] when a line holds white space.
     pub fn new(words: &str) -> Result<Self> {
         let mut entries = String::new();
+        let mut domain = HashSet::new();
         for (number, line) in words.lines().enumerate() {
             let word = line.trim();
             if word.is_empty() || word.starts_with('#') {
@@ -61,12 +68,13 @@ impl Segmenter {
                 return Err(Error::Setup(format!("domain words, line {}: {word:?} holds white space", number + 1)));
             }
             entries.push_str(&format!("{word} {DOMAIN_WORD_FREQUENCY}\n"));
+            domain.insert(word.to_owned());
         }
         let mut jieba = Jieba::new();
         jieba
             .load_dict(&mut BufReader::new(entries.as_bytes()))
             .map_err(|cause| Error::Setup(format!("domain words: {cause}")))?;
-        Ok(Self { jieba })
+        Ok(Self { jieba, words: domain })
     }
 
     /// Tokens of `text`, by position. Spaces and punctuation are dropped; they end runs.
@@ -74,15 +82,24 @@ impl Segmenter {
         let mut pieces: Vec<Piece> = Vec::new();
         for (run, (script, range)) in runs(text.chars()).into_iter().enumerate() {
             let mut add = |range: Range<usize>| {
-                let token = text.slice(range.clone()).iter().collect();
-                pieces.push(Piece { text: token, script, span: text.span(range), run, ends_sentence: false });
+                let token: String = text.slice(range.clone()).iter().collect();
+                let (is_domain_word, span) = (self.words.contains(&token), text.span(range));
+                pieces.push(Piece {
+                    text: token,
+                    script,
+                    span,
+                    run,
+                    is_domain_word,
+                    ends_clause: false,
+                    ends_sentence: false,
+                });
             };
             match script {
                 Script::Other => {
-                    if text.slice(range).iter().any(|&c| is_sentence_end(c))
-                        && let Some(last) = pieces.last_mut()
-                    {
-                        last.ends_sentence = true;
+                    if let Some(last) = pieces.last_mut() {
+                        let between = text.slice(range.clone());
+                        last.ends_sentence |= between.iter().any(|&c| is_sentence_end(c));
+                        last.ends_clause |= range.clone().any(|position| text.ends_clause(position));
                     }
                 }
                 Script::Han => {

@@ -1,0 +1,89 @@
+//! `wildwarden policy`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+
+use super::compare::Listings;
+use super::{Settings, print};
+use crate::pipeline::generation::{Generation, PolicyFile};
+
+/// Check a policy, or rate listings with two and say what changes.
+#[derive(Debug, Args)]
+pub(super) struct Policy {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    Check(Check),
+    Diff(Box<Diff>),
+}
+
+/// Check a policy file as the server does; load no model.
+///
+/// Exit code 0: a server would take it. 2: one sentence names line, entry and value.
+#[derive(Debug, Args)]
+struct Check {
+    /// The policy file.
+    #[arg(default_value = "models/policy.toml")]
+    policy: PathBuf,
+}
+
+/// Rate listings by two policies with the models in service and say what changes.
+#[derive(Debug, Args)]
+struct Diff {
+    /// The policy to compare with.
+    a: PathBuf,
+    /// The policy that may follow it.
+    b: PathBuf,
+    #[command(flatten)]
+    listings: Listings,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+impl Policy {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        match self.action {
+            Action::Check(check) => check.run(),
+            Action::Diff(diff) => diff.run(),
+        }
+    }
+}
+
+impl Check {
+    fn run(self) -> anyhow::Result<ExitCode> {
+        let PolicyFile { policy, version, .. } = PolicyFile::read(&self.policy)?;
+        let terms: usize = policy.terms.iter().map(|group| group.terms.len()).sum();
+        let signs: usize = policy.signs.iter().map(|group| group.terms.len()).sum();
+        let notices: usize = policy.notices.iter().map(|group| group.terms.len()).sum();
+        print(&format!(
+            "policy {}, sha256 {}: {terms} terms, {} harmless words, {signs} signs of trade, {notices} notices, {} legal bases; REVIEW from {}, BLOCK from {} at a prior of {}; everything is in order",
+            version.version,
+            version.sha256,
+            policy.harmless.len(),
+            policy.legal_basis.len(),
+            policy.review.value(),
+            policy.block.value(),
+            policy.deployment_prior.value(),
+        ));
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Diff {
+    fn run(self) -> anyhow::Result<ExitCode> {
+        let mut config = self.settings.load([])?;
+        // A remembered score costs no time, and times are compared.
+        config.cache_images = 0;
+        let mut by = |policy: &PathBuf| {
+            config.policy.clone_from(policy);
+            Generation::read(&config)
+        };
+        let (a, b) = (by(&self.a)?, by(&self.b)?);
+        self.listings.compare(&config, a, b)
+    }
+}

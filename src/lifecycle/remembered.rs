@@ -1,0 +1,206 @@
+//! What operators decided and what served last, in a small file beside the models, so that a restart undoes neither. The file is
+//! written beside and moved in, so it is never half there; what it names is checked against the folders before it counts.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::state::State;
+use crate::domain::ModelVersion;
+use crate::error::{Error, Result};
+use crate::model::choice::Decision;
+use crate::model::repository::Version;
+
+/// Name of the file in the folder of the models.
+const FILE: &str = "state.json";
+/// Of the file's layout.
+const FORMAT: u32 = 1;
+/// Largest file that is read: far more than a thousand models need.
+const MAX_BYTES: u64 = 1 << 22;
+
+/// The file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Remembered {
+    format: u32,
+    /// What calls decided, by model.
+    decisions: BTreeMap<String, SavedDecision>,
+    /// The set that served last.
+    served: Vec<SavedVersion>,
+    /// The policy that serves in place of the file that was rolled back.
+    #[serde(default)]
+    policy: Option<SavedPolicy>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SavedDecision {
+    serve: Option<String>,
+    until_newer_than: SavedVersion,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SavedVersion {
+    name: String,
+    version: String,
+    sha256: String,
+}
+
+/// A policy that a roll back returned to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SavedPolicy {
+    /// Hash of the file that does not serve.
+    pub(super) held: String,
+    /// Content of the file that serves.
+    pub(super) text: String,
+}
+
+impl From<&ModelVersion> for SavedVersion {
+    fn from(ModelVersion { name, version, sha256 }: &ModelVersion) -> Self {
+        Self { name: name.clone(), version: version.clone(), sha256: sha256.clone() }
+    }
+}
+
+impl SavedVersion {
+    fn identity(&self) -> ModelVersion {
+        ModelVersion { name: self.name.clone(), version: self.version.clone(), sha256: self.sha256.clone() }
+    }
+}
+
+impl Remembered {
+    /// What `state` would have remembered.
+    pub(super) fn of(state: &State) -> Self {
+        let current = state.current();
+        let decisions = state.decisions.iter().map(|(name, decision)| {
+            let until_newer_than = SavedVersion::from(&decision.until_newer_than);
+            (name.clone(), SavedDecision { serve: decision.serve.clone(), until_newer_than })
+        });
+        let policy = state.policy_held.as_ref().map(|held| {
+            let text = current.policy_file().text.clone();
+            SavedPolicy { held: held.clone(), text }
+        });
+        let served = current.models().iter().map(SavedVersion::from).collect();
+        Self { format: FORMAT, decisions: decisions.collect(), served, policy }
+    }
+
+    /// What the file beside `models` says; `None` when there is none. A file that cannot be used is told of and left out: it
+    /// must not keep a server from starting.
+    pub(super) fn read(models: &Path) -> Option<Self> {
+        let path = models.join(FILE);
+        match read(&path) {
+            Ok(remembered) => remembered,
+            Err(error) => {
+                tracing::error!(reason = %error, "what was decided before is not known; the newest versions are chosen");
+                None
+            }
+        }
+    }
+
+    /// The decisions that can still be followed. One for a version that is gone is told of.
+    pub(super) fn decisions(&self, versions: &[Arc<Version>]) -> BTreeMap<String, Decision> {
+        let mut decisions = BTreeMap::new();
+        for (name, saved) in &self.decisions {
+            let is_there = |wanted: &String| versions.iter().any(|v| v.name() == name && v.identity.version == *wanted);
+            match saved.serve.as_ref().filter(|wanted| !is_there(wanted)) {
+                Some(gone) => tracing::error!(
+                    name,
+                    version = gone,
+                    "was decided to serve and is not there any more; the rules choose"
+                ),
+                None => {
+                    let until_newer_than = saved.until_newer_than.identity();
+                    decisions.insert(name.clone(), Decision { serve: saved.serve.clone(), until_newer_than });
+                }
+            }
+        }
+        decisions
+    }
+
+    /// The versions that served last and are still there, unchanged.
+    pub(super) fn served(&self, versions: &[Arc<Version>]) -> Vec<Arc<Version>> {
+        let still =
+            |saved: &SavedVersion| versions.iter().find(|version| version.identity == saved.identity()).cloned();
+        self.served.iter().filter_map(still).collect()
+    }
+
+    /// The policy that serves in place of the file.
+    pub(super) fn policy(&self) -> Option<&SavedPolicy> {
+        self.policy.as_ref()
+    }
+
+    /// Puts it beside `models`, whole or not at all.
+    ///
+    /// # Errors
+    /// [`Error::Setup`] naming the file.
+    pub(super) fn write(&self, models: &Path) -> Result<()> {
+        let path = models.join(FILE);
+        // A name of its own, should two servers share the folder.
+        let beside = path.with_extension(format!("json.{}.{:?}", std::process::id(), std::thread::current().id()));
+        let text = serde_json::to_string_pretty(self).map_err(|cause| Error::file(&path, cause))?;
+        let written = write_whole(&beside, &text).and_then(|()| std::fs::rename(&beside, &path));
+        written.map_err(|cause| {
+            // It may not be there; the problem is the first one.
+            let _ = std::fs::remove_file(&beside);
+            Error::file(&path, cause)
+        })
+    }
+}
+
+fn write_whole(path: &PathBuf, text: &str) -> std::io::Result<()> {
+    use std::io::Write;
+    let mut file = std::fs::File::create(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}
+
+fn read(path: &Path) -> Result<Option<Remembered>> {
+    let size = match std::fs::metadata(path) {
+        Ok(metadata) => metadata.len(),
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(cause) => return Err(Error::file(path, cause)),
+    };
+    if size > MAX_BYTES {
+        return Err(Error::file(path, format!("{size} bytes, limit {MAX_BYTES}")));
+    }
+    let text = std::fs::read_to_string(path).map_err(|cause| Error::file(path, cause))?;
+    let remembered: Remembered = serde_json::from_str(&text).map_err(|cause| Error::file(path, cause))?;
+    if remembered.format != FORMAT {
+        return Err(Error::file(path, format!("format: {}, this program reads {FORMAT}", remembered.format)));
+    }
+    Ok(Some(remembered))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn saved(version: &str) -> SavedVersion {
+        SavedVersion { name: "ivory".into(), version: version.into(), sha256: "0".into() }
+    }
+
+    #[test]
+    fn what_was_written_is_read_and_what_is_damaged_is_left_out() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(Remembered::read(folder.path()).is_none());
+        let decision = SavedDecision { serve: Some("1".into()), until_newer_than: saved("2") };
+        let remembered = Remembered {
+            format: FORMAT,
+            decisions: [("ivory".to_owned(), decision)].into(),
+            served: vec![saved("1")],
+            policy: None,
+        };
+        remembered.write(folder.path()).unwrap();
+        assert_eq!(Remembered::read(folder.path()), Some(remembered.clone()));
+        assert!(remembered.decisions(&[]).is_empty(), "the version that was decided for is gone");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside");
+        for damaged in ["", "{", "{\"format\":9,\"decisions\":{},\"served\":[]}", "[1]"] {
+            std::fs::write(folder.path().join(FILE), damaged).unwrap();
+            assert!(Remembered::read(folder.path()).is_none(), "{damaged}");
+        }
+        assert!(remembered.write(&folder.path().join("missing")).unwrap_err().to_string().contains(FILE));
+    }
+}
