@@ -195,9 +195,10 @@ fn is_in_no_spelling(c: char) -> bool {
 /// Longest run of symbols that still hides a word rather than separating two.
 const MAX_FILLER: usize = 3;
 
+/// No letter or digit on either side.
 fn stands_alone(chars: &[char], position: usize) -> bool {
-    let han_at = |index: Option<usize>| index.and_then(|i| chars.get(i)).copied().is_some_and(is_han);
-    !han_at(position.checked_sub(1)) && !han_at(Some(position + 1))
+    let in_word = |index: Option<usize>| index.and_then(|i| chars.get(i)).copied().is_some_and(char::is_alphanumeric);
+    !in_word(position.checked_sub(1)) && !in_word(Some(position + 1))
 }
 
 /// Characters that show nothing or are drawn over their neighbours: Unicode's Default_Ignorable_Code_Point (joiners, direction

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::features::{Feature, Features, Token};
-use super::segment::Piece;
+use super::segment::{Piece, Script};
 use crate::input_spec::TextInputSpec;
 
 /// A text as features, and its passages.
@@ -45,11 +45,15 @@ pub const PRESENT: f32 = 0.1875;
 /// In a text of more clauses than the first, at most the second number of them is joined: bounds the work on hostile text.
 const MANY_CLAUSES: (usize, usize) = (256, 4);
 
-/// Every clause, every join of neighbouring clauses that holds at most `most` tokens, and parts of
-/// clauses that are longer. By start, then by length.
+/// Lengths of the parts of a Latin clause that are looked at, too: nothing but spaces may separate an offer from what stands
+/// beside it there.
+const LATIN_PARTS: std::ops::RangeInclusive<usize> = 3..=8;
+
+/// Every clause, every join of neighbouring clauses that holds at most `most` tokens, and parts of clauses that are longer or of
+/// Latin words. By start of the clause, then by length.
 fn windows(pieces: &[Piece], most: usize) -> Vec<Range<usize>> {
-    let mut ends: Vec<usize> =
-        (1..=pieces.len()).filter(|&end| pieces.get(end - 1).is_some_and(|p| p.ends_clause)).collect();
+    let ends_clause = |end: &usize| pieces.get(end - 1).is_some_and(|piece| piece.ends_clause);
+    let mut ends: Vec<usize> = (1..=pieces.len()).filter(ends_clause).collect();
     if ends.last() != Some(&pieces.len()) {
         ends.push(pieces.len());
     }
@@ -57,13 +61,21 @@ fn windows(pieces: &[Piece], most: usize) -> Vec<Range<usize>> {
     let mut windows = Vec::new();
     let mut start = 0;
     for (clause, &end) in ends.iter().enumerate() {
-        if start == end {
+        let length = end - start;
+        if length == 0 {
             continue;
         }
         let joins = ends.get(clause..).unwrap_or_default().iter().take(joined).take_while(|&&end| end - start <= most);
         windows.extend(joins.map(|&end| start..end));
-        if end - start > most {
-            windows.extend(parts(start..end, most));
+        let is_latin =
+            pieces.get(start..end).is_some_and(|clause| clause.iter().all(|piece| piece.script != Script::Han));
+        if length > most {
+            windows.extend(parts(start..end, most, most / 2));
+            if is_latin {
+                windows.extend(parts(start..end, *LATIN_PARTS.end(), LATIN_PARTS.end() / 2));
+            }
+        } else if is_latin {
+            windows.extend(LATIN_PARTS.take_while(|&part| part < length).flat_map(|part| parts(start..end, part, 1)));
         }
         start = end;
     }
@@ -71,10 +83,10 @@ fn windows(pieces: &[Piece], most: usize) -> Vec<Range<usize>> {
     windows
 }
 
-/// Parts of `length` tokens, each half over the next; the last one ends where `clause` does.
-fn parts(clause: Range<usize>, length: usize) -> impl Iterator<Item = Range<usize>> {
+/// Parts of `length` tokens, `step` from one to the next; the last one ends where `clause` does.
+fn parts(clause: Range<usize>, length: usize, step: usize) -> impl Iterator<Item = Range<usize>> {
     let last = clause.end.saturating_sub(length).max(clause.start);
-    (clause.start..last).step_by((length / 2).max(1)).chain([last]).map(move |start| start..start + length)
+    (clause.start..last).step_by(step.max(1)).chain([last]).map(move |start| start..start + length)
 }
 
 /// One ordinary word, however often, is no offer: the model has learnt it from offers and would read one into it.
@@ -120,6 +132,7 @@ mod tests {
             ["象牙手串", "象牙手串全国包邮", "象牙手串全国包邮现货", "全国包邮", "全国包邮现货",]
         );
         assert_eq!(texts(&of("old ivory, free post")), ["oldivory", "oldivoryfreepost", "freepost"]);
+        assert_eq!(texts(&of("old ivory free post")), ["oldivoryfreepost", "oldivoryfree", "ivoryfreepost"]);
     }
 
     #[test]
