@@ -139,8 +139,11 @@ impl Normalized {
         let mut spelled_until = 0;
         while let Some((position, (c, letter))) = rest.next() {
             kept.push(c, letter);
+            if !is_han(c) && !c.is_ascii_alphabetic() {
+                continue;
+            }
             let gap = chars.get(position + 1..).unwrap_or_default();
-            let length = gap.iter().take_while(|&&c| is_filler(c)).count();
+            let length = gap.iter().take(MAX_FILLER + 1).take_while(|&&c| is_filler(c)).count();
             let Some(next) = gap.get(length).copied().filter(|_| length > 0 && length <= MAX_FILLER) else { continue };
             let hides = if is_han(c) && is_han(next) {
                 // A stop and a space after it end a sentence, unless a single character is left apart.
