@@ -2,6 +2,7 @@
 //! written beside and moved in, so it is never half there; what it names is checked against the folders before it counts.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -158,15 +159,19 @@ fn write_whole(path: &PathBuf, text: &str) -> std::io::Result<()> {
 }
 
 fn read(path: &Path) -> Result<Option<Remembered>> {
-    let size = match std::fs::metadata(path) {
-        Ok(metadata) => metadata.len(),
+    match std::fs::metadata(path) {
+        // Opening a pipe or a device could wait for ever.
+        Ok(metadata) if !metadata.is_file() => return Err(Error::file(path, "is not a regular file")),
+        Ok(_) => {}
         Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(cause) => return Err(Error::file(path, cause)),
-    };
-    if size > MAX_BYTES {
-        return Err(Error::file(path, format!("{size} bytes, limit {MAX_BYTES}")));
     }
-    let text = std::fs::read_to_string(path).map_err(|cause| Error::file(path, cause))?;
+    let mut text = String::new();
+    let file = std::fs::File::open(path).map_err(|cause| Error::file(path, cause))?;
+    file.take(MAX_BYTES + 1).read_to_string(&mut text).map_err(|cause| Error::file(path, cause))?;
+    if text.len() as u64 > MAX_BYTES {
+        return Err(Error::file(path, format!("has more than {MAX_BYTES} bytes")));
+    }
     let remembered: Remembered = serde_json::from_str(&text).map_err(|cause| Error::file(path, cause))?;
     if remembered.format != FORMAT {
         return Err(Error::file(path, format!("format: {}, this program reads {FORMAT}", remembered.format)));
@@ -201,6 +206,9 @@ mod tests {
             std::fs::write(folder.path().join(FILE), damaged).unwrap();
             assert!(Remembered::read(folder.path()).is_none(), "{damaged}");
         }
+        std::fs::remove_file(folder.path().join(FILE)).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", folder.path().join(FILE)).unwrap();
+        assert!(Remembered::read(folder.path()).is_none(), "a device is not read");
         assert!(remembered.write(&folder.path().join("missing")).unwrap_err().to_string().contains(FILE));
     }
 }

@@ -19,7 +19,7 @@ use crate::model::registry::ModelSet;
 use crate::model::session::Runtime;
 use crate::preprocess::image::{DecodeLimits, MARGIN, WantedSize};
 use crate::preprocess::text::{Lexicon, LexiconEntry, Meaning, SignRule, TextProcessor};
-use crate::score::policy::{Policy, SignGroup};
+use crate::score::policy::{Policy, SignGroup, located};
 
 /// Models and policy that serve together.
 #[derive(Debug)]
@@ -68,7 +68,7 @@ impl PolicyFile {
         let policy = Policy::parse(&text)?;
         let version = PolicyVersion { version: policy.version.clone(), sha256: hex_sha256(text.as_bytes()) };
         // Found now rather than when the first listing is read.
-        Lexicon::new(lexicon_entries(&policy)).map_err(|problem| problem.to_string())?;
+        Lexicon::new(lexicon_entries(&policy)).map_err(|(term, problem)| located(&text, &term, &problem))?;
         Ok(Self { policy, version, text })
     }
 }
@@ -143,7 +143,8 @@ impl Generation {
             wanted: WantedSize::for_inputs(engine.image_specs(), MARGIN),
             engine,
             text,
-            lexicon: Lexicon::new(lexicon_entries(&policy.policy))?,
+            lexicon: Lexicon::new(lexicon_entries(&policy.policy))
+                .map_err(|(_, problem)| Error::Setup(format!("policy: {problem}")))?,
             policy,
             cache: cache.unwrap_or_else(|| Arc::new(ImageCache::new(config.cache_images))),
             batching: config.batching,

@@ -240,6 +240,9 @@ impl Policy {
     }
 }
 
+/// Farthest that a sign may stand from a claim; work on a text grows with it.
+const MAX_WITHIN_CHARS: usize = 1000;
+
 /// No blank term, none of one letter where it would stand in too many words, none twice with different meanings. A refusal names
 /// the term and what is wrong with it.
 fn check_terms(raw: &RawPolicy) -> Result<(), (String, String)> {
@@ -247,7 +250,10 @@ fn check_terms(raw: &RawPolicy) -> Result<(), (String, String)> {
     for (number, group) in raw.lexicon.iter().enumerate() {
         let place = format!("lexicon, entry {} ({}, {})", number + 1, group.kind.name(), group.category.name());
         if group.only_disguised && group.kind != TermKind::Claim {
-            return Err((String::new(), format!("{place}: only_disguised is for claims")));
+            return Err((
+                group.terms.last().cloned().unwrap_or_default(),
+                format!("{place}: only_disguised is for claims"),
+            ));
         }
         for term in &group.terms {
             check_letters(&place, term, 2)?;
@@ -261,6 +267,9 @@ fn check_terms(raw: &RawPolicy) -> Result<(), (String, String)> {
     for (number, group) in raw.signs.iter().enumerate() {
         let least = if group.begins_clause || group.beside_number { 1 } else { 2 };
         let place = format!("signs, entry {}", number + 1);
+        if let Some(most) = group.within_chars.filter(|most| !(1..=MAX_WITHIN_CHARS).contains(most)) {
+            return Err((String::new(), format!("{place}: within_chars: {most} must be in 1 to {MAX_WITHIN_CHARS}")));
+        }
         group.terms.iter().try_for_each(|term| check_letters(&place, term, least))?;
     }
     for (number, group) in raw.notices.iter().enumerate() {
@@ -280,10 +289,11 @@ fn check_letters(place: &str, term: &str, least: usize) -> Result<(), (String, S
 }
 
 /// `problem` with the last line of the file that lists `term`: what is said twice is wrong where it is said again.
-fn located(text: &str, term: &str, problem: &str) -> String {
-    let quoted = format!("\"{term}\"");
-    match text.lines().zip(1..).filter(|(line, _)| line.contains(&quoted)).last() {
-        Some((_, line)) if !term.is_empty() => format!("line {line}: {problem}"),
+pub fn located(text: &str, term: &str, problem: &str) -> String {
+    let quoted = [format!("\"{term}\""), format!("'{term}'"), toml::Value::from(term).to_string()];
+    let lists = |line: &str| !line.trim_start().starts_with('#') && quoted.iter().any(|quoted| line.contains(quoted));
+    match text.lines().zip(1..).filter(|(line, _)| lists(line)).last() {
+        Some((_, line)) => format!("line {line}: {problem}"),
         _ => problem.to_owned(),
     }
 }

@@ -9,7 +9,6 @@ use super::disguise::read_as;
 use super::normalize::Normalized;
 use super::signs::{FoundSign, SignRule, signs_beside};
 use crate::domain::{Category, FoundTerm, Notice, Signs, TermKind};
-use crate::error::{Error, Result};
 
 /// A term of the lexicon.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +32,19 @@ pub enum Meaning {
     Notice(Notice),
     /// The text sells, wants to buy, or reports.
     Sign(SignRule),
+}
+
+impl Meaning {
+    /// As the policy calls it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Term(kind, _) => kind.name(),
+            Self::OnlyDisguised(_) => "claim in disguise",
+            Self::Harmless => "harmless",
+            Self::Notice(_) => "notice",
+            Self::Sign(_) => "sign",
+        }
+    }
 }
 
 /// What the lexicon finds in a text.
@@ -71,42 +83,47 @@ impl Lexicon {
     /// Compiles `entries`. Terms are normalised as texts are, so any spelling of a term will do.
     ///
     /// # Errors
-    /// [`Error::Setup`] when a term is blank, two spellings of one term say different things, or the lexicon is too large to
-    /// compile.
-    pub fn new(entries: Vec<LexiconEntry>) -> Result<Self> {
+    /// A term and what is wrong with it: it says nothing, too little, or two things in two spellings.
+    pub fn new(entries: Vec<LexiconEntry>) -> Result<Self, (String, String)> {
         let mut patterns: Vec<Pattern> = Vec::with_capacity(entries.len());
         let mut needles: Vec<String> = Vec::with_capacity(entries.len());
         let mut known: HashMap<String, usize> = HashMap::new();
         for entry in entries {
             let spelling = Normalized::new(entry.term.trim()).chars().to_vec();
             let needle: String = spelling.iter().copied().map(read_as).collect();
-            if needle.trim().is_empty() {
-                return Err(Error::Setup(format!("lexicon: the term {:?} is blank", entry.term)));
+            let refused = |problem: String| Err((entry.term.clone(), format!("the term {:?} {problem}", entry.term)));
+            // Currencies and emoji say something; stops and stars do not.
+            let letters =
+                spelling.iter().filter(|c| !c.is_whitespace() && !c.is_ascii_punctuation() || **c == '$').count();
+            let may_be_one = matches!(entry.meaning, Meaning::Sign(rule) if rule.begins_clause || rule.beside_number);
+            match letters {
+                0 => return refused("is blank: nothing of it can be seen, or no letter".into()),
+                1 if !may_be_one => return refused("is one character and stands in too many words".into()),
+                _ => {}
             }
-            let plain: String = spelling.iter().collect();
-            if let Some(other) = known.get(&plain).and_then(|&index| patterns.get(index)).map(|pattern| &pattern.entry)
+            if let Some(other) = known.get(&needle).and_then(|&index| patterns.get(index)).map(|pattern| &pattern.entry)
                 && contradict(other.meaning, entry.meaning)
             {
-                return Err(Error::Setup(format!(
-                    "lexicon: the terms {:?} and {:?} are one to the server and say different things",
-                    other.term, entry.term
-                )));
+                let (first, second) = (other.meaning.name(), entry.meaning.name());
+                return refused(format!("is listed as {second}, and as {first} in the spelling {:?}", other.term));
             }
-            known.insert(plain, patterns.len());
+            known.insert(needle.clone(), patterns.len());
             needles.push(needle);
             patterns.push(Pattern { entry, spelling });
         }
         let automaton = AhoCorasick::builder()
             .match_kind(MatchKind::Standard)
             .build(&needles)
-            .map_err(|cause| Error::Setup(format!("lexicon: {cause}")))?;
+            .map_err(|cause| (String::new(), cause.to_string()))?;
         Ok(Self { automaton, patterns })
     }
 
     /// What stands in `text`, the longest entry where several overlap.
     pub(super) fn find(&self, text: &Normalized) -> Found {
         let mut hits = self.hits(text);
-        hits.sort_by_key(|hit| (hit.range.start, std::cmp::Reverse(hit.range.end)));
+        // What is written exactly as a harmless word is one, though it looks like another in disguise.
+        let is_no_harmless = |hit: &Hit<'_>| hit.pattern.entry.meaning != Meaning::Harmless;
+        hits.sort_by_key(|hit| (hit.range.start, std::cmp::Reverse(hit.range.end), is_no_harmless(hit)));
         let mut found = Found::default();
         let mut claims: Vec<Range<usize>> = Vec::new();
         let mut signs: Vec<FoundSign> = Vec::new();
@@ -173,11 +190,15 @@ impl Lexicon {
     }
 }
 
-/// Two meanings that one term cannot have. Signs go beside anything.
+/// Two meanings that one term cannot have. Signs go beside anything, and a harmless word may be the disguise of another.
 fn contradict(a: Meaning, b: Meaning) -> bool {
     let is_sign = |meaning| matches!(meaning, Meaning::Sign(_));
     let of_two_categories = matches!((a, b), (Meaning::Term(_, a), Meaning::Term(_, b)) if a != b);
-    a != b && !is_sign(a) && !is_sign(b) && !of_two_categories
+    let is_exception = matches!(
+        (a, b),
+        (Meaning::Harmless, Meaning::OnlyDisguised(_)) | (Meaning::OnlyDisguised(_), Meaning::Harmless)
+    );
+    a != b && !is_sign(a) && !is_sign(b) && !of_two_categories && !is_exception
 }
 
 /// The text has other letters than the term: some that only look like them. Accents that were left out do not count.
@@ -290,6 +311,15 @@ mod tests {
     }
 
     #[test]
+    fn a_harmless_word_that_looks_like_another_in_disguise_is_harmless() {
+        let hidden = LexiconEntry { term: "pangolin".into(), meaning: Meaning::OnlyDisguised(Category::PangolinScale) };
+        let harmless = LexiconEntry { term: "pangolín".into(), meaning: Meaning::Harmless };
+        let lexicon = Lexicon::new(vec![hidden, harmless]).unwrap();
+        assert!(found(&lexicon, "un pangolín").is_empty());
+        assert!(found(&lexicon, "pang0lin")[0].2);
+    }
+
+    #[test]
     fn a_disguised_word_is_not_taken_for_a_harmless_one() {
         let mut entries = vec![LexiconEntry { term: "象牙塔".into(), meaning: Meaning::Harmless }];
         entries.push(LexiconEntry { term: "象牙".into(), meaning: Meaning::Term(TermKind::Claim, Category::Ivory) });
@@ -301,13 +331,15 @@ mod tests {
         let entry =
             |term: &str, kind| LexiconEntry { term: term.into(), meaning: Meaning::Term(kind, Category::Ivory) };
         let entries = vec![entry("象牙", TermKind::Claim), entry("象.牙", TermKind::CodeWord)];
-        let problem = Lexicon::new(entries).unwrap_err().to_string();
-        assert!(problem.contains("象.牙"), "{problem}");
+        let (term, problem) = Lexicon::new(entries).unwrap_err();
+        assert!(term == "象.牙" && problem.contains("code_word") && problem.contains("claim"), "{problem}");
     }
 
     #[test]
-    fn a_blank_term_is_refused() {
-        let entry = LexiconEntry { term: " \u{200B}".into(), meaning: Meaning::Harmless };
-        assert!(Lexicon::new(vec![entry]).is_err());
+    fn a_term_of_which_nothing_or_one_letter_is_seen_is_refused() {
+        for term in [" \u{200B}", "\u{200B}牙", "&#29273;", "**", "...", "&shy;"] {
+            let entry = LexiconEntry { term: term.into(), meaning: Meaning::Harmless };
+            assert!(Lexicon::new(vec![entry]).is_err(), "{term:?}");
+        }
     }
 }

@@ -44,7 +44,7 @@ impl Normalized {
                     cut_off |= !matches!(c, '\u{FE00}'..='\u{FE0F}' | '\u{200D}');
                 } else {
                     let letter = Letter { source: span.clone(), is_disguised: false, is_cut_off: cut_off };
-                    folded.push(if c.is_control() { ' ' } else { c }, letter);
+                    folded.push(printed(c), letter);
                     cut_off = false;
                 }
             }
@@ -166,6 +166,15 @@ impl Normalized {
             }
         }
         kept
+    }
+}
+
+/// Control characters are spaces; those that end a line end one.
+fn printed(c: char) -> char {
+    match c {
+        '\n' | '\r' | '\u{B}' | '\u{C}' | '\u{85}' | '\u{2028}' | '\u{2029}' => '\n',
+        _ if c.is_control() => ' ',
+        _ => c,
     }
 }
 
