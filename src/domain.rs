@@ -207,12 +207,18 @@ pub struct Signs {
     pub sale: bool,
     /// It wants to buy.
     pub wanted: bool,
+    /// It tells of others who trade.
+    pub reports: bool,
 }
 
 impl Signs {
     /// What either says.
     pub fn or(self, other: Self) -> Self {
-        Self { sale: self.sale || other.sale, wanted: self.wanted || other.wanted }
+        Self {
+            sale: self.sale || other.sale,
+            wanted: self.wanted || other.wanted,
+            reports: self.reports || other.reports,
+        }
     }
 }
 

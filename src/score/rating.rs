@@ -79,7 +79,7 @@ pub fn rate(policy: &Policy, evidence: &Evidence) -> Verdict {
             Notice::LicensedMedicine => ReasonCode::LicensedMedicine,
             Notice::OtherWildlife => ReasonCode::OtherWildlife,
         };
-        if *notice == Notice::OtherWildlife && policy.rules.other_wildlife {
+        if *notice == Notice::OtherWildlife && policy.rules.other_wildlife && !evidence.signs.reports {
             suggestion = suggestion.max(Suggestion::Review);
         }
         let arguments = [("term", term.clone()), ("field", field.name().to_owned())];
@@ -330,7 +330,7 @@ mod tests {
     }
 
     fn signed(mut evidence: Evidence, sale: bool, wanted: bool) -> Evidence {
-        evidence.signs = Signs { sale, wanted };
+        evidence.signs = Signs { sale, wanted, reports: false };
         evidence
     }
 

@@ -144,6 +144,7 @@ impl Lexicon {
                 Meaning::OnlyDisguised(category) => (TermKind::Claim, category),
                 Meaning::Term(kind, category) => (kind, category),
                 Meaning::Notice(notice) => {
+                    claims.push(range);
                     if !found.notices.iter().any(|(_, known)| known == term) {
                         found.notices.push((notice, term.clone()));
                     }

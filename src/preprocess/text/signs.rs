@@ -27,7 +27,7 @@ pub(super) struct FoundSign {
     pub(super) rule: SignRule,
 }
 
-/// What `signs` say of `claims`, both by position. Who reports neither sells nor buys.
+/// What `signs` say of `claims`, the places where something is named, both by position. Who reports neither sells nor buys.
 pub(super) fn signs_beside(text: &Normalized, claims: &[Range<usize>], signs: &[FoundSign]) -> Signs {
     let mut said = Signs::default();
     let mut reports = false;
@@ -42,7 +42,7 @@ pub(super) fn signs_beside(text: &Normalized, claims: &[Range<usize>], signs: &[
             Sign::Report => reports = true,
         }
     }
-    if reports { Signs::default() } else { said }
+    if reports { Signs { reports, ..Signs::default() } } else { said }
 }
 
 /// Whether the nearest claim on either side lies within a passage of `most` characters.
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn who_reports_does_not_trade() {
-        assert_eq!(signs("海关查获象牙手串，嫌疑人私聊出售"), Signs::default());
+        assert_eq!(signs("海关查获象牙手串，嫌疑人私聊出售"), Signs { reports: true, ..Signs::default() });
         assert!(signs("象牙手串 私聊。请放心选购本店全部商品，欢迎新老客户光临，本店货物均非海关缉私查获").sale);
     }
 }
