@@ -11,11 +11,13 @@ static PROCESSOR: LazyLock<TextProcessor> =
 static LEXICON: LazyLock<Lexicon> = LazyLock::new(|| Lexicon::new(Vec::new()).expect("no terms"));
 
 libfuzzer_sys::fuzz_target!(|text: &str| {
-    for window in PROCESSOR.prepare(text, &LEXICON).windows {
-        assert_eq!(window.ids.len(), window.covers.len());
-        for token in window.tokens {
-            let bytes = token.span.bytes.clone();
-            assert!(text.get(bytes).is_some(), "{:?}", token.span);
+    let passages = PROCESSOR.prepare(text, &LEXICON).passages;
+    for token in &passages.tokens {
+        assert!(text.get(token.span.bytes.clone()).is_some(), "{:?}", token.span);
+    }
+    for window in &passages.windows {
+        for feature in passages.features(window) {
+            assert!(window.start <= feature.covers.start && feature.covers.end <= window.end);
         }
     }
 });
