@@ -2,14 +2,15 @@
 
 use std::ops::Range;
 
-use ndarray::{Array2, ArrayView2, Axis};
+use ndarray::{Array2, Axis, s};
 use tokio::time::Instant;
 
 use super::generation::Generation;
 use super::job::{Outcome, TextOutcome};
-use crate::domain::{Category, Logit, PerCategory, TokenContribution};
+use crate::domain::{Logit, PerCategory, TokenContribution};
 use crate::error::{Error, Result};
-use crate::preprocess::text::{Found, PRESENT, Passages, language, look_up};
+use crate::model::engine::TextScores;
+use crate::preprocess::text::{Feature, Found, PRESENT, Passages, language, look_up};
 use crate::schedule::Deadline;
 use crate::score::calibrate::calibrate;
 use crate::score::explain::token_contributions;
@@ -21,7 +22,7 @@ struct Prepared {
     passages: Passages,
 }
 
-/// Reads a batch of texts; their windows share the runs of the model.
+/// Reads a batch of texts; their strongest windows share one run of the model.
 pub(super) fn read(
     generation: &Generation,
     worker: usize,
@@ -78,19 +79,23 @@ fn score(generation: &Generation, worker: usize, batch: &mut [Prepared], with_to
         return;
     }
     let start = Instant::now();
-    let windows: Vec<Row<'_>> =
-        batch.iter().flat_map(|text| text.passages.windows.iter().map(|window| (&text.passages, window))).collect();
-    let logits = window_logits(generation, worker, &windows);
-    let mut next = 0;
-    for Prepared { outcome, passages, .. } in batch.iter_mut() {
-        let rows = next..next + passages.windows.len();
-        next = rows.end;
-        let concluded = logits.as_ref().map_err(Clone::clone).and_then(|logits| {
-            let mut best = keep_strongest(generation, logits.slice_axis(Axis(0), rows.into()), outcome);
-            best.retain(|best| with_tokens || is_evidence(generation, outcome, best.category));
-            explain(generation, worker, passages, &best, outcome)
-        });
-        outcome.fault = concluded.err();
+    let passages: Vec<&Passages> = batch.iter().map(|text| &text.passages).collect();
+    let scored = strongest_windows(generation, worker, &passages).and_then(|strongest| {
+        let rows: Vec<Row<'_>> =
+            strongest.iter().filter_map(|best| Some((*passages.get(best.text)?, &best.window))).collect();
+        let (ids, values) = pack(&rows);
+        let scores = generation.engine().score_text(worker, &ids, &values, true)?;
+        Ok((strongest, scores))
+    });
+    match scored {
+        Ok((strongest, scores)) => {
+            for (row, best) in strongest.iter().enumerate() {
+                if let Some(prepared) = batch.get_mut(best.text) {
+                    conclude(generation, (&scores, row), best, prepared, with_tokens);
+                }
+            }
+        }
+        Err(fault) => batch.iter_mut().for_each(|text| text.outcome.fault = Some(fault.clone())),
     }
     let share = start.elapsed() / texts;
     for text in batch {
@@ -101,95 +106,94 @@ fn score(generation: &Generation, worker: usize, batch: &mut [Prepared], with_to
 /// A window to score, and the text it is of.
 type Row<'a> = (&'a Passages, &'a Range<usize>);
 
-/// Most cells of ids that one run of the model is given, so that its tensors stay in the processor's cache whatever the text.
+/// The window of a text that speaks loudest for a category.
+struct Strongest {
+    text: usize,
+    column: usize,
+    window: Range<usize>,
+}
+
+/// Most cells of ids that one run of the model is given, unless one text has more: its tensors stay in the processor's cache.
 const RUN_CELLS: usize = 1 << 14;
 
-/// `[windows, labels]`, before calibration. Windows of like size share a run: shorter ones are padded to the longest.
-fn window_logits(generation: &Generation, worker: usize, windows: &[Row<'_>]) -> Result<Array2<f32>> {
-    let mut by_size: Vec<(usize, usize)> =
-        windows.iter().map(|(passages, window)| passages.features(window).count()).zip(0..).collect();
-    by_size.sort_unstable();
-    let mut logits = Array2::zeros((windows.len(), generation.text_labels().len()));
-    let mut rest = by_size.as_slice();
-    while !rest.is_empty() {
-        // Sizes rise, so each row taken tells how wide the run would be.
-        let fits = |&(rows, &(size, _)): &(usize, &(usize, usize))| rows == 0 || (rows + 1) * size <= RUN_CELLS;
-        let count = rest.iter().enumerate().take_while(fits).count();
-        let (run, later) = rest.split_at(count);
-        rest = later;
-        let rows: Vec<Row<'_>> = run.iter().filter_map(|&(_, index)| windows.get(index).copied()).collect();
-        let (ids, values) = pack(&rows);
-        let scores = generation.engine().score_text(worker, &ids, &values, false)?;
-        for (&(_, index), scored) in run.iter().zip(scores.logits.rows()) {
-            logits.row_mut(index).assign(&scored);
-        }
-    }
-    Ok(logits)
+/// How many of `sizes` fit into a run, padded to the longest; at least one.
+fn fitting(sizes: &[usize]) -> usize {
+    let mut longest = 0;
+    let fits = sizes.iter().enumerate().take_while(|&(before, &size)| {
+        longest = longest.max(size);
+        before == 0 || (before + 1) * longest <= RUN_CELLS
+    });
+    fits.count()
 }
 
-/// The window that speaks loudest for a category.
-struct Strongest {
-    category: Category,
-    column: usize,
-    window: usize,
-}
-
-/// Keeps the strongest window's logit of each category, calibrated.
-fn keep_strongest(generation: &Generation, logits: ArrayView2<'_, f32>, outcome: &mut TextOutcome) -> Vec<Strongest> {
-    let mut best = Vec::new();
-    for (column, label) in generation.text_labels().iter().enumerate() {
-        let Some(category) = label.category else { continue };
-        let scored = logits.column(column).into_iter().copied().enumerate();
-        let Some((window, logit)) = scored.max_by(|a, b| a.1.total_cmp(&b.1)) else { continue };
-        let c = label.calibration;
-        outcome.logits.set(category, calibrate(Logit(f64::from(logit)), c.slope, c.intercept));
-        best.push(Strongest { category, column, window });
-    }
-    best
-}
-
-/// Whether the text alone is evidence by the policy: then a reason names its words.
-fn is_evidence(generation: &Generation, outcome: &TextOutcome, category: Category) -> bool {
-    outcome.logits.get(category).is_some_and(|logit| logit.probability() >= generation.policy().evidence)
-}
-
-/// Says which tokens of the strongest windows weigh how much.
+/// Of each text and category the window whose features add most. All features of a text are scored in one row: what each adds
+/// depends on no other, so a window's sum needs no run of its own, and a text of a thousand passages costs hardly more than one.
+/// The model itself has the last word on the windows found.
 ///
 /// # Errors
-/// [`Error::Model`] when the model fails.
-fn explain(
+/// [`Error::Model`] when the model fails or gives no contributions.
+fn strongest_windows(generation: &Generation, worker: usize, texts: &[&Passages]) -> Result<Vec<Strongest>> {
+    let labels = generation.text_labels().iter().enumerate();
+    let columns: Vec<usize> = labels.filter(|(_, label)| label.category.is_some()).map(|(column, _)| column).collect();
+    let wholes: Vec<Range<usize>> = texts.iter().map(|passages| 0..passages.tokens.len()).collect();
+    let rows: Vec<Row<'_>> = texts.iter().copied().zip(&wholes).collect();
+    let sizes: Vec<usize> = rows.iter().map(|(passages, whole)| passages.features(whole).count()).collect();
+    let mut strongest = Vec::with_capacity(texts.len() * columns.len());
+    let mut start = 0;
+    while start < rows.len() {
+        let end = start + fitting(sizes.get(start..).unwrap_or_default());
+        let run = rows.get(start..end).unwrap_or_default();
+        let (ids, values) = pack(run);
+        let scores = generation.engine().score_text(worker, &ids, &values, true)?;
+        let added = scores.contributions.ok_or_else(|| Error::model("text_classifier", "gave no contributions"))?;
+        for (row, (passages, _)) in run.iter().enumerate() {
+            for &column in &columns {
+                let added: Vec<f32> = added.slice(s![row, .., column]).to_vec();
+                let sum = |window: &Range<usize>| -> f32 {
+                    passages.places(window).filter_map(|place| added.get(place)).sum()
+                };
+                let sums = passages.windows.iter().map(|window| (sum(window), window));
+                if let Some((_, window)) = sums.max_by(|a, b| a.0.total_cmp(&b.0)) {
+                    strongest.push(Strongest { text: start + row, column, window: window.clone() });
+                }
+            }
+        }
+        start = end;
+    }
+    Ok(strongest)
+}
+
+/// Keeps the logit of a text's strongest window for a category, calibrated, and which of its tokens weigh how much when asked, or
+/// when the text alone is evidence by the policy: then a reason names its words.
+fn conclude(
     generation: &Generation,
-    worker: usize,
-    passages: &Passages,
-    best: &[Strongest],
-    outcome: &mut TextOutcome,
-) -> Result<()> {
-    if best.is_empty() {
-        return Ok(());
+    (scores, row): (&TextScores, usize),
+    best: &Strongest,
+    prepared: &mut Prepared,
+    with_tokens: bool,
+) {
+    let &Strongest { column, ref window, .. } = best;
+    let Some(label) = generation.text_labels().get(column) else { return };
+    let (Some(category), Some(&logit)) = (label.category, scores.logits.get((row, column))) else { return };
+    let Prepared { outcome, passages, .. } = prepared;
+    let calibrated = calibrate(Logit(f64::from(logit)), label.calibration.slope, label.calibration.intercept);
+    outcome.logits.set(category, calibrated);
+    let Some(contributions) = &scores.contributions else { return };
+    if !with_tokens && calibrated.probability() < generation.policy().evidence {
+        return;
     }
-    let windows: Vec<Row<'_>> =
-        best.iter().filter_map(|best| Some((passages, passages.windows.get(best.window)?))).collect();
-    let (ids, values) = pack(&windows);
-    let scores = generation.engine().score_text(worker, &ids, &values, true)?;
-    let Some(contributions) = &scores.contributions else { return Ok(()) };
-    for (row, (best, (_, window))) in best.iter().zip(&windows).enumerate() {
-        let of_feature = |feature| contributions.get((row, feature, best.column)).copied().map_or(0.0, f64::from);
-        let features: Vec<(Range<usize>, f64)> = passages
-            .features(window)
-            .enumerate()
-            .map(|(f, feature)| (feature.covers.start - window.start..feature.covers.end - window.start, of_feature(f)))
-            .collect();
-        let logit = scores.logits.get((row, best.column)).copied().map_or(0.0, f64::from);
-        let bias = logit - features.iter().map(|(_, contribution)| contribution).sum::<f64>();
-        let shares = token_contributions(window.len(), features);
-        let tokens = passages.tokens(window).iter().zip(shares).map(|(token, contribution)| TokenContribution {
-            span: token.span.clone(),
-            token: token.text.clone(),
-            contribution,
-        });
-        outcome.tokens.set(best.category, (tokens.collect(), bias));
-    }
-    Ok(())
+    let of_feature = |feature| contributions.get((row, feature, column)).copied().map_or(0.0, f64::from);
+    let covered = |feature: &Feature| feature.covers.start - window.start..feature.covers.end - window.start;
+    let features: Vec<(Range<usize>, f64)> =
+        passages.features(window).enumerate().map(|(f, feature)| (covered(feature), of_feature(f))).collect();
+    let bias = f64::from(logit) - features.iter().map(|(_, contribution)| contribution).sum::<f64>();
+    let shares = token_contributions(window.len(), features);
+    let tokens = passages.tokens(window).iter().zip(shares).map(|(token, contribution)| TokenContribution {
+        span: token.span.clone(),
+        token: token.text.clone(),
+        contribution,
+    });
+    outcome.tokens.set(category, (tokens.collect(), bias));
 }
 
 /// The logits of one text's first window, in the order of the labels.

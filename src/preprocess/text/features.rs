@@ -67,10 +67,21 @@ impl Features {
 
     /// Those that lie inside `window`, a range of tokens.
     pub(super) fn inside(&self, window: &Range<usize>) -> impl Iterator<Item = &Feature> + Clone {
-        let at = |token: usize| self.starts.get(token).copied().unwrap_or(self.all.len());
         let end = window.end;
-        let begun = self.all.get(at(window.start)..at(end)).unwrap_or_default();
-        begun.iter().filter(move |feature| feature.covers.end <= end)
+        self.all.get(self.begun(window)).unwrap_or_default().iter().filter(move |feature| feature.covers.end <= end)
+    }
+
+    /// Where those that lie inside `window` stand among all.
+    pub(super) fn places(&self, window: &Range<usize>) -> impl Iterator<Item = usize> {
+        let (begun, end) = (self.begun(window), window.end);
+        let inside = self.all.get(begun.clone()).unwrap_or_default();
+        begun.zip(inside).filter(move |(_, feature)| feature.covers.end <= end).map(|(place, _)| place)
+    }
+
+    /// The places of those that begin in `window`.
+    fn begun(&self, window: &Range<usize>) -> Range<usize> {
+        let at = |token: usize| self.starts.get(token).copied().unwrap_or(self.all.len());
+        at(window.start)..at(window.end)
     }
 }
 

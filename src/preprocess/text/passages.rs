@@ -32,6 +32,11 @@ impl Passages {
         self.features.inside(window)
     }
 
+    /// Where the features of a passage stand among those of all tokens, in the order of [`Self::features`].
+    pub fn places(&self, window: &Range<usize>) -> impl Iterator<Item = usize> {
+        self.features.places(window)
+    }
+
     /// The tokens of a passage.
     pub fn tokens(&self, window: &Range<usize>) -> &[Token] {
         self.tokens.get(window.clone()).unwrap_or_default()
