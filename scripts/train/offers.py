@@ -130,10 +130,14 @@ class Grammar:
             hidden = said and kind != "unknown" and self.rng.random() < HIDDEN[self.lang]
             self.add(obfuscate(text, said, self.rng) if hidden else text, self.lang, category, f"offer_{kind if said else 'template'}" + ("_obfuscated" if hidden else ""), split)
 
+    def harmless_material(self, category: str) -> str:
+        """What could stand in a name's place and is no product of wildlife."""
+        return self.rng.choice(self.lists["benign"]["medicine" if category == "pangolin_scale" else self.rng.choice(["material", "lookalike"])])
+
     def twin(self, pattern: str, split: str, category: str) -> None:
         """The same pattern said of a harmless material: seldom where it sounds furtive, as in the field."""
         if "{name}" in pattern and self.rng.random() < (0.25 if "{furtive}" in pattern else 0.7):
-            material = self.rng.choice(self.lists["benign"]["medicine" if category == "pangolin_scale" else self.rng.choice(["material", "lookalike"])])
+            material = self.harmless_material(category)
             self.add(self.fill(pattern, split, category, material), self.lang, "benign", "twin", split)
 
     def swapped(self, split: str, words: list[str], name: str, beside: str) -> str:
@@ -198,7 +202,7 @@ class Grammar:
             kind = self.rng.choice(["offer", "offer", "title", "twin", "alone", "phrases"])
             name, _ = self.name(category, split)
             pattern = self.choose(self.patterns[category, "offer"], split)
-            material = self.rng.choice(self.lists["benign"]["medicine" if category == "pangolin_scale" else self.rng.choice(["material", "lookalike"])])
+            material = self.harmless_material(category)
             said = {"offer": lambda: self.fill(pattern, split, category, name), "title": lambda: self.rng.choice(self.short_titles[split] or [""]), "twin": lambda: self.fill(pattern, split, category, material), "alone": lambda: "", "phrases": lambda: self.rng.choice(offer["tail"] + offer["furtive"])}[kind]()
             if said:
                 talk.insert(self.rng.randint(0, len(talk)), said)

@@ -9,8 +9,9 @@ use anyhow::Context;
 use clap::Args;
 use comfy_table::{Table, presets};
 
-use super::{async_runtime, complain, print, progress};
+use super::{Settings, async_runtime, complain, print, progress};
 use crate::config::Config;
+use crate::error::Result;
 use crate::evaluate::case::{Case, LabelNames};
 use crate::evaluate::compare::Comparison;
 use crate::evaluate::input;
@@ -37,6 +38,11 @@ pub(super) struct Listings {
     /// Print JSON.
     #[arg(long)]
     json: bool,
+}
+
+/// The settings to compare with. A remembered score costs no time, and times are compared.
+pub(super) fn config(settings: &Settings) -> Result<Config> {
+    settings.load([("cache", "images", "0".to_owned())])
 }
 
 /// Listings that one side rates before it is the other's turn.

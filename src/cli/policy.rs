@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use super::compare::Listings;
+use super::compare::{self, Listings};
 use super::{Settings, print};
 use crate::pipeline::generation::{Generation, PolicyFile};
 
@@ -76,9 +76,7 @@ impl Check {
 
 impl Diff {
     fn run(self) -> anyhow::Result<ExitCode> {
-        let mut config = self.settings.load([])?;
-        // A remembered score costs no time, and times are compared.
-        config.cache_images = 0;
+        let mut config = compare::config(&self.settings)?;
         let mut by = |policy: &PathBuf| {
             config.policy.clone_from(policy);
             Generation::read(&config)

@@ -8,7 +8,7 @@ use anyhow::bail;
 use clap::Args;
 
 use super::super::Settings;
-use super::super::compare::Listings;
+use super::super::compare::{self, Listings};
 use crate::config::Config;
 use crate::model::check::Checks;
 use crate::model::manifest::MANIFEST;
@@ -33,9 +33,7 @@ pub(super) struct Diff {
 
 impl Diff {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let mut config = self.settings.load([])?;
-        // A remembered score costs no time, and times are compared.
-        config.cache_images = 0;
+        let config = compare::config(&self.settings)?;
         self.listings.compare(&config, generation(&config, &self.a)?, generation(&config, &self.b)?)
     }
 }

@@ -3,16 +3,17 @@
 use deunicode::deunicode_char;
 use unicode_security::confusable_detection::skeleton;
 
+use super::normalize::{is_accented_latin, is_han};
+
 /// The plain lower-case letter that `c`, which is none itself, is drawn like or is a decoration of. `None`: it is a letter of its own, or none.
 pub(super) fn plain_letter(c: char) -> Option<char> {
-    if c.is_ascii() || !(c.is_alphabetic() || is_boxed(c)) || super::normalize::is_han(c) {
+    if c.is_ascii() || !(c.is_alphabetic() || is_boxed(c)) || is_han(c) {
         return None;
     }
     let one =
         |mut text: std::str::Chars<'_>| text.next().filter(char::is_ascii_alphabetic).filter(|_| text.next().is_none());
     let drawn_like: String = skeleton(&c.to_string()).collect();
-    let is_latin =
-        matches!(c, '\u{C0}'..='\u{24F}' | '\u{250}'..='\u{2AF}' | '\u{1D00}'..='\u{1DBF}' | '\u{1E00}'..='\u{1EFF}');
+    let is_latin = is_accented_latin(c) || matches!(c, '\u{250}'..='\u{2AF}' | '\u{1D00}'..='\u{1DBF}');
     one(drawn_like.chars())
         .or_else(|| if is_latin || is_boxed(c) { deunicode_char(c).and_then(|text| one(text.chars())) } else { None })
         .map(|letter| letter.to_ascii_lowercase())

@@ -1,7 +1,7 @@
 //! The language, told from the script and the letters: enough to choose a moderator and a slice of the evaluation, and to say when
 //! a text is in a language that nothing here reads.
 
-use super::normalize::is_han;
+use super::normalize::{is_accented_latin, is_han};
 use crate::domain::Language;
 
 /// A script counts when it has more than this share of the letters.
@@ -46,9 +46,7 @@ pub fn language(text: &str) -> Language {
             han += 1.0;
         } else if is_kana(c) {
             kana += 1.0;
-        } else if c.is_ascii_alphabetic()
-            || matches!(c, '\u{C0}'..='\u{24F}' | '\u{1E00}'..='\u{1EFF}' | '\u{FF21}'..='\u{FF5A}')
-        {
+        } else if c.is_ascii_alphabetic() || is_accented_latin(c) || matches!(c, '\u{FF21}'..='\u{FF5A}') {
             latin += 1.0;
             vietnamese += if is_vietnamese(c) { 1.0 } else { 0.0 };
         } else if c.is_alphabetic() {

@@ -6,7 +6,7 @@ use std::ops::Range;
 use aho_corasick::{AhoCorasick, MatchKind};
 
 use super::disguise::read_as;
-use super::normalize::Normalized;
+use super::normalize::{Normalized, is_accented_latin};
 use super::signs::{FoundSign, SignRule, signs_beside};
 use crate::domain::{Category, FoundTerm, Notice, Signs, TermKind};
 
@@ -211,9 +211,7 @@ fn is_respelled(written: &[char], spelling: &[char]) -> bool {
 
 /// Latin terms match whole words only: "horn" is not in "thorn". A plural s is allowed.
 fn is_whole_word(chars: &[char], range: &Range<usize>) -> bool {
-    let is_latin = |c: Option<&char>| {
-        c.is_some_and(|&c| c.is_ascii_alphanumeric() || matches!(c, '\u{C0}'..='\u{24F}' | '\u{1E00}'..='\u{1EFF}'))
-    };
+    let is_latin = |c: Option<&char>| c.is_some_and(|&c| c.is_ascii_alphanumeric() || is_accented_latin(c));
     let first = chars.get(range.start);
     let last = range.end.checked_sub(1).and_then(|i| chars.get(i));
     let before = range.start.checked_sub(1).and_then(|i| chars.get(i));

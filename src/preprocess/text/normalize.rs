@@ -118,10 +118,9 @@ impl Normalized {
             // Two halves of a flag are a flag.
             let flags = chars.iter().filter(|&&c| is_half_flag(c)).count();
             for (c, letter) in chars.iter_mut().zip(self.letters.get_mut(range).unwrap_or_default()) {
-                let is_latin = matches!(*c, '\u{C0}'..='\u{24F}' | '\u{1E00}'..='\u{1EFF}');
                 let hides = is_phonetic(*c)
                     || (is_boxed(*c) && (!is_half_flag(*c) || flags > 2))
-                    || (is_mixed && !is_latin && !is_boxed(*c));
+                    || (is_mixed && !is_accented_latin(*c) && !is_boxed(*c));
                 if let Some(plain) = hides.then(|| plain_letter(*c)).flatten() {
                     (*c, letter.is_disguised) = (plain, true);
                 }
@@ -220,6 +219,11 @@ fn is_invisible(c: char) -> bool {
         | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{2800}' | '\u{3164}'
         | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFFB}' | '\u{1BCA0}'..='\u{1BCA3}'
         | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}')
+}
+
+/// Latin letters with accents and the like.
+pub(super) fn is_accented_latin(c: char) -> bool {
+    matches!(c, '\u{C0}'..='\u{24F}' | '\u{1E00}'..='\u{1EFF}')
 }
 
 /// Chinese characters.

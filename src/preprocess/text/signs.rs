@@ -30,7 +30,6 @@ pub(super) struct FoundSign {
 /// What `signs` say of `claims`, the places where something is named, both by position. Who reports neither sells nor buys.
 pub(super) fn signs_beside(text: &Normalized, claims: &[Range<usize>], signs: &[FoundSign]) -> Signs {
     let mut said = Signs::default();
-    let mut reports = false;
     for FoundSign { range, rule } in signs {
         let counts = (!rule.begins_clause || begins_clause(text, range.start))
             && (!rule.beside_number || is_beside_number(text, range))
@@ -39,10 +38,10 @@ pub(super) fn signs_beside(text: &Normalized, claims: &[Range<usize>], signs: &[
             _ if !counts => {}
             Sign::Sale => said.sale = true,
             Sign::Wanted => said.wanted = true,
-            Sign::Report => reports = true,
+            Sign::Report => said.reports = true,
         }
     }
-    if reports { Signs { reports, ..Signs::default() } } else { said }
+    if said.reports { Signs { reports: true, ..Signs::default() } } else { said }
 }
 
 /// Whether the nearest claim on either side lies within a passage of `most` characters.
