@@ -9,8 +9,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 pub use rating::{
-    CategoryRating, FoundTerm, ImageCategoryScore, ImageExplanation, ImageRating, LegalBasis, PolicyVersion, Rating,
-    Reason, ReasonCode, TextCategoryScore, TextRating, Timings, TokenContribution,
+    CategoryRating, DEFAULT_SET, FoundTerm, ImageCategoryScore, ImageExplanation, ImageRating, LegalBasis,
+    PolicyVersion, Rating, Reason, ReasonCode, SetVersion, TextCategoryScore, TextRating, Timings, TokenContribution,
 };
 
 /// What the server looks for. The order is the order of answers.

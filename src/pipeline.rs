@@ -7,7 +7,7 @@ pub mod check;
 mod conclude;
 pub mod embed;
 pub mod generation;
-mod golden;
+pub mod golden;
 pub mod health;
 pub mod infer;
 mod inputs;
@@ -105,8 +105,8 @@ impl Pipeline {
         self.scheduler.queued()
     }
 
-    /// Rates one listing with the stable generation, or with the canary when the listing belongs to its share. A shadow
-    /// rates its share once more, after the answer is made.
+    /// Rates one listing with the stable generation, or with the canary when the listing belongs to its share. While something
+    /// is tried, the other of the two rates its share once more, after the answer is made.
     ///
     /// # Errors
     /// [`Error::Overloaded`] at once when the queue is full; [`Error::DeadlineExceeded`]; [`Error::Invalid`] when every
@@ -121,20 +121,34 @@ impl Pipeline {
         }
         let Traffic { stable, candidate } = self.traffic();
         let candidate = candidate.filter(|candidate| candidate.share.holds(&listing));
-        let generation = match candidate.as_deref() {
-            Some(Candidate { generation, trial: Trial::Canary, .. }) => Arc::clone(generation),
-            _ => stable,
+        let (generation, second) = match candidate.as_deref() {
+            None => (stable, None),
+            Some(Candidate { generation, trial, .. }) => match trial {
+                Trial::Canary(comparison) => {
+                    let second = SecondLook { generation: stable, by_stable: true, comparison: Arc::clone(comparison) };
+                    (Arc::clone(generation), Some(second))
+                }
+                Trial::Shadow(comparison) => {
+                    let (generation, comparison) = (Arc::clone(generation), Arc::clone(comparison));
+                    (stable, Some(SecondLook { generation, by_stable: false, comparison }))
+                }
+            },
         };
         let tickets = self.submit(&generation, &listing, priority, deadline)?;
         let outcome = finish(&generation, &listing, tickets, deadline, Some(&self.metrics)).await;
         generation.health().note(&outcome);
+        if let (
+            Err(Error::Model { .. } | Error::Setup(_) | Error::Bug(_)),
+            Some(SecondLook { by_stable: true, comparison, .. }),
+        ) = (&outcome, &second)
+        {
+            comparison.failed();
+        }
         let mut rating = outcome?;
         rating.timings.total_us = micros(arrived.elapsed());
         self.metrics.rated(rating.suggestion.name(), Duration::from_micros(rating.timings.score_us), arrived.elapsed());
-        if let Some(candidate) = candidate
-            && let Some(comparison) = candidate.comparison()
-        {
-            self.shadow(&candidate.generation, comparison, listing, &rating);
+        if let Some(second) = second {
+            self.look_again(second, listing, &rating);
         }
         Ok(rating)
     }
@@ -149,30 +163,39 @@ impl Pipeline {
         self.scheduler.submit(jobs(generation, listing, &texts_of(listing)), priority, deadline)
     }
 
-    /// Rates a listing with the shadow and compares, in the background. Only where there is room: a shadow never fills the
-    /// queue, never goes before an answer that waits, and nothing waits for it.
-    fn shadow(&self, generation: &Arc<Generation>, comparison: &Arc<Comparison>, listing: Listing, stable: &Rating) {
+    /// Rates a listing once more and compares, in the background. Only where there is room: it never fills the queue, never goes
+    /// before an answer that waits, and nothing waits for it.
+    fn look_again(&self, second: SecondLook, listing: Listing, answered: &Rating) {
+        let SecondLook { generation, by_stable, comparison } = second;
         let deadline = Deadline(Some(Instant::now() + SHADOW_PATIENCE));
         let half_full = self.scheduler.queued() > self.queue_capacity / 2;
         let place = if half_full { None } else { comparison.admit() };
         let tickets = place.and_then(|place| {
-            let tickets = self.submit(generation, &listing, Priority::Bulk, deadline).ok()?;
+            let tickets = self.submit(&generation, &listing, Priority::Bulk, deadline).ok()?;
             Some((place, tickets))
         });
         let Some((place, tickets)) = tickets else {
             comparison.dropped();
-            self.metrics.models().shadow("dropped");
+            self.metrics.models().compared("dropped");
             return;
         };
-        let (generation, comparison, metrics) =
-            (Arc::clone(generation), Arc::clone(comparison), Arc::clone(&self.metrics));
-        let stable = stable.clone();
+        let metrics = Arc::clone(&self.metrics);
+        let answered = answered.clone();
         tokio::spawn(async move {
             let outcome = finish(&generation, &listing, tickets, deadline, None).await;
-            metrics.models().shadow(match &outcome {
-                Ok(candidate) if comparison.compare(&stable, candidate) => "agreed",
-                Ok(_) => "flipped",
-                Err(_) => {
+            let (stable, candidate) = if by_stable {
+                (outcome.as_ref().ok(), Some(&answered))
+            } else {
+                (Some(&answered), outcome.as_ref().ok())
+            };
+            metrics.models().compared(match (stable, candidate) {
+                (Some(stable), Some(candidate)) if comparison.compare(stable, candidate) => "agreed",
+                (Some(_), Some(_)) => "flipped",
+                (None, _) => {
+                    comparison.dropped();
+                    "dropped"
+                }
+                (_, None) => {
                     comparison.failed();
                     "failed"
                 }
@@ -181,6 +204,14 @@ impl Pipeline {
             drop(place);
         });
     }
+}
+
+/// What rates a listing once more while something is tried.
+struct SecondLook {
+    generation: Arc<Generation>,
+    /// The candidate has answered, and the stable generation looks again.
+    by_stable: bool,
+    comparison: Arc<Comparison>,
 }
 
 /// Waits for a listing's parts and rates it.

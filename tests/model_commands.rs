@@ -7,6 +7,9 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+#[path = "onnx_files/mod.rs"]
+mod onnx_files;
+
 use std::path::Path;
 use std::process::Command;
 
@@ -136,6 +139,67 @@ fn new_writes_every_file_that_the_manifest_of_a_text_model_lists() {
     let folder = out.path().join("ivory/2");
     let text = std::fs::read_to_string(folder.join("model.toml")).unwrap();
     assert!(text.contains("\"words.txt\" = ") && folder.join("words.txt").is_file(), "{text}");
+}
+
+#[test]
+fn what_would_mislead_is_named_and_an_output_of_another_name_comes_first() {
+    let out = tempfile::tempdir().unwrap();
+    let file = out.path().join("head.onnx");
+    let shown = file.to_str().unwrap();
+    std::fs::write(&file, onnx_files::relu(8, &[("", 17)])).unwrap();
+    let (code, said) = new(out.path(), shown, &["--kind", "head"]);
+    assert!(code == 2 && said.contains("there is no \"logits\", only \"b\""), "{said}");
+    std::fs::write(&file, onnx_files::head(&["Sigmoid"], 1280, 1)).unwrap();
+    assert_eq!(new(out.path(), shown, &[]).0, 0);
+    let folder = out.path().join("ivory/2");
+    let (code, said) = model(&["check", folder.to_str().unwrap()]);
+    assert!(code == 0 && said.contains("they look like probabilities"), "{said}");
+    let manifest = folder.join("model.toml");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    std::fs::write(&manifest, text.replace("category = \"ivory\", ", "")).unwrap();
+    let (_, said) = model(&["check", folder.to_str().unwrap()]);
+    assert!(said.contains("feeds nothing"), "{said}");
+    let (code, said) = model(&["check", "models/text_classifier/1"]);
+    assert!(code == 0 && !said.contains("contributions do not"), "{said}");
+}
+
+#[test]
+fn golden_samples_are_recorded_for_every_kind_and_hold() {
+    let out = tempfile::tempdir().unwrap();
+    let texts = out.path().join("texts.txt");
+    std::fs::write(&texts, "老象牙手串 包浆好 私聊\n\nlinen dress size 12\n").unwrap();
+    let embeddings = out.path().join("embeddings.npy");
+    ndarray_npy::write_npy(&embeddings, &ndarray::Array2::<f32>::from_elem((2, 1280), 0.5)).unwrap();
+    let cases = [
+        ("image_encoder", vec!["tests/fixtures/images/tusk.jpg", "tests/fixtures/images/still.png"], 2),
+        ("ivory", vec![embeddings.to_str().unwrap()], 2),
+        ("text_classifier", vec![texts.to_str().unwrap()], 2),
+    ];
+    for (name, inputs, count) in cases {
+        let folder = out.path().join(name).join("1");
+        std::fs::create_dir_all(&folder).unwrap();
+        for entry in std::fs::read_dir(format!("models/{name}/1")).unwrap() {
+            let path = entry.unwrap().path();
+            std::fs::copy(&path, folder.join(path.file_name().unwrap())).unwrap();
+        }
+        let shown = folder.to_str().unwrap();
+        let (code, said) = model(&[&["golden", shown], inputs.as_slice()].concat());
+        assert!(code == 0 && said.contains(&format!("{count} samples")), "{said}");
+        let (code, said) = model(&["check", shown]);
+        assert!(code == 0 && said.contains("within tolerance"), "{said}");
+        let golden = folder.join("golden.json");
+        let mut file: serde_json::Value = serde_json::from_slice(&std::fs::read(&golden).unwrap()).unwrap();
+        assert_eq!(file["samples"].as_array().unwrap().len(), count);
+        let first = file["samples"][0]["output"][0].as_f64().unwrap();
+        file["samples"][0]["output"][0] = serde_json::json!(first + 1.0);
+        std::fs::write(&golden, file.to_string()).unwrap();
+        assert_eq!(model(&["hash", shown]).0, 0);
+        let (code, said) = model(&["check", shown]);
+        assert!(code == 2 && said.contains("sample 0 is off by"), "{said}");
+    }
+    let folder = out.path().join("ivory/1");
+    let (code, said) = model(&["golden", folder.to_str().unwrap(), "tests/fixtures/images/tusk.jpg"]);
+    assert!(code == 2 && said.contains("tusk.jpg"), "{said}");
 }
 
 #[test]

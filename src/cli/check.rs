@@ -8,12 +8,13 @@ use comfy_table::{Table, presets};
 use super::{Settings, print};
 use crate::config::DEFAULT;
 use crate::model::session::Runtime;
+use crate::pipeline::check::sets;
 use crate::pipeline::generation::Generation;
 
 /// Check configuration, policy and models; start nothing.
 ///
 /// Reads every model folder, compares hashes, loads the graphs, compares them with their manifests and runs the golden
-/// samples. Exit code 0: a server started with the same settings will serve. 2: one sentence says what is wrong.
+/// samples. Of named sets it says whether they could be put in service. Exit code 0: a server started with the same settings will serve. 2: one sentence says what is wrong.
 #[derive(Debug, Args)]
 pub(super) struct Check {
     /// Print the complete default configuration, commented, and exit.
@@ -39,8 +40,16 @@ impl Check {
         for model in generation.models() {
             table.add_row([&model.name, &model.version, &model.sha256]);
         }
+        let mut lines = vec![table.to_string()];
+        let sets = sets(&config, &generation)?;
+        let what = if sets.iter().any(|(_, problem)| problem.is_some()) { "what serves" } else { "everything" };
+        lines.extend(sets.into_iter().map(|(name, problem)| match problem {
+            Some(problem) => format!("cannot be put in service: {problem}"),
+            None => format!("set {name}: names what is there and fits"),
+        }));
+        let told = lines.join("\n");
         print(&format!(
-            "{table}\nONNX Runtime, commit {}; everything is in order",
+            "{told}\nONNX Runtime, commit {}; {what} is in order",
             Runtime::load(&config.onnxruntime)?.build()
         ));
         Ok(ExitCode::SUCCESS)

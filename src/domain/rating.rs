@@ -55,6 +55,19 @@ pub struct PolicyVersion {
     pub sha256: String,
 }
 
+/// Name of the set that folders, rules and the policy file choose.
+pub const DEFAULT_SET: &str = "default";
+
+/// Models and a policy that serve together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetVersion {
+    /// Name of a set, or [`DEFAULT_SET`].
+    pub name: String,
+    /// SHA-256 over name, version and hash of every model and the hash of the policy, lower-case hex: sets of equal hash rate
+    /// alike.
+    pub sha256: String,
+}
+
 /// The rating of one category.
 #[derive(Debug, Clone)]
 pub struct CategoryRating {

@@ -8,10 +8,12 @@ use std::sync::atomic::AtomicBool;
 use tokio::time::Instant;
 
 use super::judge::backoff;
-use super::load::{Fault, Loader, Plan};
+use super::load::{Fault, Loader};
+use super::plan::{DefaultSet, Plan};
 use super::remembered::Remembered;
 use super::state::Failure;
 use crate::config::Config;
+use crate::domain::DEFAULT_SET;
 use crate::error::{Error, Result};
 use crate::model::choice::{Choice, Decision, Situation};
 use crate::model::opening::{Opening, open};
@@ -28,6 +30,8 @@ pub(super) struct First {
     pub decisions: Decisions,
     /// Hash of the policy file that was rolled back.
     pub policy_held: Option<String>,
+    /// What the folders last chose.
+    pub default: DefaultSet,
 }
 
 type Decisions = BTreeMap<String, Decision>;
@@ -49,15 +53,19 @@ pub(super) fn load(config: &Config) -> Result<First> {
         );
     }
     let mut failures: Vec<Failure> = Vec::new();
+    if let Some(generation) = remembered.as_ref().and_then(|r| saved_set(config, r, &repository)) {
+        let default = DefaultSet { versions: served, policy };
+        return Ok(First { generation, repository, failures, waiting: Vec::new(), decisions, policy_held, default });
+    }
     loop {
         let Choice { versions, waiting } =
             choose_first(config, &repository, &failures, &Before { decisions: &decisions, served: &served })?;
-        let plan = Plan { versions, policy: Arc::clone(&policy) };
-        let loader = Loader { config, loaded: &[], before: None, stop: &AtomicBool::new(false) };
-        match loader.build(&plan) {
+        let plan = Plan { versions, policy: Arc::clone(&policy), set: DEFAULT_SET.to_owned() };
+        match build(config, &plan) {
             Ok(generation) => {
                 tell_what_is_not_there(&generation);
-                return Ok(First { generation, repository, failures, waiting, decisions, policy_held });
+                let default = DefaultSet::of(&generation);
+                return Ok(First { generation, repository, failures, waiting, decisions, policy_held, default });
             }
             Err(Fault { version: None, error }) => return Err(error),
             Err(Fault { version: Some(identity), error }) => {
@@ -66,6 +74,34 @@ pub(super) fn load(config: &Config) -> Result<First> {
                 let (reason, retry_at) = (error.to_string(), Instant::now() + backoff(1));
                 failures.push(Failure { identity, reason, attempts: 1, retry_at });
             }
+        }
+    }
+}
+
+fn build(config: &Config, plan: &Plan) -> std::result::Result<Generation, Fault> {
+    Loader { config, loaded: &[], before: None, stop: &AtomicBool::new(false) }.build(plan)
+}
+
+/// The named set that served before the last stop. One that cannot serve any more as it was is told of, and the folders choose.
+fn saved_set(config: &Config, remembered: &Remembered, repository: &Repository) -> Option<Generation> {
+    let saved = remembered.set()?;
+    let plan = saved.plan(&repository.versions());
+    match plan.and_then(|plan| build(config, &plan).map_err(|Fault { error, .. }| error.to_string())) {
+        Ok(generation) => {
+            tracing::warn!(
+                set = saved.name(),
+                "the set that served before the last stop serves; --ignore-state forgets it"
+            );
+            tell_what_is_not_there(&generation);
+            Some(generation)
+        }
+        Err(reason) => {
+            tracing::error!(
+                set = saved.name(),
+                reason,
+                "the set that served before the last stop cannot; the folders choose"
+            );
+            None
         }
     }
 }
@@ -126,6 +162,7 @@ fn choose_first(config: &Config, repository: &Repository, failures: &[Failure], 
     if let Some(faulty) = incomplete.into_iter().find(|faulty| without(&faulty.name)) {
         return Err(Error::Setup(faulty.reason));
     }
+    let notes = opening.as_ref().map(Opening::notes).unwrap_or_default();
     let not_served = versions.iter().find(|version| opening.is_ok() && !known(version.name())).cloned();
     let Opening { mut choice, left_out } = opening.map_err(|problem| Error::file(&config.models, problem))?;
     if let Some(version) = not_served {
@@ -135,7 +172,7 @@ fn choose_first(config: &Config, repository: &Repository, failures: &[Failure], 
     }
     for (identity, reason) in left_out {
         tracing::error!(name = identity.name, version = identity.version, reason, "left out");
-        choice.waiting.push(format!("{} {} was left out: {reason}", identity.name, identity.version));
     }
+    choice.waiting = notes;
     Ok(choice)
 }

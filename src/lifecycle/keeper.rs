@@ -12,15 +12,18 @@ use tokio::time::Instant;
 
 use super::Common;
 use super::judge::verdict;
-use super::load::{Fault, Loader, Plan};
+use super::load::{Fault, Loader};
+use super::plan::{Plan, Target};
 use super::remembered::Remembered;
 use super::state::{Retired, State};
 use crate::config::Config;
-use crate::domain::ModelVersion;
+use crate::domain::{DEFAULT_SET, ModelVersion};
 use crate::error::{Error, Result};
 use crate::memory;
-use crate::model::choice::{Situation, VersionPolicy, choose};
+use crate::model::choice::VersionPolicy;
+use crate::model::loaded::LoadedModel;
 use crate::model::repository::{Repository, Version};
+use crate::model::set::NamedSet;
 use crate::pipeline::generation::{Generation, PolicyFile};
 use crate::pipeline::shadow::Comparison;
 use crate::pipeline::traffic::{Candidate, Share, Trial};
@@ -40,11 +43,11 @@ pub(super) enum Order {
     /// Look at everything now, with this configuration if one is given.
     Reload(Option<Box<Config>>, Reply),
     /// Load versions and keep them.
-    Load(Vec<ModelVersion>, Reply),
+    Load(Target, Reply),
     /// Put versions in service; none: the candidate.
-    Promote(Vec<ModelVersion>, Reply),
+    Promote(Option<Target>, Reply),
     /// Try versions on a share.
-    Try { versions: Vec<ModelVersion>, share: Share, shadow: bool, reply: Reply },
+    Try { target: Target, share: Share, shadow: bool, reply: Reply },
     /// Write down what was decided.
     Remember,
     /// End.
@@ -153,9 +156,10 @@ impl Keeper {
                 self.look();
                 (reply, Ok(()))
             }
-            Order::Load(versions, reply) => (reply, self.load(&versions)),
-            Order::Promote(versions, reply) => (reply, self.promote(&versions)),
-            Order::Try { versions, share, shadow, reply } => (reply, self.try_out(&versions, share, shadow)),
+            Order::Load(target, reply) => (reply, self.load(&target)),
+            Order::Promote(Some(target), reply) => (reply, self.promote(&target)),
+            Order::Promote(None, reply) => (reply, self.promote_candidate()),
+            Order::Try { target, share, shadow, reply } => (reply, self.try_out(&target, share, shadow)),
         };
         drop(reply.send(outcome));
     }
@@ -209,14 +213,18 @@ impl Keeper {
             tracing::error!(name = faulty.name, version = faulty.version, reason = faulty.reason, "incomplete version");
         }
         state.incomplete = incomplete;
+        let Config { models, max_file_bytes, .. } = &*state.config;
+        let read =
+            |name: String| NamedSet::read(models, &name, *max_file_bytes).map_err(|error| (name, error.to_string()));
+        state.sets = NamedSet::names(models).into_iter().map(read).collect();
     }
 
-    /// The policy to serve with: the file's, or what serves when the file is faulty or was rolled back.
+    /// The policy of the configuration's file, or the one that last served in its place when it is faulty or was rolled back.
     fn read_policy(&self) -> Arc<PolicyFile> {
         let path = self.state().config.policy.clone();
         let read = PolicyFile::read(&path);
         let mut state = self.state();
-        let serving = Arc::clone(state.current().policy_file());
+        let serving = Arc::clone(&state.default.policy);
         match read {
             Ok(policy) if policy.version.sha256 == serving.version.sha256 => {
                 state.policy_problem = None;
@@ -243,18 +251,19 @@ impl Keeper {
     fn plan(&self, policy: &Arc<PolicyFile>) -> Option<(Plan, u64)> {
         let mut state = self.state();
         let current = state.current();
-        let serving = serving(&current);
-        let barred = state.barred();
-        let situation = Situation {
-            versions: &state.versions,
-            rules: &state.config.versions,
-            decisions: &state.decisions,
-            barred: &barred,
-            serving: &serving,
-        };
-        let (plan, mut waiting) = match choose(situation) {
-            Ok(choice) => (Some(Plan { versions: choice.versions, policy: Arc::clone(policy) }), choice.waiting),
-            Err(problem) => (None, vec![problem]),
+        let set = &current.set().name;
+        let (plan, mut waiting) = if set == DEFAULT_SET {
+            match state.plan_by_folders(policy) {
+                Ok((plan, notes)) => (Some(plan), notes),
+                Err(problem) => (None, vec![problem]),
+            }
+        } else {
+            (
+                None,
+                vec![format!(
+                    "the set {set} serves: folders and policy file count again once {DEFAULT_SET} is promoted"
+                )],
+            )
         };
         let mut plan = plan.filter(|plan| !plan.is(&current));
         if plan.is_some() && state.candidate().is_some() {
@@ -310,7 +319,7 @@ impl Keeper {
     }
 
     /// Loads the versions that the rules want kept, and lets go of those they no longer do.
-    fn keep_several(&self) {
+    fn keep_several(&mut self) {
         let wanted: Vec<ModelVersion> = {
             let state = self.state();
             let barred = state.barred();
@@ -325,59 +334,66 @@ impl Keeper {
         };
         for identity in wanted {
             // The reason is in the list of failures.
-            let _ = self.load(&[identity]);
+            let _ = self.load(&Target::Versions(vec![identity]));
         }
     }
 
-    fn load(&self, versions: &[ModelVersion]) -> Result<()> {
-        let plan = self.changed_plan(versions)?;
+    fn load(&mut self, target: &Target) -> Result<()> {
+        let plan = self.plan_for_call(target)?;
         let generation = self.build_for_call(&plan)?;
         let mut state = self.state();
-        let kept: Vec<_> = state.kept.iter().map(|model| model.folder().identity.clone()).collect();
-        let named = |identity: &ModelVersion| versions.contains(identity) && !kept.contains(identity);
-        let new: Vec<_> =
-            generation.engine().models().filter(|model| named(&model.folder().identity)).cloned().collect();
-        state.failures.retain(|failure| !versions.contains(&failure.identity));
+        let current = state.current();
+        let kept: Vec<_> = state.kept.iter().map(|model| &model.folder().identity).chain(current.models()).collect();
+        let new = |model: &&Arc<LoadedModel>| !kept.contains(&&model.folder().identity);
+        let new: Vec<_> = generation.engine().models().filter(new).cloned().collect();
+        state.failures.retain(|failure| !generation.models().contains(&failure.identity));
         state.kept.extend(new);
         state.retire(Some(Arc::new(generation)));
         Ok(())
     }
 
-    fn promote(&self, versions: &[ModelVersion]) -> Result<()> {
-        if versions.is_empty() {
-            let mut state = self.state();
-            let candidate = state.candidate().ok_or_else(|| Error::Refused("no candidate is being tried".into()))?;
-            let current = state.current();
+    fn promote_candidate(&self) -> Result<()> {
+        let mut state = self.state();
+        let candidate = state.candidate().ok_or_else(|| Error::Refused("no candidate is being tried".into()))?;
+        let current = state.current();
+        if [&current, &candidate.generation].iter().all(|generation| generation.set().name == DEFAULT_SET) {
             let new = candidate.generation.models().iter().filter(|model| !current.models().contains(model));
             let new: Vec<ModelVersion> = new.cloned().collect();
             state.decide(&new);
-            state.switch(Arc::clone(&candidate.generation), "promoted");
-            return Ok(());
         }
+        state.epoch += 1;
+        state.switch(Arc::clone(&candidate.generation), "promoted");
+        Ok(())
+    }
+
+    fn promote(&mut self, target: &Target) -> Result<()> {
         let epoch = self.state().epoch;
-        let plan = self.changed_plan(versions)?;
+        let plan = self.plan_for_call(target)?;
         let in_service = plan.is(&self.state().current());
         let generation = if in_service { None } else { Some(self.build_for_call(&plan)?) };
         let mut state = self.state();
         self.unchanged_since(epoch, &state)?;
-        state.decide(versions);
+        if let Target::Versions(versions) = target {
+            state.decide(versions);
+        }
+        state.epoch += 1;
         if let Some(generation) = generation {
             state.switch(Arc::new(generation), "promoted");
         }
         Ok(())
     }
 
-    fn try_out(&self, versions: &[ModelVersion], share: Share, shadow: bool) -> Result<()> {
+    fn try_out(&mut self, target: &Target, share: Share, shadow: bool) -> Result<()> {
         let epoch = self.state().epoch;
-        let plan = self.changed_plan(versions)?;
-        if plan.is(&self.state().current()) {
-            return Err(Error::Refused("these versions are in service; name others to try".into()));
+        let plan = self.plan_for_call(target)?;
+        if plan.rates_as(&self.state().current()) {
+            return Err(Error::Refused("these versions and this policy are in service; name others to try".into()));
         }
         let generation = Arc::new(self.build_for_call(&plan)?);
         let mut state = self.state();
         self.unchanged_since(epoch, &state)?;
-        let in_flight = state.config.rollout.shadow_in_flight;
-        let trial = if shadow { Trial::Shadow(Arc::new(Comparison::new(in_flight))) } else { Trial::Canary };
+        let comparison = Arc::new(Comparison::new(state.config.rollout.shadow_in_flight));
+        let trial = if shadow { Trial::Shadow(comparison) } else { Trial::Canary(comparison) };
         state.try_out(Candidate { generation, trial, share });
         Ok(())
     }
@@ -387,33 +403,25 @@ impl Keeper {
         if same { Ok(()) } else { Err(Error::Refused("another call changed what serves meanwhile; try again".into())) }
     }
 
-    /// What serves, with `versions` instead.
-    fn changed_plan(&self, versions: &[ModelVersion]) -> Result<Plan> {
-        let state = self.state();
-        let current = state.current();
-        let on_disk = |wanted: &ModelVersion| {
-            let found = state.versions.iter().find(|version| version.identity == *wanted).cloned();
-            let in_memory = || {
-                let loaded = state.loaded();
-                let model = loaded.iter().find(|model| model.folder().identity == *wanted)?;
-                Some(Arc::new(Version::of(model.folder())))
-            };
-            let missing = || Error::NotFound(format!("{} {} is gone", wanted.name, wanted.version));
-            found.or_else(in_memory).ok_or_else(missing)
+    fn plan_for_call(&mut self, target: &Target) -> Result<Plan> {
+        let name = match target {
+            Target::Versions(versions) => return self.state().plan_with(versions),
+            Target::Set(name) => name,
         };
-        let mut chosen: Vec<Arc<Version>> = versions.iter().map(on_disk).collect::<Result<_>>()?;
-        let named = |version: &Arc<Version>| versions.iter().any(|wanted| wanted.name == version.name());
-        chosen.extend(serving(&current).into_iter().filter(|version| !named(version)));
-        // The same rules as for the folder: heads fit the encoder, and no category is lost or rated twice.
-        let nothing = Default::default();
-        let (rules, decisions) = (Default::default(), &nothing);
-        let situation =
-            Situation { versions: &chosen, rules: &rules, decisions, barred: &[], serving: &serving(&current) };
-        let choice = choose(situation).map_err(Error::Refused)?;
-        if let Some(waiting) = choice.waiting.into_iter().next() {
-            return Err(Error::Refused(waiting));
+        // It may have been written a moment ago, and its folders, too.
+        self.see();
+        let policy = self.read_policy();
+        if name == DEFAULT_SET {
+            return self.state().plan_by_folders(&policy).map(|(plan, _)| plan).map_err(Error::Refused);
         }
-        Ok(Plan { versions: choice.versions, policy: Arc::clone(current.policy_file()) })
+        let config = Arc::clone(&self.state().config);
+        let refused = |error: Error| match error {
+            Error::NotFound(_) => error,
+            error => Error::Refused(error.to_string()),
+        };
+        let set = NamedSet::read(&config.models, name, config.max_file_bytes).map_err(refused)?;
+        let own = PolicyFile::of_set(&set, &config).map_err(refused)?;
+        self.state().plan_of_set(&set, own.map_or(policy, Arc::new))
     }
 
     fn build_for_call(&self, plan: &Plan) -> Result<Generation> {
@@ -444,7 +452,7 @@ impl Keeper {
     fn judge(&self) {
         let mut state = self.state();
         let limits = state.config.rollout;
-        let canary = state.candidate().filter(|candidate| matches!(candidate.trial, Trial::Canary));
+        let canary = state.candidate().filter(|candidate| matches!(candidate.trial, Trial::Canary(_)));
         let watched = state.watched_until.is_some_and(|until| Instant::now() < until);
         if !watched {
             state.watched_until = None;
@@ -462,9 +470,4 @@ impl Keeper {
         }
         state.waiting = vec![format!("rolled back automatically: {reason}")];
     }
-}
-
-/// The versions in service.
-pub(super) fn serving(generation: &Generation) -> Vec<Arc<Version>> {
-    generation.engine().models().map(|model| Arc::new(Version::of(model.folder()))).collect()
 }

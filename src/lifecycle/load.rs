@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::plan::Plan;
 use crate::config::Config;
 use crate::domain::ModelVersion;
 use crate::error::Error;
@@ -12,25 +13,7 @@ use crate::model::loaded::{LoadedModel, Pace};
 use crate::model::registry::{ModelFolder, ModelSet};
 use crate::model::repository::Version;
 use crate::model::session::Runtime;
-use crate::pipeline::generation::{Generation, PolicyFile, budget};
-
-/// What should serve.
-#[derive(Debug, Clone)]
-pub(super) struct Plan {
-    /// One version a model.
-    pub versions: Vec<Arc<Version>>,
-    /// The policy.
-    pub policy: Arc<PolicyFile>,
-}
-
-impl Plan {
-    /// Whether `generation` is exactly this.
-    pub(super) fn is(&self, generation: &Generation) -> bool {
-        let same_policy = generation.policy_version().sha256 == self.policy.version.sha256;
-        let serves = |version: &Arc<Version>| generation.models().contains(&version.identity);
-        same_policy && generation.models().len() == self.versions.len() && self.versions.iter().all(serves)
-    }
-}
+use crate::pipeline::generation::{Generation, budget};
 
 /// Why a plan cannot serve.
 #[derive(Debug)]
@@ -79,7 +62,7 @@ impl Loader<'_> {
         let set = ModelSet::of(self.folders(plan, &loaded), &self.config.models, &checks).map_err(blamed)?;
         let generation =
             Generation::assemble((self.config, &checks), &set, Arc::clone(&plan.policy), &loaded, self.before);
-        let generation = generation.map_err(blamed)?;
+        let generation = generation.map_err(blamed)?.named(&plan.set);
         for model in &new {
             let identity = || Some(Box::new(model.folder().identity.clone()));
             generation.try_golden(model, budget, &checks).map_err(|error| Fault { version: identity(), error })?;

@@ -6,6 +6,7 @@ mod first;
 mod judge;
 mod keeper;
 mod load;
+mod plan;
 mod remembered;
 mod state;
 mod status;
@@ -19,9 +20,10 @@ use std::thread::JoinHandle;
 use notify::{RecursiveMode, Watcher};
 use tokio::sync::oneshot;
 
-pub use self::status::{Status, VersionState, VersionStatus};
+pub use self::status::{CandidateStatus, SetStatus, Status, VersionState, VersionStatus};
 
 use self::keeper::{Keeper, Order, Reply};
+use self::plan::Target;
 use self::state::State;
 use crate::config::Config;
 use crate::domain::ModelVersion;
@@ -66,6 +68,15 @@ pub struct Lifecycle {
     _watcher: Option<notify::RecommendedWatcher>,
 }
 
+/// What a call names.
+#[derive(Debug, Clone, Copy)]
+pub enum Asked<'a> {
+    /// Versions, in the place of those in service. None: what the call says.
+    Versions(&'a [Wanted]),
+    /// A named set, or `default`: what folders, rules and the policy file choose.
+    Set(&'a str),
+}
+
 /// A version asked for by call: a version's name, or the label `stable` or `canary`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {
@@ -89,6 +100,8 @@ impl Lifecycle {
             metrics,
             versions: first.repository.versions(),
             incomplete: Vec::new(),
+            sets: Vec::new(),
+            default: first.default,
             decisions: first.decisions,
             failures: first.failures,
             waiting: first.waiting,
@@ -148,21 +161,19 @@ impl Lifecycle {
     ///
     /// # Errors
     /// [`Error::NotFound`]; [`Error::Refused`] with the reason when they do not load or fit: nothing changed then.
-    pub async fn load(&self, wanted: &[Wanted]) -> Result<()> {
-        let versions = self.find(wanted)?;
-        if versions.is_empty() {
-            return Err(Error::invalid("versions", "name at least one"));
-        }
-        self.order(|reply| Order::Load(versions, reply)).await
+    pub async fn load(&self, asked: Asked<'_>) -> Result<()> {
+        let target = self.target(asked)?;
+        let target = target.ok_or_else(|| Error::invalid("versions", "name at least one, or a set"))?;
+        self.order(|reply| Order::Load(target, reply)).await
     }
 
     /// Puts versions in service, loading them first if need be; without any, the candidate.
     ///
     /// # Errors
     /// See [`Self::load`].
-    pub async fn promote(&self, wanted: &[Wanted]) -> Result<()> {
-        let versions = self.find(wanted)?;
-        self.order(|reply| Order::Promote(versions, reply)).await
+    pub async fn promote(&self, asked: Asked<'_>) -> Result<()> {
+        let target = self.target(asked)?;
+        self.order(|reply| Order::Promote(target, reply)).await
     }
 
     /// Tries versions on a share of listings, as canary or as shadow. Without any, those labelled `canary` in the
@@ -170,14 +181,14 @@ impl Lifecycle {
     ///
     /// # Errors
     /// See [`Self::load`]; [`Error::Invalid`] for the share.
-    pub async fn try_out(&self, wanted: &[Wanted], share: f64, shadow: bool) -> Result<()> {
+    pub async fn try_out(&self, asked: Asked<'_>, share: f64, shadow: bool) -> Result<()> {
         let problem = || Error::invalid("share", format!("{share} must be above 0 and at most 1"));
         let share = Share::new(share).ok_or_else(problem)?;
-        let mut versions = self.find(wanted)?;
-        if versions.is_empty() {
-            versions = self.labelled_canary()?;
-        }
-        self.order(|reply| Order::Try { versions, share, shadow, reply }).await
+        let target = match self.target(asked)? {
+            Some(target) => target,
+            None => Target::Versions(self.labelled_canary()?),
+        };
+        self.order(|reply| Order::Try { target, share, shadow, reply }).await
     }
 
     /// Ends a trial.
@@ -208,19 +219,30 @@ impl Lifecycle {
         state.unload(&identity.name, &identity.version)
     }
 
-    /// What a shadow shows so far.
+    /// What a trial shows so far.
     ///
     /// # Errors
-    /// [`Error::Refused`] when no shadow runs.
+    /// [`Error::Refused`] when nothing is tried.
     pub fn shadow_report(&self) -> Result<ShadowReport> {
         let candidate = self.common.state().candidate();
-        let comparison = candidate.as_ref().and_then(|candidate| candidate.comparison());
-        comparison.map(|comparison| comparison.report()).ok_or_else(|| Error::Refused("no shadow runs".into()))
+        let comparison = candidate.as_ref().map(|candidate| candidate.comparison());
+        comparison
+            .map(|comparison| comparison.report())
+            .ok_or_else(|| Error::Refused("no candidate is being tried".into()))
     }
 
     /// Has the thread write down what was decided. When it is busy it does so as soon as it is not.
     fn remember(&self) {
         let _ = self.orders.try_send(Order::Remember);
+    }
+
+    /// `None`: nothing is named.
+    fn target(&self, asked: Asked<'_>) -> Result<Option<Target>> {
+        Ok(match asked {
+            Asked::Versions([]) => None,
+            Asked::Versions(wanted) => Some(Target::Versions(self.find(wanted)?)),
+            Asked::Set(name) => Some(Target::Set(name.to_owned())),
+        })
     }
 
     fn find(&self, wanted: &[Wanted]) -> Result<Vec<ModelVersion>> {

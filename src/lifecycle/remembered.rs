@@ -8,11 +8,13 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::plan::Plan;
 use super::state::State;
-use crate::domain::ModelVersion;
+use crate::domain::{DEFAULT_SET, ModelVersion};
 use crate::error::{Error, Result};
 use crate::model::choice::Decision;
 use crate::model::repository::Version;
+use crate::pipeline::generation::PolicyFile;
 
 /// Name of the file in the folder of the models.
 const FILE: &str = "state.json";
@@ -28,8 +30,11 @@ pub(super) struct Remembered {
     format: u32,
     /// What calls decided, by model.
     decisions: BTreeMap<String, SavedDecision>,
-    /// The set that served last.
+    /// The versions that the folders last chose.
     served: Vec<SavedVersion>,
+    /// The named set that serves in their place.
+    #[serde(default)]
+    set: Option<SavedSet>,
     /// The policy that serves in place of the file that was rolled back.
     #[serde(default)]
     policy: Option<SavedPolicy>,
@@ -48,6 +53,41 @@ struct SavedVersion {
     name: String,
     version: String,
     sha256: String,
+}
+
+/// A named set, as it was when it was put in service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SavedSet {
+    name: String,
+    models: Vec<SavedVersion>,
+    /// Content of its policy.
+    policy: String,
+}
+
+impl SavedSet {
+    /// It can serve again only as it was.
+    ///
+    /// # Errors
+    /// One sentence, when a version is gone or its folder has changed, or the policy is refused.
+    pub(super) fn plan(&self, versions: &[Arc<Version>]) -> std::result::Result<Plan, String> {
+        let found = |saved: &SavedVersion| {
+            let changed = || format!("{} {} is not there any more as it was", saved.name, saved.version);
+            find(saved, versions).ok_or_else(changed)
+        };
+        let versions = self.models.iter().map(found).collect::<std::result::Result<_, _>>()?;
+        let policy = Arc::new(PolicyFile::parse(self.policy.clone())?);
+        Ok(Plan { versions, policy, set: self.name.clone() })
+    }
+
+    /// Its name.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+fn find(saved: &SavedVersion, versions: &[Arc<Version>]) -> Option<Arc<Version>> {
+    versions.iter().find(|version| version.identity == saved.identity()).cloned()
 }
 
 /// A policy that a roll back returned to.
@@ -81,11 +121,16 @@ impl Remembered {
             (name.clone(), SavedDecision { serve: decision.serve.clone(), until_newer_than })
         });
         let policy = state.policy_held.as_ref().map(|held| {
-            let text = current.policy_file().text.clone();
+            let text = state.default.policy.text.clone();
             SavedPolicy { held: held.clone(), text }
         });
-        let served = current.models().iter().map(SavedVersion::from).collect();
-        Self { format: FORMAT, decisions: decisions.collect(), served, policy }
+        let served = state.default.versions.iter().map(|version| SavedVersion::from(&version.identity)).collect();
+        let set = (current.set().name != DEFAULT_SET).then(|| SavedSet {
+            name: current.set().name.clone(),
+            models: current.models().iter().map(SavedVersion::from).collect(),
+            policy: current.policy_file().text.clone(),
+        });
+        Self { format: FORMAT, decisions: decisions.collect(), served, set, policy }
     }
 
     /// What the file beside `models` says; `None` when there is none. A file that cannot be used is told of and left out: it
@@ -123,9 +168,12 @@ impl Remembered {
 
     /// The versions that served last and are still there, unchanged.
     pub(super) fn served(&self, versions: &[Arc<Version>]) -> Vec<Arc<Version>> {
-        let still =
-            |saved: &SavedVersion| versions.iter().find(|version| version.identity == saved.identity()).cloned();
-        self.served.iter().filter_map(still).collect()
+        self.served.iter().filter_map(|saved| find(saved, versions)).collect()
+    }
+
+    /// The named set that serves in the place of what the folders choose.
+    pub(super) fn set(&self) -> Option<&SavedSet> {
+        self.set.as_ref()
     }
 
     /// The policy that serves in place of the file.
@@ -196,6 +244,7 @@ mod tests {
             format: FORMAT,
             decisions: [("ivory".to_owned(), decision)].into(),
             served: vec![saved("1")],
+            set: None,
             policy: None,
         };
         remembered.write(folder.path()).unwrap();

@@ -8,13 +8,15 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::judge::backoff;
+use super::plan::DefaultSet;
 use crate::config::Config;
-use crate::domain::ModelVersion;
+use crate::domain::{DEFAULT_SET, ModelVersion};
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
 use crate::model::choice::Decision;
 use crate::model::loaded::LoadedModel;
 use crate::model::repository::{Incomplete, Version, order};
+use crate::model::set::NamedSet;
 use crate::pipeline::Pipeline;
 use crate::pipeline::generation::Generation;
 use crate::pipeline::traffic::{Candidate, Traffic, Trial};
@@ -55,6 +57,10 @@ pub(super) struct State {
     pub versions: Vec<Arc<Version>>,
     /// Folders that are not.
     pub incomplete: Vec<Incomplete>,
+    /// Sets beside the folders; of one that cannot be read the name and why.
+    pub sets: Vec<std::result::Result<NamedSet, (String, String)>>,
+    /// What the folders last chose: what serves, unless a named set does.
+    pub default: DefaultSet,
     /// What calls decided, by model.
     pub decisions: BTreeMap<String, Decision>,
     /// Versions that are left alone for a while.
@@ -124,9 +130,10 @@ impl State {
     /// Puts `next` in service. What served is kept for a return, what was kept before is retired.
     pub(super) fn switch(&mut self, next: Arc<Generation>, outcome: &'static str) {
         next.health().forget();
-        let models = describe(next.models());
+        let models = describe(&next);
         let loaded: Vec<ModelVersion> = next.models().to_vec();
         self.failures.retain(|failure| !loaded.contains(&failure.identity));
+        self.note_default(&next);
         let before = self.pipeline.switch(Traffic { stable: Arc::clone(&next), candidate: None });
         let older = self.previous.replace(before.stable);
         self.retire(older);
@@ -141,7 +148,7 @@ impl State {
     /// Starts to try a generation.
     pub(super) fn try_out(&mut self, candidate: Candidate) {
         candidate.generation.health().forget();
-        let models = describe(candidate.generation.models());
+        let models = describe(&candidate.generation);
         tracing::info!(models, trial = name(&candidate.trial), share = candidate.share.value(), "on trial");
         let stable = self.current();
         let before = self.pipeline.switch(Traffic { stable, candidate: Some(Arc::new(candidate)) });
@@ -183,7 +190,8 @@ impl State {
         let current = self.current();
         self.hold_back(&current, &previous);
         previous.health().forget();
-        let models = describe(previous.models());
+        let models = describe(&previous);
+        self.note_default(&previous);
         let before = self.pipeline.switch(Traffic { stable: previous, candidate: None });
         self.retire(Some(before.stable));
         drop(current);
@@ -194,7 +202,17 @@ impl State {
         Ok(())
     }
 
+    fn note_default(&mut self, next: &Generation) {
+        if next.set().name == DEFAULT_SET {
+            self.default = DefaultSet::of(next);
+        }
+    }
+
     fn hold_back(&mut self, from: &Generation, to: &Generation) {
+        // A set comes and goes by call only.
+        if [from, to].iter().any(|generation| generation.set().name != DEFAULT_SET) {
+            return;
+        }
         let of = |generation: &Generation, name: &str| generation.models().iter().find(|m| m.name == name).cloned();
         let mut names: Vec<&String> = from.models().iter().chain(to.models()).map(|model| &model.name).collect();
         names.sort();
@@ -271,8 +289,13 @@ impl State {
         let previous = self.previous.as_ref().map(|previous| (previous, "previous"));
         let roles: Vec<_> = [Some((&stable, "stable")), previous, trial].into_iter().flatten().collect();
         let versions = roles.iter().flat_map(|(generation, role)| {
-            let policy = ("policy", generation.policy_version().version.as_str(), *role);
-            generation.models().iter().map(|m| (m.name.as_str(), m.version.as_str(), *role)).chain([policy])
+            let (set, policy) = (generation.set(), generation.policy_version());
+            let models = generation.models().iter().map(|m| [&m.name, &m.version, &m.sha256].map(String::as_str));
+            let others = [
+                ["set", set.name.as_str(), set.sha256.as_str()],
+                ["policy", policy.version.as_str(), policy.sha256.as_str()],
+            ];
+            models.chain(others).map(|labels| (labels, *role))
         });
         self.metrics.models().in_service(versions, candidate.as_ref().map_or(0.0, |c| c.share.value()));
     }
@@ -282,7 +305,7 @@ impl State {
         if !self.retired.is_empty() {
             return Some(Duration::from_millis(20));
         }
-        let canary = self.candidate().is_some_and(|candidate| matches!(candidate.trial, Trial::Canary));
+        let canary = self.candidate().is_some_and(|candidate| matches!(candidate.trial, Trial::Canary(_)));
         (canary || self.watched_until.is_some()).then_some(Duration::from_millis(200))
     }
 }
@@ -290,11 +313,17 @@ impl State {
 /// The name of a trial, as metrics and logs have it.
 pub(super) fn name(trial: &Trial) -> &'static str {
     match trial {
-        Trial::Canary => "canary",
+        Trial::Canary(_) => "canary",
         Trial::Shadow(_) => "shadow",
     }
 }
 
-fn describe(models: &[ModelVersion]) -> String {
-    models.iter().map(|model| format!("{} {}", model.name, model.version)).collect::<Vec<_>>().join(", ")
+/// Every model with its version and the beginning of its hash, since a version may have been mended in place.
+fn describe(generation: &Generation) -> String {
+    let told = |model: &ModelVersion| {
+        let sha256: String = model.sha256.chars().take(12).collect();
+        format!("{} {} ({sha256})", model.name, model.version)
+    };
+    let models: Vec<String> = generation.models().iter().map(told).collect();
+    format!("set {}: {}", generation.set().name, models.join(", "))
 }

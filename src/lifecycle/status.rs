@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::plan::serving;
 use super::state::State;
-use crate::domain::{ModelVersion, PolicyVersion};
+use crate::domain::{DEFAULT_SET, ModelVersion, PolicyVersion, SetVersion};
 use crate::error::{Error, Result};
 use crate::model::manifest::Manifest;
 use crate::model::repository::order;
@@ -69,10 +70,42 @@ pub struct Status {
     pub waiting: Vec<String>,
     /// What is being loaded now; empty: nothing.
     pub loading: String,
-    /// What is tried: canary or shadow, its share, its versions.
-    pub candidate: Option<(bool, f64, Vec<ModelVersion>)>,
-    /// What a roll back would return to; empty: nothing.
-    pub previous: Vec<ModelVersion>,
+    /// The set in service.
+    pub set: SetVersion,
+    /// Every set there is, the default one first.
+    pub sets: Vec<SetStatus>,
+    /// What is tried.
+    pub candidate: Option<CandidateStatus>,
+    /// What a roll back would return to: models, policy, set.
+    pub previous: Option<(Vec<ModelVersion>, PolicyVersion, SetVersion)>,
+}
+
+/// A set.
+#[derive(Debug, Clone)]
+pub struct SetStatus {
+    /// Its name.
+    pub name: String,
+    /// What it is, as its file says.
+    pub summary: String,
+    /// What it does.
+    pub state: VersionState,
+    /// Why it cannot serve; empty when nothing is known against it.
+    pub reason: String,
+}
+
+/// What is tried beside what serves.
+#[derive(Debug, Clone)]
+pub struct CandidateStatus {
+    /// Canary or shadow.
+    pub trial: VersionState,
+    /// Of how many listings.
+    pub share: f64,
+    /// Its models.
+    pub models: Vec<ModelVersion>,
+    /// Its policy.
+    pub policy: PolicyVersion,
+    /// The set it is.
+    pub set: SetVersion,
 }
 
 impl State {
@@ -112,22 +145,62 @@ impl State {
             models,
             waiting: self.waiting.clone(),
             loading: self.loading.clone().unwrap_or_default(),
-            candidate: candidate.map(|candidate| {
-                let is_canary = matches!(candidate.trial, Trial::Canary);
-                (is_canary, candidate.share.value(), candidate.generation.models().to_vec())
+            set: stable.set().clone(),
+            sets: self.sets(&stable, candidate.as_ref()),
+            candidate: candidate.map(|candidate| CandidateStatus {
+                trial: state(&candidate.trial),
+                share: candidate.share.value(),
+                models: candidate.generation.models().to_vec(),
+                policy: candidate.generation.policy_version().clone(),
+                set: candidate.generation.set().clone(),
             }),
-            previous: self.previous.as_ref().map(|previous| previous.models().to_vec()).unwrap_or_default(),
+            previous: self.previous.as_ref().map(|previous| {
+                (previous.models().to_vec(), previous.policy_version().clone(), previous.set().clone())
+            }),
         }
+    }
+
+    fn sets(&self, stable: &Generation, candidate: Option<&Arc<Candidate>>) -> Vec<SetStatus> {
+        let does = |name: &str| {
+            let is = |generation: &Generation| generation.set().name == name;
+            if is(stable) {
+                VersionState::Serving
+            } else if let Some(candidate) = candidate.filter(|candidate| is(&candidate.generation)) {
+                state(&candidate.trial)
+            } else if self.previous.as_ref().is_some_and(|previous| is(previous)) {
+                VersionState::Previous
+            } else {
+                VersionState::Available
+            }
+        };
+        let default = SetStatus {
+            name: DEFAULT_SET.to_owned(),
+            summary: "what folders, rules and the policy file choose".to_owned(),
+            state: does(DEFAULT_SET),
+            reason: String::new(),
+        };
+        let serving = serving(stable);
+        let named = self.sets.iter().map(|set| match set {
+            Ok(set) => {
+                let reason = set.versions(&self.versions, &serving).err().unwrap_or_default();
+                SetStatus { name: set.name.clone(), summary: set.summary.clone(), state: does(&set.name), reason }
+            }
+            Err((name, reason)) => {
+                let state = if does(name) == VersionState::Available { VersionState::Failed } else { does(name) };
+                SetStatus { name: name.clone(), summary: String::new(), state, reason: reason.clone() }
+            }
+        });
+        std::iter::once(default).chain(named).collect()
     }
 
     fn version(&self, id: &ModelVersion, stable: &Generation, candidate: Option<&Arc<Candidate>>) -> VersionStatus {
         let holds = |generation: &Generation| generation.models().contains(id);
         let tried = candidate.filter(|candidate| holds(&candidate.generation));
         let failure = self.failures.iter().find(|failure| failure.identity == *id);
-        let state = if holds(stable) {
+        let does = if holds(stable) {
             VersionState::Serving
         } else if let Some(candidate) = tried {
-            if matches!(candidate.trial, Trial::Canary) { VersionState::Canary } else { VersionState::Shadow }
+            state(&candidate.trial)
         } else if failure.is_some() {
             VersionState::Failed
         } else if self.previous.as_ref().is_some_and(|previous| holds(previous)) {
@@ -139,14 +212,14 @@ impl State {
         };
         let canary_by_rule =
             self.config.versions.get(&id.name).and_then(|rule| rule.canary.as_ref()) == Some(&id.version);
-        let is_canary = canary_by_rule || (tried.is_some() && state != VersionState::Serving);
-        let labels = [(state == VersionState::Serving, "stable"), (is_canary, "canary")];
-        let held_back = state != VersionState::Serving
+        let is_canary = canary_by_rule || (tried.is_some() && does != VersionState::Serving);
+        let labels = [(does == VersionState::Serving, "stable"), (is_canary, "canary")];
+        let held_back = does != VersionState::Serving
             && self.decisions.get(&id.name).is_some_and(|d| order(&id.version) <= order(&d.until_newer_than.version));
         VersionStatus {
             version: id.version.clone(),
             sha256: id.sha256.clone(),
-            state,
+            state: does,
             labels: labels.into_iter().filter(|(has, _)| *has).map(|(_, label)| label).collect(),
             reason: failure.map(|failure| failure.reason.clone()).unwrap_or_default(),
             retry_in: failure.map(|failure| failure.retry_at.saturating_duration_since(Instant::now())),
@@ -203,5 +276,12 @@ impl State {
                 None => Error::NotFound(format!("{name} has no version {wanted:?}; it has {}", versions.join(", "))),
             }
         })
+    }
+}
+
+fn state(trial: &Trial) -> VersionState {
+    match trial {
+        Trial::Canary(_) => VersionState::Canary,
+        Trial::Shadow(_) => VersionState::Shadow,
     }
 }

@@ -22,6 +22,7 @@ struct Named {
 struct InService {
     model: String,
     version: String,
+    sha256: String,
     role: &'static str,
 }
 
@@ -32,7 +33,7 @@ pub struct ModelMetrics {
     failures: Family<Named, Counter>,
     in_service: Family<InService, Gauge>,
     candidate_share: Gauge<f64, AtomicU64>,
-    shadow: Family<Outcome, Counter>,
+    compared: Family<Outcome, Counter>,
 }
 
 impl ModelMetrics {
@@ -45,14 +46,14 @@ impl ModelMetrics {
         registry.register("model_load_failures", "Versions that did not load or check", self.failures.clone());
         registry.register(
             "model_info",
-            "1 for each version in service, by role: stable, previous, canary, shadow; the policy is the model \"policy\"",
+            "1 for each version in service, by role: stable, previous, canary, shadow; the policy is the model \"policy\", the named set \"set\"",
             self.in_service.clone(),
         );
         registry.register("candidate_share", "Share of listings the candidate gets", self.candidate_share.clone());
         registry.register(
-            "shadow_listings",
-            "Listings of the shadow's share, by outcome: agreed, flipped, failed, dropped",
-            self.shadow.clone(),
+            "trial_listings",
+            "Listings of the candidate's share, by outcome: agreed, flipped, failed, dropped",
+            self.compared.clone(),
         );
     }
 
@@ -66,16 +67,17 @@ impl ModelMetrics {
         self.failures.get_or_create(&Named { model: model.to_owned() }).inc();
     }
 
-    /// A listing of the shadow's share.
-    pub fn shadow(&self, outcome: &'static str) {
-        self.shadow.get_or_create(&Outcome { outcome }).inc();
+    /// A listing of the candidate's share.
+    pub fn compared(&self, outcome: &'static str) {
+        self.compared.get_or_create(&Outcome { outcome }).inc();
     }
 
-    /// What is in service now: model, version, role; and the candidate's share, 0 without one.
-    pub fn in_service<'a>(&self, versions: impl Iterator<Item = (&'a str, &'a str, &'static str)>, share: f64) {
+    /// What is in service now: model, version and hash, and role; and the candidate's share, 0 without one.
+    pub fn in_service<'a>(&self, versions: impl Iterator<Item = ([&'a str; 3], &'static str)>, share: f64) {
         self.in_service.clear();
-        for (model, version, role) in versions {
-            let labels = InService { model: model.to_owned(), version: version.to_owned(), role };
+        for (labels, role) in versions {
+            let [model, version, sha256] = labels.map(str::to_owned);
+            let labels = InService { model, version, sha256, role };
             self.in_service.get_or_create(&labels).set(1);
         }
         self.candidate_share.set(share);

@@ -38,6 +38,31 @@ pub(super) fn check(manifest: &Manifest) -> Result<(), String> {
     Ok(())
 }
 
+/// What is looked at before all else, since it would make every other complaint mislead: an output that bears another name, and
+/// images with their channels last.
+///
+/// # Errors
+/// A sentence with the tensor and what is expected.
+pub(super) fn check_names(manifest: &Manifest) -> Result<(), String> {
+    let outputs: &[&str] = match manifest.kind {
+        Kind::ImageEncoder => &["embedding"],
+        Kind::Head | Kind::ImageClassifier => &["logits"],
+        Kind::TextClassifier => &["logits", "contributions"],
+    };
+    for name in outputs {
+        named("outputs", &manifest.outputs, name)?;
+    }
+    let takes_image = matches!(manifest.kind, Kind::ImageEncoder | Kind::ImageClassifier);
+    let last = |spec: &&TensorSpec| matches!(spec.shape.as_slice(), [_, channels, _, 3] if *channels != 3);
+    match manifest.inputs.iter().filter(|_| takes_image).find(last) {
+        Some(input) => Err(format!(
+            "inputs: {input} has its channels last (NHWC); images are fed as [N, 3, height, width]: put a Transpose before the \
+             first node, or export it so"
+        )),
+        None => Ok(()),
+    }
+}
+
 fn check_image(manifest: &Manifest) -> Result<(), String> {
     let Some(image) = &manifest.image else { return Ok(()) };
     let side = |pixels| i64::from(pixels);
@@ -57,10 +82,13 @@ fn only_input(manifest: &Manifest, shape: &[Option<i64>]) -> Result<(), String> 
 }
 
 fn one(what: &str, specs: &[TensorSpec], name: &str, dtype: Dtype, shape: &[Option<i64>]) -> Result<(), String> {
-    let found = specs.iter().find(|spec| spec.name == name);
+    fits(what, named(what, specs, name)?, dtype, shape)
+}
+
+fn named<'a>(what: &str, specs: &'a [TensorSpec], name: &str) -> Result<&'a TensorSpec, String> {
     let names = || specs.iter().map(|spec| format!("{:?}", spec.name)).collect::<Vec<_>>().join(", ");
-    let spec = found.ok_or_else(|| format!("{what}: there is no {name:?}, only {}", names()))?;
-    fits(what, spec, dtype, shape)
+    let found = specs.iter().find(|spec| spec.name == name);
+    found.ok_or_else(|| format!("{what}: there is no {name:?}, only {}; give it that name in the graph", names()))
 }
 
 /// `None` in `shape` is a size of the model's own, -1 one that the caller chooses.

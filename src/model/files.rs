@@ -21,10 +21,17 @@ pub(super) fn manifest_text(folder: &Path, max_bytes: u64) -> Result<String> {
     if std::fs::symlink_metadata(&path).is_err() {
         return Err(Error::file(folder, format!("holds no {MANIFEST}; `wildwarden model new` writes one")));
     }
-    let bytes = read(folder, MANIFEST, max_bytes)?;
-    String::from_utf8(bytes).map_err(|cause| {
+    text(folder, MANIFEST, max_bytes)
+}
+
+/// The text of a file of `folder`.
+///
+/// # Errors
+/// [`Error::Setup`] naming the file: missing, elsewhere, too large, not UTF-8.
+pub(super) fn text(folder: &Path, name: &str, max_bytes: u64) -> Result<String> {
+    String::from_utf8(read(folder, name, max_bytes)?).map_err(|cause| {
         let at = cause.utf8_error().valid_up_to();
-        Error::file(&path, format!("is not UTF-8 text: byte {at} begins no character"))
+        Error::file(&folder.join(name), format!("is not UTF-8 text: byte {at} begins no character"))
     })
 }
 

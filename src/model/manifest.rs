@@ -234,6 +234,7 @@ impl Manifest {
         if (self.kind == Kind::TextClassifier) != self.text.is_some() {
             return Err(format!("[text] is for text_classifier, and this is a {}", self.kind.name()));
         }
+        contract::check_names(self)?;
         if (self.kind == Kind::ImageEncoder) != self.labels.is_empty() {
             return Err("labels: every model but an encoder has at least one, an encoder none".into());
         }
@@ -298,7 +299,7 @@ impl Manifest {
 }
 
 /// A TOML error without the drawing of the line, which does not fit into one.
-fn in_a_sentence(error: &toml::de::Error, text: &str) -> String {
+pub(super) fn in_a_sentence(error: &toml::de::Error, text: &str) -> String {
     let before = error.span().and_then(|span| text.get(..span.start));
     let line = before.map_or(1, |before| before.matches('\n').count() + 1);
     format!("line {line}: {}", error.message().replace('\n', " "))
@@ -336,6 +337,17 @@ mod tests {
     fn a_complete_manifest_parses() {
         let manifest = Manifest::parse(Path::new("."), HEAD).unwrap();
         assert_eq!(manifest.labels[0].category, Some(Category::Ivory));
+    }
+
+    #[test]
+    fn an_image_with_its_channels_last_is_named_as_that() {
+        let image =
+            "[image]\nwidth = 224\nheight = 224\nresize = \"stretch\"\nmean = [0, 0, 0]\nstd = [1, 1, 1]\n[files]";
+        let text = HEAD
+            .replace("\"head\"", "\"image_classifier\"")
+            .replace("[-1, 1280]", "[-1, 160, 160, 3]")
+            .replace("[files]", image);
+        assert!(error(&text).contains("channels last (NHWC)"), "{}", error(&text));
     }
 
     #[test]

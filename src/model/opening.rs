@@ -1,5 +1,5 @@
-//! What a server begins with, when nothing serves yet that could be kept: the same rules as for a swap, and what breaks them
-//! is left out and named, so that a folder which a running server ignored does not keep the next start from serving.
+//! What serves of all the folders there are: by the rules of a swap, and what breaks them is left out and named, so that one
+//! folder too many neither keeps a server from starting nor the others from being taken.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -9,7 +9,7 @@ use crate::model::choice::{Choice, Situation, candidates, choose, feeds, first_c
 use crate::model::manifest::MANIFEST;
 use crate::model::repository::Version;
 
-/// A set to begin with.
+/// A set that can serve.
 #[derive(Debug)]
 pub struct Opening {
     /// What serves.
@@ -18,8 +18,18 @@ pub struct Opening {
     pub left_out: Vec<(ModelVersion, String)>,
 }
 
-/// Chooses a set that can serve. Of models that rate the same it leaves out one whose loss leaves every category rated, that
-/// stands in the way of most others, and whose folder changed last. A version that rates less than an older one of its model
+impl Opening {
+    /// What is not taken and why, a sentence each.
+    pub fn notes(&self) -> Vec<String> {
+        let left_out = self.left_out.iter();
+        let left_out =
+            left_out.map(|(identity, why)| format!("{} {} was left out: {why}", identity.name, identity.version));
+        self.choice.waiting.iter().cloned().chain(left_out).collect()
+    }
+}
+
+/// Chooses a set that can serve. Of models that rate the same it leaves out one that does not serve, whose loss leaves every
+/// category rated, that stands in the way of most others, and whose folder changed last. A version that rates less than an older one of its model
 /// is left out for the older one, as a running server leaves it.
 ///
 /// # Errors
@@ -67,7 +77,10 @@ fn in_the_way(situation: Situation<'_>) -> Option<(ModelVersion, String)> {
         let metadata = version.path.join(MANIFEST).metadata();
         metadata.and_then(|metadata| metadata.modified()).unwrap_or(SystemTime::UNIX_EPOCH)
     };
-    let key = |version: &Version| (!loses(version), overlaps(version), changed(version), version.name().to_owned());
+    let serves = |version: &Version| situation.serving.iter().any(|now| now.name() == version.name());
+    let key = |version: &Version| {
+        (!serves(version), !loses(version), overlaps(version), changed(version), version.name().to_owned())
+    };
     let chosen = rivals.into_iter().max_by_key(|version| key(version))?;
     Some((chosen.identity.clone(), problem))
 }

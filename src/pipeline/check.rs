@@ -5,15 +5,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
 
-use super::generation::Generation;
+use super::generation::{Generation, PolicyFile};
 use crate::config::Config;
 use crate::domain::ModelVersion;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::check::{Checks, Step};
 use crate::model::files::unlisted;
 use crate::model::manifest::Kind;
+use crate::model::plausible;
 use crate::model::probe::Cost;
 use crate::model::registry::{ModelFolder, ModelSet};
+use crate::model::repository::{Repository, Version};
+use crate::model::set::NamedSet;
 
 /// What came of it.
 #[derive(Debug, Serialize)]
@@ -101,6 +104,8 @@ pub fn check(config: &Config, folder: &Path, with: &[PathBuf]) -> Result<Report>
             let name = &folder.manifest.name;
             report.model = Some(folder.identity.clone());
             report.notes = notes(&folder);
+            let model = generation.engine().models().find(|model| model.name() == name);
+            report.notes.extend(model.map(|model| plausible::notes(model)).transpose()?.unwrap_or_default());
             report.cost = cost(&generation, name).map(|(_, cost)| cost);
             let old = before.as_ref().and_then(|before| cost(before, name));
             report.in_service = old.map(|(model, cost)| InService { model, cost });
@@ -134,6 +139,26 @@ pub fn admit(
     let before = before.filter(|before| !before.models().contains(&folder.identity));
     let generation = Generation::checked(config, &set, before, checks)?;
     Ok((folder, generation))
+}
+
+/// Names of the sets beside the model folders, each with the reason why it could not be put in service in the place of
+/// `generation`, as far as that can be told without loading it.
+///
+/// # Errors
+/// [`Error::Setup`] when the folders cannot be listed.
+pub fn sets(config: &Config, generation: &Generation) -> Result<Vec<(String, Option<String>)>> {
+    let Config { models, max_file_bytes, .. } = config;
+    let mut repository = Repository::new(models, *max_file_bytes);
+    repository.look()?;
+    let on_disk = repository.versions();
+    let serving: Vec<_> = generation.engine().models().map(|model| Arc::new(Version::of(model.folder()))).collect();
+    let problem = |name: &str| -> std::result::Result<(), String> {
+        let told = |error: Error| error.to_string();
+        let set = NamedSet::read(models, name, *max_file_bytes).map_err(told)?;
+        PolicyFile::of_set(&set, config).map_err(told)?;
+        set.versions(&on_disk, &serving).map(drop)
+    };
+    Ok(NamedSet::names(models).into_iter().map(|name| (name.clone(), problem(&name).err())).collect())
 }
 
 fn cost(generation: &Generation, name: &str) -> Option<(ModelVersion, Cost)> {

@@ -9,7 +9,7 @@ use super::cache::ImageCache;
 use super::golden;
 use super::health::Health;
 use crate::config::{Batching, Config};
-use crate::domain::{ModelVersion, PolicyVersion};
+use crate::domain::{DEFAULT_SET, ModelVersion, PolicyVersion, SetVersion};
 use crate::error::{Error, Result};
 use crate::model::check::{Checks, Step};
 use crate::model::engine::Engine;
@@ -17,6 +17,7 @@ use crate::model::loaded::{Budget, LoadedModel, Pace};
 use crate::model::manifest::{Label, hex_sha256};
 use crate::model::registry::ModelSet;
 use crate::model::session::Runtime;
+use crate::model::set::NamedSet;
 use crate::preprocess::image::{DecodeLimits, MARGIN, WantedSize};
 use crate::preprocess::text::{Lexicon, LexiconEntry, Meaning, SignRule, TextProcessor};
 use crate::score::policy::{Policy, SignGroup, located};
@@ -25,6 +26,7 @@ use crate::score::policy::{Policy, SignGroup, located};
 #[derive(Debug)]
 pub struct Generation {
     number: u64,
+    set: SetVersion,
     engine: Engine,
     models: Vec<ModelVersion>,
     image_labels: Vec<Label>,
@@ -58,6 +60,16 @@ impl PolicyFile {
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(|cause| Error::file(path, cause))?;
         Self::parse(text).map_err(|problem| Error::file(path, problem))
+    }
+
+    /// Reads and checks the policy of `set`, beside the model folders of `config`; `None`: it has none of its own.
+    ///
+    /// # Errors
+    /// [`Error::Setup`] naming the set, the file, key and value.
+    pub fn of_set(set: &NamedSet, config: &Config) -> Result<Option<Self>> {
+        let told = |problem: String| Error::Setup(format!("set {}: policy: {problem}", set.name));
+        let text = set.policy_text(&config.models, config.max_file_bytes).map_err(|error| told(error.to_string()))?;
+        text.map(|text| Self::parse(text).map_err(told)).transpose()
     }
 
     /// Checks the content of a policy file.
@@ -135,9 +147,12 @@ impl Generation {
         };
         let cache =
             before.filter(|before| same_image_models(&before.engine, &engine)).map(|before| Arc::clone(&before.cache));
+        let models = set.versions();
+        let sha256 = content_hash(&models, &policy.version);
         Ok(Self {
+            set: SetVersion { name: DEFAULT_SET.to_owned(), sha256 },
             number: NUMBERS.fetch_add(1, Ordering::Relaxed),
-            models: set.versions(),
+            models,
             image_labels: engine.image_scorers().flat_map(labels).collect(),
             text_labels: engine.text().into_iter().flat_map(labels).collect(),
             wanted: WantedSize::for_inputs(engine.image_specs(), MARGIN),
@@ -171,6 +186,18 @@ impl Generation {
     /// Tells generations apart within this process.
     pub fn number(&self) -> u64 {
         self.number
+    }
+
+    /// The same under the name of a set.
+    #[must_use]
+    pub fn named(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.set.name);
+        self
+    }
+
+    /// The set's name, and a hash of all that rates.
+    pub fn set(&self) -> &SetVersion {
+        &self.set
     }
 
     /// The models' sessions.
@@ -242,6 +269,15 @@ impl Generation {
     pub fn wanted(&self) -> WantedSize {
         self.wanted
     }
+}
+
+/// See [`SetVersion::sha256`].
+fn content_hash(models: &[ModelVersion], policy: &PolicyVersion) -> String {
+    let mut lines: Vec<String> =
+        models.iter().map(|model| format!("{} {} {}\n", model.name, model.version, model.sha256)).collect();
+    lines.sort();
+    lines.push(format!("policy {}\n", policy.sha256));
+    hex_sha256(lines.concat().as_bytes())
 }
 
 fn same_image_models(a: &Engine, b: &Engine) -> bool {

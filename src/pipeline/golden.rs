@@ -1,15 +1,20 @@
-//! Golden samples, run the way a request runs.
+//! Golden samples, run the way a request runs, to check a model or to record them.
+
+use std::path::Path;
+use std::sync::Arc;
 
 use ndarray::{Array2, Array4};
 
-use super::generation::Generation;
+use super::generation::{Generation, PolicyFile};
 use super::inputs::tensor;
 use super::read::first_window_logits;
+use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::model::golden::{GoldenFile, GoldenSample};
+use crate::model::check::Checks;
+use crate::model::golden::{GoldenFile, GoldenInput, GoldenSample};
 use crate::model::loaded::LoadedModel;
 use crate::model::manifest::Kind;
-use crate::model::registry::ModelFolder;
+use crate::model::registry::{ModelFolder, ModelSet};
 use crate::model::session::Input;
 use crate::preprocess::image::{TensorMaker, decode};
 
@@ -24,7 +29,8 @@ pub(super) fn check(generation: &Generation, model: &LoadedModel, worker: usize)
     let file: GoldenFile =
         serde_json::from_slice(&folder.file(&golden.file)?).map_err(|cause| Error::file(&path, cause))?;
     for (index, sample) in file.samples.iter().enumerate() {
-        let output = run(generation, model, worker, sample)
+        let output = fed(folder, sample)
+            .and_then(|input| run(generation, model, worker, &input))
             .map_err(|cause| Error::file(&path, format!("sample {index}: {cause}")))?;
         let off = largest_difference(&output, &sample.output);
         // Written so that NaN, which compares with nothing, is refused.
@@ -37,32 +43,65 @@ pub(super) fn check(generation: &Generation, model: &LoadedModel, worker: usize)
     Ok(())
 }
 
-fn run(generation: &Generation, model: &LoadedModel, worker: usize, sample: &GoldenSample) -> Result<Vec<f32>> {
-    let folder = model.folder();
+/// What the model in `folder` makes of `inputs`, run as its golden samples are: the embedding, or the logits.
+///
+/// # Errors
+/// [`Error::Setup`] or [`Error::Model`] naming file and value, also when an input is not what a model of its kind takes.
+pub fn record(config: &Config, folder: &Path, inputs: &[GoldenInput]) -> Result<Vec<Vec<f32>>> {
+    let checks = Checks::logged(config.max_file_bytes);
+    let folder = Arc::new(ModelFolder::read(folder, &checks)?);
+    // It alone: what it computes depends on no other.
+    let set = ModelSet::default().with(Arc::clone(&folder))?;
+    let policy = Arc::new(PolicyFile::read(&config.policy)?);
+    let generation = Generation::assemble((config, &checks), &set, policy, &[], None)?;
+    let model = generation.engine().models().next().ok_or_else(|| Error::Bug("a set of one model has none".into()))?;
+    inputs.iter().map(|input| run(&generation, model, 0, input)).collect()
+}
+
+/// What `sample` feeds to a model of the kind in `folder`.
+fn fed(folder: &ModelFolder, sample: &GoldenSample) -> Result<GoldenInput> {
     let missing = |field: &str| Error::file(&folder.path, format!("golden sample: {field} is missing"));
-    let image = || input(generation, folder, sample.image.as_deref().ok_or_else(|| missing("image"))?);
-    let output = match model.kind() {
-        Kind::ImageEncoder => model.single(worker, Input::F32(image()?.view().into_dyn()), "embedding")?,
-        Kind::ImageClassifier => model.single(worker, Input::F32(image()?.view().into_dyn()), "logits")?,
-        Kind::Head => {
-            let embedding = sample.embedding.clone().ok_or_else(|| missing("embedding"))?;
-            let row = Array2::from_shape_vec((1, embedding.len()), embedding)
+    Ok(match folder.manifest.kind {
+        Kind::ImageEncoder | Kind::ImageClassifier => {
+            let name = sample.image.as_ref().ok_or_else(|| missing("image"))?;
+            GoldenInput::Image(folder.file(name)?.to_vec())
+        }
+        Kind::Head => GoldenInput::Embedding(sample.embedding.clone().ok_or_else(|| missing("embedding"))?),
+        Kind::TextClassifier => GoldenInput::Text(sample.text.clone().ok_or_else(|| missing("text"))?),
+    })
+}
+
+fn run(generation: &Generation, model: &LoadedModel, worker: usize, input: &GoldenInput) -> Result<Vec<f32>> {
+    let folder = model.folder();
+    let output = match (model.kind(), input) {
+        (kind @ (Kind::ImageEncoder | Kind::ImageClassifier), GoldenInput::Image(bytes)) => {
+            let image = image(generation, folder, bytes)?;
+            let wanted = if kind == Kind::ImageEncoder { "embedding" } else { "logits" };
+            model.single(worker, Input::F32(image.view().into_dyn()), wanted)?
+        }
+        (Kind::Head, GoldenInput::Embedding(embedding)) => {
+            let row = Array2::from_shape_vec((1, embedding.len()), embedding.clone())
                 .map_err(|cause| Error::file(&folder.path, cause))?;
             model.single(worker, Input::F32(row.view().into_dyn()), "logits")?
         }
-        Kind::TextClassifier => {
-            let text = sample.text.as_ref().ok_or_else(|| missing("text"))?;
-            return first_window_logits(generation, worker, text);
+        (Kind::TextClassifier, GoldenInput::Text(text)) => return first_window_logits(generation, worker, text),
+        (kind, _) => {
+            let takes = match kind {
+                Kind::ImageEncoder | Kind::ImageClassifier => "image files",
+                Kind::Head => "embeddings",
+                Kind::TextClassifier => "texts",
+            };
+            return Err(Error::file(&folder.path, format!("golden samples of a {} are {takes}", kind.name())));
         }
     };
     Ok(output.into_iter().collect())
 }
 
-/// The tensor that `model` is fed for an image file of its folder.
-fn input(generation: &Generation, folder: &ModelFolder, file: &str) -> Result<Array4<f32>> {
+/// The tensor that the model of `folder` is fed for an image file.
+fn image(generation: &Generation, folder: &ModelFolder, bytes: &[u8]) -> Result<Array4<f32>> {
     let spec = folder.manifest.image.as_ref().ok_or_else(|| Error::file(&folder.path, "[image] is missing"))?;
-    let decoded = decode(&folder.file(file)?, generation.limits(), generation.wanted())
-        .map_err(|fault| Error::file(&folder.path.join(file), fault.message))?;
+    let decoded = decode(bytes, generation.limits(), generation.wanted())
+        .map_err(|fault| Error::file(&folder.path, format!("golden image: {}", fault.message)))?;
     tensor(&mut TensorMaker::default(), decoded.frames.iter().take(1), spec)
 }
 

@@ -1,4 +1,4 @@
-//! What a shadow's ratings say beside the stable ones. Keeps counts, differences and times, and the ids of listings whose
+//! What a candidate's ratings say beside the stable ones, whichever of the two answered. Keeps counts, differences and times, and the ids of listings whose
 //! suggestion flipped; never a listing's content.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -21,13 +21,13 @@ pub struct Flip {
     pub listing_id: String,
     /// The id of the call.
     pub request_id: String,
-    /// What was answered.
+    /// What the stable generation says.
     pub stable: Suggestion,
-    /// What the candidate would have answered.
+    /// What the candidate says.
     pub candidate: Suggestion,
-    /// The risk that was answered.
+    /// The risk that the stable generation sees.
     pub stable_risk: f64,
-    /// The risk that the candidate saw.
+    /// The risk that the candidate sees.
     pub candidate_risk: f64,
     /// The category whose probability moved most; `None`: none was rated by both.
     pub category: Option<Category>,
@@ -70,11 +70,11 @@ pub struct ShadowReport {
     pub candidate_us: (u64, u64),
     /// Listings whose suggestion flipped, the newest last.
     pub flips: Vec<Flip>,
-    /// Listings by what was answered and what the candidate would have answered.
+    /// Listings by what the stable generation says and what the candidate says.
     pub transitions: BTreeMap<(Suggestion, Suggestion), u64>,
 }
 
-/// Collects what a shadow shows.
+/// Collects what a trial shows.
 #[derive(Debug)]
 pub struct Comparison {
     room: Arc<Semaphore>,

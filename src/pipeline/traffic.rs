@@ -31,18 +31,17 @@ pub struct Candidate {
 /// How a generation is tried.
 #[derive(Debug)]
 pub enum Trial {
-    /// It answers its share of listings.
-    Canary,
+    /// It answers its share of listings. The stable generation rates some of these once more; the answers are compared.
+    Canary(Arc<Comparison>),
     /// It rates its share of listings once more; the answers are compared and forgotten.
     Shadow(Arc<Comparison>),
 }
 
 impl Candidate {
-    /// The comparison of a shadow.
-    pub fn comparison(&self) -> Option<&Arc<Comparison>> {
+    /// What the two say of the same listings.
+    pub fn comparison(&self) -> &Arc<Comparison> {
         match &self.trial {
-            Trial::Canary => None,
-            Trial::Shadow(comparison) => Some(comparison),
+            Trial::Canary(comparison) | Trial::Shadow(comparison) => comparison,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! From what is known of models to the wire.
 
-use crate::domain::ModelVersion;
-use crate::lifecycle::{Status, VersionState, VersionStatus};
+use crate::domain::{ModelVersion, SetVersion};
+use crate::lifecycle::{SetStatus, Status, VersionState, VersionStatus};
 use crate::model::manifest::Manifest;
 use crate::pipeline::shadow::ShadowReport;
 use crate::transport::convert::{category, model_version, policy_version, reason_code, suggestion};
@@ -33,17 +33,35 @@ fn version(status: &VersionStatus) -> proto::VersionStatus {
     }
 }
 
+fn set_version(version: &SetVersion) -> proto::SetVersion {
+    proto::SetVersion { name: version.name.clone(), sha256: version.sha256.clone() }
+}
+
 /// All that is known of models.
 pub fn status(status: &Status) -> proto::ModelsStatus {
     let model = |(name, versions): (&String, &Vec<VersionStatus>)| proto::ModelStatus {
         name: name.clone(),
         versions: versions.iter().map(version).collect(),
     };
-    let candidate = status.candidate.as_ref().map(|(is_canary, share, models)| {
-        let trial = if *is_canary { VersionState::Canary } else { VersionState::Shadow };
-        let models = models.iter().map(model_version).collect();
-        proto::CandidateStatus { trial: state(trial).into(), share: *share, models }
+    let candidate = status.candidate.as_ref().map(|candidate| proto::CandidateStatus {
+        trial: state(candidate.trial).into(),
+        share: candidate.share,
+        models: candidate.models.iter().map(model_version).collect(),
+        policy: Some(policy_version(&candidate.policy)),
+        set: Some(set_version(&candidate.set)),
     });
+    let set = |status: &SetStatus| proto::SetStatus {
+        name: status.name.clone(),
+        summary: status.summary.clone(),
+        state: state(status.state).into(),
+        reason: status.reason.clone(),
+    };
+    let (previous, previous_policy, previous_set) = match &status.previous {
+        Some((models, policy, set)) => {
+            (models.iter().map(model_version).collect(), Some(policy_version(policy)), Some(set_version(set)))
+        }
+        None => (Vec::new(), None, None),
+    };
     proto::ModelsStatus {
         generation: status.generation,
         policy: Some(policy_version(&status.policy)),
@@ -52,7 +70,11 @@ pub fn status(status: &Status) -> proto::ModelsStatus {
         waiting: status.waiting.clone(),
         loading: status.loading.clone(),
         candidate,
-        previous: status.previous.iter().map(model_version).collect(),
+        previous,
+        set: Some(set_version(&status.set)),
+        sets: status.sets.iter().map(set).collect(),
+        previous_policy,
+        previous_set,
     }
 }
 
@@ -86,7 +108,7 @@ pub fn describe(identity: &ModelVersion, manifest: Manifest, status: &VersionSta
     }
 }
 
-/// What a shadow shows.
+/// What a trial shows.
 pub fn report(report: &ShadowReport) -> proto::ShadowReport {
     let time = |(p50_us, p99_us)| Some(proto::WorkTime { p50_us, p99_us });
     let shifts = report.shifts.iter().map(|shift| proto::ScoreShift {

@@ -6,7 +6,7 @@ use tokio::sync::OnceCell;
 use tonic::{Request, Response, Status};
 
 use crate::error::{Error, Result};
-use crate::lifecycle::{Lifecycle, Wanted};
+use crate::lifecycle::{Asked, Lifecycle, Wanted};
 use crate::transport::proto::model_service_server::ModelService;
 use crate::transport::proto::{
     DescribeModelRequest, DescribeModelResponse, GetShadowReportRequest, ListModelsRequest, LoadVersionRequest,
@@ -44,8 +44,8 @@ impl Models {
 
     async fn try_out(&self, request: Request<StartTrialRequest>, shadow: bool) -> Result<ModelsStatus> {
         let lifecycle = self.admit(&request)?;
-        let StartTrialRequest { versions, share } = request.into_inner();
-        lifecycle.try_out(&all_wanted(versions), share, shadow).await?;
+        let StartTrialRequest { versions, share, set } = request.into_inner();
+        lifecycle.try_out(asked(&all_wanted(versions), &set)?, share, shadow).await?;
         Ok(convert::status(&lifecycle.status()))
     }
 }
@@ -56,6 +56,14 @@ fn wanted(name: VersionName) -> Wanted {
 
 fn all_wanted(names: Vec<VersionName>) -> Vec<Wanted> {
     names.into_iter().map(wanted).collect()
+}
+
+fn asked<'a>(versions: &'a [Wanted], set: &'a str) -> Result<Asked<'a>> {
+    match (versions, set) {
+        (versions, "") => Ok(Asked::Versions(versions)),
+        ([], set) => Ok(Asked::Set(set)),
+        _ => Err(Error::invalid("set", "versions are named, too; name either")),
+    }
 }
 
 fn required(version: Option<VersionName>) -> Result<Wanted> {
@@ -93,7 +101,8 @@ impl ModelService for Models {
     async fn load_version(&self, request: Request<LoadVersionRequest>) -> Result<Response<ModelsStatus>, Status> {
         let load = async {
             let lifecycle = self.admit(&request)?;
-            lifecycle.load(&all_wanted(request.into_inner().versions)).await?;
+            let LoadVersionRequest { versions, set } = request.into_inner();
+            lifecycle.load(asked(&all_wanted(versions), &set)?).await?;
             Ok(convert::status(&lifecycle.status()))
         };
         Self::answer("LoadVersion", load.await)
@@ -102,7 +111,8 @@ impl ModelService for Models {
     async fn promote(&self, request: Request<PromoteRequest>) -> Result<Response<ModelsStatus>, Status> {
         let promote = async {
             let lifecycle = self.admit(&request)?;
-            lifecycle.promote(&all_wanted(request.into_inner().versions)).await?;
+            let PromoteRequest { versions, set } = request.into_inner();
+            lifecycle.promote(asked(&all_wanted(versions), &set)?).await?;
             Ok(convert::status(&lifecycle.status()))
         };
         Self::answer("Promote", promote.await)

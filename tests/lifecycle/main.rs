@@ -11,6 +11,7 @@
 mod common;
 mod repository;
 mod restart;
+mod sets;
 mod swap;
 mod trial;
 mod ways_in;

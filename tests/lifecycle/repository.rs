@@ -107,6 +107,11 @@ impl Repository {
         std::fs::write(folder.join("model.toml"), manifest).unwrap();
     }
 
+    /// A file beside the model folders.
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.path().join(name), text).unwrap();
+    }
+
     /// A server that looks at the folders only when it is told to.
     pub(crate) async fn serve(&self, more: &[Flag]) -> (Server, Operator) {
         let mut flags = self.flags();

@@ -13,7 +13,7 @@ async fn what_calls_decided_outlives_a_restart_unless_it_is_to_be_forgotten() {
     let shipped = std::fs::read_to_string(repository.policy()).unwrap();
     {
         let (server, mut operator) = repository.serve(&[]).await;
-        operator.promote(PromoteRequest { versions: names(&[("ivory", "2")]) }).await.unwrap();
+        operator.promote(PromoteRequest { versions: names(&[("ivory", "2")]), ..Default::default() }).await.unwrap();
         let newer = shipped.replacen("version = \"1\"", "version = \"newer\"", 1);
         std::fs::write(repository.policy(), newer).unwrap();
         assert_eq!(look(&mut operator).await.policy.unwrap().version, "newer");
@@ -42,7 +42,7 @@ async fn a_damaged_file_or_one_that_names_what_is_gone_keeps_no_server_from_star
     repository.add("ivory", "2", shifted(1.0));
     {
         let (server, mut operator) = repository.serve(&[]).await;
-        operator.promote(PromoteRequest { versions: names(&[("ivory", "1")]) }).await.unwrap();
+        operator.promote(PromoteRequest { versions: names(&[("ivory", "1")]), ..Default::default() }).await.unwrap();
         let state = repository.path().join("state.json");
         until(&mut operator, |_| std::fs::read_to_string(&state).is_ok_and(|text| text.contains("until_newer_than")))
             .await;

@@ -137,7 +137,11 @@ async fn a_call_returns_to_what_served_before_within_a_second_and_it_stays_so() 
     assert!(version(&status, "ivory", "3").unwrap().held_back);
     repository.add("ivory", "4", shifted(2.0));
     assert_eq!(serving(&look(&mut operator).await, "ivory"), "4", "a newer one is taken");
-    let promoted = operator.promote(PromoteRequest { versions: names(&[("ivory", "3")]) }).await.unwrap().into_inner();
+    let promoted = operator
+        .promote(PromoteRequest { versions: names(&[("ivory", "3")]), ..Default::default() })
+        .await
+        .unwrap()
+        .into_inner();
     assert_eq!(serving(&promoted, "ivory"), "3", "and so is a call");
     assert_eq!(serving(&look(&mut operator).await, "ivory"), "3", "which lasts");
 }
@@ -161,7 +165,10 @@ async fn an_encoder_and_its_heads_switch_together_once_all_are_there() {
     let status = look(&mut operator).await;
     assert!(HEADS.iter().chain(&["image_encoder"]).all(|name| serving(&status, name) == "2"), "{status:?}");
     assert!(status.waiting.is_empty(), "{:?}", status.waiting);
-    let call = operator.promote(PromoteRequest { versions: names(&[("ivory", "1")]) }).await.unwrap_err();
+    let call = operator
+        .promote(PromoteRequest { versions: names(&[("ivory", "1")]), ..Default::default() })
+        .await
+        .unwrap_err();
     assert!(call.code() == Code::FailedPrecondition && call.message().contains("ivory 1"), "{call:?}");
 }
 
@@ -199,17 +206,23 @@ async fn versions_are_loaded_promoted_and_unloaded_by_call() {
     repository.add_broken("3");
     assert_eq!(serving(&look(&mut operator).await, "ivory"), "1", "it is pinned");
     let two = names(&[("ivory", "2")]);
-    let status = operator.load_version(LoadVersionRequest { versions: two.clone() }).await.unwrap().into_inner();
+    let status = operator
+        .load_version(LoadVersionRequest { versions: two.clone(), ..Default::default() })
+        .await
+        .unwrap()
+        .into_inner();
     assert_eq!((serving(&status, "ivory").as_str(), state(&status, "ivory", "2")), ("1", Some(VersionState::Loaded)));
     let broken = names(&[("ivory", "3")]);
-    let refused = operator.load_version(LoadVersionRequest { versions: broken }).await.unwrap_err();
+    let refused =
+        operator.load_version(LoadVersionRequest { versions: broken, ..Default::default() }).await.unwrap_err();
     assert!(refused.code() == Code::FailedPrecondition && refused.message().contains("sample 0 is off"), "{refused:?}");
     let unknown = names(&[("ivory", "9")]);
-    let refused = operator.load_version(LoadVersionRequest { versions: unknown }).await.unwrap_err();
+    let refused =
+        operator.load_version(LoadVersionRequest { versions: unknown, ..Default::default() }).await.unwrap_err();
     assert!(refused.code() == Code::NotFound && refused.message().contains("1, 2, 3"), "{refused:?}");
     let unload = |version: &str| UnloadRequest { version: names(&[("ivory", version)]).pop() };
     assert_eq!(operator.unload(unload("1")).await.unwrap_err().code(), Code::FailedPrecondition);
-    operator.promote(PromoteRequest { versions: two }).await.unwrap();
+    operator.promote(PromoteRequest { versions: two, ..Default::default() }).await.unwrap();
     let status = look(&mut operator).await;
     assert_eq!((serving(&status, "ivory").as_str(), state(&status, "ivory", "1")), ("2", Some(VersionState::Previous)));
     let status = operator.unload(unload("1")).await.unwrap().into_inner();

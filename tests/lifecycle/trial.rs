@@ -28,7 +28,7 @@ fn numbered(number: usize) -> ClassifyRequest {
 }
 
 fn trial(share: f64) -> StartTrialRequest {
-    StartTrialRequest { versions: names(&[("ivory", "2")]), share }
+    StartTrialRequest { versions: names(&[("ivory", "2")]), share, ..Default::default() }
 }
 
 async fn answers(client: &mut Client, count: usize) -> Vec<ClassifyResponse> {
@@ -40,7 +40,7 @@ async fn answers(client: &mut Client, count: usize) -> Vec<ClassifyResponse> {
 }
 
 /// The report once `seen` listings were looked at or left out.
-async fn report(operator: &mut Operator, seen: u64) -> ShadowReport {
+pub(crate) async fn report(operator: &mut Operator, seen: u64) -> ShadowReport {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         let report = operator.get_shadow_report(GetShadowReportRequest {}).await.unwrap().into_inner();
@@ -66,7 +66,7 @@ async fn a_shadow_changes_no_answer_and_its_report_agrees_with_a_comparison_by_h
     assert!(stable.iter().all(|answer| answered(answer, "ivory") == "1"));
     let report = report(&mut operator, 20).await;
 
-    operator.promote(PromoteRequest { versions: Vec::new() }).await.unwrap();
+    operator.promote(PromoteRequest::default()).await.unwrap();
     let candidate = answers(&mut client, 20).await;
     assert!(candidate.iter().all(|answer| answered(answer, "ivory") == "2"));
     let pairs = || stable.iter().zip(&candidate);
@@ -126,6 +126,31 @@ async fn a_canary_answers_its_share_and_always_the_same_listings() {
     assert_eq!(serving(&look(&mut operator).await, "text_classifier"), "2", "what waited is taken");
 }
 
+#[tokio::test]
+async fn a_canary_is_compared_with_what_would_have_been_answered_without_it() {
+    let repository = Repository::shipped();
+    repository.add("ivory", "2", shifted(3.0));
+    let room = ("rollout", "shadow_in_flight", "64".into());
+    let (server, mut operator) = repository.serve(&[pinned(), room]).await;
+    let mut client = client(&server).await;
+    let stable = answers(&mut client, 20).await;
+    operator.start_canary(trial(1.0)).await.unwrap();
+    let canary = answers(&mut client, 20).await;
+    assert!(canary.iter().all(|answer| answered(answer, "ivory") == "2"));
+    let report = report(&mut operator, 20).await;
+    assert_eq!((report.compared, report.faults, report.dropped), (20, 0, 0));
+    let pairs = || stable.iter().zip(&canary);
+    for transition in &report.transitions {
+        let both = |(a, b): &(&ClassifyResponse, &ClassifyResponse)| {
+            (a.suggestion, b.suggestion) == (transition.stable, transition.candidate)
+        };
+        assert_eq!(transition.listings, pairs().filter(both).count() as u64, "{transition:?}");
+    }
+    let flips = pairs().filter(|(a, b)| a.suggestion != b.suggestion).count();
+    assert!(flips > 0 && report.flips.len() == flips);
+    assert!(report.flips.iter().all(|flip| flip.candidate_risk > flip.stable_risk), "ivory went up: {report:?}");
+}
+
 /// At most a tenth may fail, judged from the fifth listing on.
 fn strict() -> Vec<Flag> {
     vec![pinned(), ("rollout", "max_error_percent", "10.0".into()), ("rollout", "min_listings", "5".into())]
@@ -151,7 +176,7 @@ async fn a_promoted_version_that_fails_is_taken_back_by_itself_and_held_back() {
     repository.add_nan("2");
     let (server, mut operator) = repository.serve(&strict()).await;
     let mut client = client(&server).await;
-    operator.promote(PromoteRequest { versions: names(&[("ivory", "2")]) }).await.unwrap();
+    operator.promote(PromoteRequest { versions: names(&[("ivory", "2")]), ..Default::default() }).await.unwrap();
     answers(&mut client, 5).await;
     until(&mut operator, |status| serving(status, "ivory") == "1").await;
     assert_eq!(serving(&look(&mut operator).await, "ivory"), "1");

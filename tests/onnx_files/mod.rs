@@ -1,5 +1,6 @@
 //! Small ONNX files, written here, and changes to others: protobuf takes what is appended to a message as more of it.
 #![allow(clippy::unwrap_used, reason = "test helper")]
+#![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use prost::Message;
 

@@ -47,12 +47,12 @@ impl Operator {
         answer(self.client.reload(self.request(ReloadRequest {})).await)
     }
 
-    pub(super) async fn load(&mut self, versions: Vec<VersionName>) -> anyhow::Result<ModelsStatus> {
-        answer(self.client.load_version(self.request(LoadVersionRequest { versions })).await)
+    pub(super) async fn load(&mut self, versions: Vec<VersionName>, set: String) -> anyhow::Result<ModelsStatus> {
+        answer(self.client.load_version(self.request(LoadVersionRequest { versions, set })).await)
     }
 
-    pub(super) async fn promote(&mut self, versions: Vec<VersionName>) -> anyhow::Result<ModelsStatus> {
-        answer(self.client.promote(self.request(PromoteRequest { versions })).await)
+    pub(super) async fn promote(&mut self, versions: Vec<VersionName>, set: String) -> anyhow::Result<ModelsStatus> {
+        answer(self.client.promote(self.request(PromoteRequest { versions, set })).await)
     }
 
     pub(super) async fn roll_back(&mut self) -> anyhow::Result<ModelsStatus> {
@@ -63,12 +63,12 @@ impl Operator {
         answer(self.client.unload(self.request(UnloadRequest { version: Some(version) })).await)
     }
 
-    pub(super) async fn shadow(&mut self, versions: Vec<VersionName>, share: f64) -> anyhow::Result<ModelsStatus> {
-        answer(self.client.start_shadow(self.request(StartTrialRequest { versions, share })).await)
+    pub(super) async fn shadow(&mut self, trial: StartTrialRequest) -> anyhow::Result<ModelsStatus> {
+        answer(self.client.start_shadow(self.request(trial)).await)
     }
 
-    pub(super) async fn canary(&mut self, versions: Vec<VersionName>, share: f64) -> anyhow::Result<ModelsStatus> {
-        answer(self.client.start_canary(self.request(StartTrialRequest { versions, share })).await)
+    pub(super) async fn canary(&mut self, trial: StartTrialRequest) -> anyhow::Result<ModelsStatus> {
+        answer(self.client.start_canary(self.request(trial)).await)
     }
 
     pub(super) async fn stop(&mut self) -> anyhow::Result<ModelsStatus> {

@@ -3,6 +3,7 @@
 mod call;
 mod check;
 mod diff;
+mod golden;
 mod hash;
 mod new;
 mod table;
@@ -14,12 +15,14 @@ use clap::{Args, Subcommand};
 
 use self::call::Operator;
 use super::{json, print};
-use crate::transport::proto::{ModelsStatus, ShadowReport, VersionName};
+use crate::transport::proto::{ModelsStatus, ShadowReport, StartTrialRequest, VersionName};
 
 /// Prepare, check and compare model folders; see and change which models serve, while requests run.
 ///
 /// A VERSION is written name=version, for example ivory=2; the labels stable and canary are versions, too. Models that
-/// belong together, such as an encoder and its heads, are named in one command and switch together.
+/// belong together, such as an encoder and its heads, are named in one command and switch together. A set, a file
+/// NAME.set.toml beside the model folders, names all models and a policy: --set NAME takes the place of versions, and
+/// --set default returns to what folders and policy file choose.
 ///
 /// Examples:
 ///   wildwarden model list
@@ -37,6 +40,7 @@ pub(super) struct Model {
 #[derive(Debug, Subcommand)]
 enum Action {
     New(new::New),
+    Golden(golden::Golden),
     Hash(hash::Hash),
     Check(check::Check),
     Diff(diff::Diff),
@@ -51,21 +55,21 @@ enum Call {
     List(Quiet),
     /// Look at the folders and the policy file now.
     Reload(Quiet),
-    /// Load and check versions and keep them in memory; what serves does not change.
-    Load(Versions),
-    /// Put versions in service; without any, the candidate.
-    Promote(Versions),
+    /// Load and check versions or a set and keep them in memory; what serves does not change.
+    Load(Named),
+    /// Put versions or a set in service; without any, the candidate.
+    Promote(Named),
     /// Undo the last change: end a trial, or return to what served before.
     Rollback(Quiet),
     /// Free a version that is in memory but not in service.
     Unload(Versions),
-    /// Rate a share of listings with other versions, too, and compare; callers notice nothing.
+    /// Rate a share of listings with other versions or a set, too, and compare; callers notice nothing.
     Shadow(Trial),
-    /// Answer a share of listings with other versions.
+    /// Answer a share of listings with other versions or a set; those there is room for are rated as before, too, and compared.
     Canary(Trial),
     /// End the trial.
     Stop(Quiet),
-    /// What the shadow shows so far.
+    /// What the trial shows so far.
     Report(Quiet),
 }
 
@@ -93,15 +97,45 @@ struct Versions {
 }
 
 #[derive(Debug, Args)]
+struct Named {
+    #[command(flatten)]
+    set: Set,
+    #[command(flatten)]
+    versions: Versions,
+}
+
+#[derive(Debug, Args)]
+struct Set {
+    /// A set in the place of versions: NAME of NAME.set.toml beside the model folders, or default.
+    #[arg(
+        long = "set",
+        value_name = "NAME",
+        default_value = "",
+        hide_default_value = true,
+        conflicts_with = "versions"
+    )]
+    name: String,
+}
+
+#[derive(Debug, Args)]
 struct Trial {
-    /// name=version, one a model. None: those labelled canary in the configuration.
+    /// name=version, one a model. None, and no set: those labelled canary in the configuration.
     #[arg(value_name = "VERSION", value_parser = version)]
     versions: Vec<VersionName>,
+    #[command(flatten)]
+    set: Set,
     /// Share of listings, above 0 and at most 1: always the same listings.
     #[arg(long, default_value_t = 0.1)]
     share: f64,
     #[command(flatten)]
     quiet: Quiet,
+}
+
+impl Trial {
+    fn request(self) -> StartTrialRequest {
+        let Self { versions, set, share, .. } = self;
+        StartTrialRequest { versions, share, set: set.name }
+    }
 }
 
 fn version(text: &str) -> Result<VersionName, String> {
@@ -123,6 +157,7 @@ impl Model {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         match self.action {
             Action::New(command) => command.run(),
+            Action::Golden(command) => command.run(),
             Action::Hash(command) => command.run(),
             Action::Check(command) => command.run(),
             Action::Diff(command) => command.run(),
@@ -157,8 +192,9 @@ impl Call {
             | Self::Rollback(quiet)
             | Self::Stop(quiet)
             | Self::Report(quiet) => quiet,
-            Self::Load(Versions { quiet, .. }) | Self::Promote(Versions { quiet, .. }) => quiet,
-            Self::Unload(Versions { quiet, .. }) => quiet,
+            Self::Load(Named { versions: Versions { quiet, .. }, .. })
+            | Self::Promote(Named { versions: Versions { quiet, .. }, .. })
+            | Self::Unload(Versions { quiet, .. }) => quiet,
             Self::Shadow(Trial { quiet, .. }) | Self::Canary(Trial { quiet, .. }) => quiet,
         }
     }
@@ -168,8 +204,8 @@ impl Call {
             Self::Report(_) => return operator.report().await.map(Answer::Report),
             Self::List(_) => operator.list().await?,
             Self::Reload(_) => operator.reload().await?,
-            Self::Load(Versions { versions, .. }) => operator.load(versions).await?,
-            Self::Promote(Versions { versions, .. }) => operator.promote(versions).await?,
+            Self::Load(Named { versions, set }) => operator.load(versions.versions, set.name).await?,
+            Self::Promote(Named { versions, set }) => operator.promote(versions.versions, set.name).await?,
             Self::Rollback(_) => operator.roll_back().await?,
             Self::Unload(Versions { versions, .. }) => {
                 let mut last = None;
@@ -178,8 +214,8 @@ impl Call {
                 }
                 last.context("name at least one version, for example ivory=1")?
             }
-            Self::Shadow(Trial { versions, share, .. }) => operator.shadow(versions, share).await?,
-            Self::Canary(Trial { versions, share, .. }) => operator.canary(versions, share).await?,
+            Self::Shadow(trial) => operator.shadow(trial.request()).await?,
+            Self::Canary(trial) => operator.canary(trial.request()).await?,
             Self::Stop(_) => operator.stop().await?,
         };
         Ok(Answer::Status(Box::new(status)))

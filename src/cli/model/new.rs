@@ -9,13 +9,11 @@ use clap::Args;
 use ndarray::{Array2, Axis};
 
 use super::super::Settings;
+use super::golden::{FILE, SAMPLES};
 use crate::model::draft::{Draft, guess};
 use crate::model::manifest::{Kind, MANIFEST, Manifest, hex_sha256};
 use crate::model::onnx::Graph;
 use crate::model::session::{Input, Runtime, Session, Tensor};
-
-/// Rows of a file that become golden samples.
-const SAMPLES: usize = 3;
 
 /// Make a model folder from an ONNX file: names, types and shapes are read from it, the rest is marked to be filled in.
 #[derive(Debug, Args)]
@@ -35,7 +33,8 @@ pub(super) struct New {
     /// Where to put <name>/<version>.
     #[arg(long, value_name = "DIR", default_value = ".")]
     out: PathBuf,
-    /// Embeddings, f32 [N, D], whose first rows become golden samples; of heads.
+    /// Embeddings, f32 [N, D], whose first rows become golden samples; of heads. Other kinds: `model golden`, once model.toml says
+    /// how inputs are prepared.
     #[arg(long, value_name = "FILE.npy")]
     golden: Option<PathBuf>,
     #[command(flatten)]
@@ -55,9 +54,13 @@ impl New {
 
         let mut files = BTreeMap::from([("model.onnx".to_owned(), onnx)]);
         if let Some(path) = &self.golden {
-            ensure!(kind == Kind::Head, "--golden: samples are recorded for heads; this is a {}", kind.name());
+            ensure!(
+                kind == Kind::Head,
+                "--golden: only heads take embeddings, and this is a {}; fill in model.toml, then `wildwarden model golden`",
+                kind.name()
+            );
             let input = inputs.first().map(|input| input.name.as_str()).unwrap_or_default();
-            files.insert("golden.json".to_owned(), golden(&mut session, input, path)?);
+            files.insert(FILE.to_owned(), golden(&mut session, input, path)?);
         }
         if kind == Kind::TextClassifier {
             // The manifest names it; one word a line is kept whole, and none is a valid list.
@@ -72,7 +75,7 @@ impl New {
             inputs: &inputs,
             outputs: &outputs,
             files: &hashes,
-            golden: self.golden.as_ref().map(|_| "golden.json"),
+            golden: self.golden.as_ref().map(|_| FILE),
         };
         let text = draft.text();
         // A graph that cannot play the part is told now, not after the card is written.

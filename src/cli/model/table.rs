@@ -2,15 +2,26 @@
 
 use comfy_table::{Table, presets};
 
-use crate::transport::proto::{ModelVersion, ModelsStatus, ShadowReport, Suggestion, Transition, WorkTime};
+use crate::transport::proto::{
+    ModelVersion, ModelsStatus, PolicyVersion, SetStatus, SetVersion, ShadowReport, Suggestion, Transition, WorkTime,
+};
 
 /// The enum's name without its prefix, in lower case.
 fn short(name: &str, prefix: &str) -> String {
     name.trim_start_matches(prefix).to_lowercase()
 }
 
-fn list(models: &[ModelVersion]) -> String {
-    models.iter().map(|model| format!("{} {}", model.name, model.version)).collect::<Vec<_>>().join(", ")
+/// Enough of a hash to tell two apart.
+fn start(sha256: &str) -> String {
+    sha256.chars().take(12).collect()
+}
+
+/// What serves together, by version and the beginning of its hash.
+fn together(set: Option<&SetVersion>, policy: Option<&PolicyVersion>, models: &[ModelVersion]) -> String {
+    let set = set.map(|set| format!("set {} ({})", set.name, start(&set.sha256)));
+    let policy = policy.map(|policy| format!("policy {} ({})", policy.version, start(&policy.sha256)));
+    let models = models.iter().map(|model| format!("{} {} ({})", model.name, model.version, start(&model.sha256)));
+    set.into_iter().chain(policy).chain(models).collect::<Vec<_>>().join(", ")
 }
 
 /// Versions, then what waits, is tried, and can be returned to.
@@ -22,7 +33,7 @@ pub(super) fn status(status: &ModelsStatus) -> String {
         for version in &model.versions {
             let state = short(version.state().as_str_name(), "VERSION_STATE_");
             let held = if version.held_back { ", held back" } else { "" };
-            let sha256 = version.sha256.chars().take(12).collect();
+            let sha256 = start(&version.sha256);
             let name = model.name.clone();
             let labels = version.labels.join(" ");
             let state = format!("{state}{held}");
@@ -30,9 +41,11 @@ pub(super) fn status(status: &ModelsStatus) -> String {
         }
     }
     let mut lines = vec![table.to_string()];
-    if let Some(policy) = &status.policy {
-        lines.push(format!("policy {}, generation {}", policy.version, status.generation));
+    if status.sets.len() > 1 {
+        lines.push(sets(&status.sets));
     }
+    let serves = together(status.set.as_ref(), status.policy.as_ref(), &[]);
+    lines.push(format!("{serves}, generation {}", status.generation));
     if !status.policy_problem.is_empty() {
         lines.push(format!("policy file not taken: {}", status.policy_problem));
     }
@@ -42,12 +55,25 @@ pub(super) fn status(status: &ModelsStatus) -> String {
     lines.extend(status.waiting.iter().map(|news| format!("note: {news}")));
     if let Some(candidate) = &status.candidate {
         let trial = short(candidate.trial().as_str_name(), "VERSION_STATE_");
-        lines.push(format!("{trial} of {} % of listings: {}", candidate.share * 100.0, list(&candidate.models)));
+        let tried = together(candidate.set.as_ref(), candidate.policy.as_ref(), &candidate.models);
+        lines.push(format!("{trial} of {} % of listings: {tried}", candidate.share * 100.0));
     }
     if !status.previous.is_empty() {
-        lines.push(format!("rollback returns to {}", list(&status.previous)));
+        let previous = together(status.previous_set.as_ref(), status.previous_policy.as_ref(), &status.previous);
+        lines.push(format!("rollback returns to {previous}"));
     }
     lines.join("\n")
+}
+
+fn sets(sets: &[SetStatus]) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table.set_header(["set", "state", "what it is", "why not"]);
+    for set in sets {
+        let state = short(set.state().as_str_name(), "VERSION_STATE_");
+        table.add_row([set.name.clone(), state, set.summary.clone(), set.reason.clone()]);
+    }
+    table.to_string()
 }
 
 /// Agreement, shifts, times, flips.

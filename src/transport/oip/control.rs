@@ -6,7 +6,7 @@ use tokio::sync::OnceCell;
 
 use crate::error::{Error, Result};
 
-use crate::lifecycle::{Lifecycle, VersionState, VersionStatus, Wanted};
+use crate::lifecycle::{Asked, Lifecycle, VersionState, VersionStatus, Wanted};
 use crate::model::repository::order;
 
 /// A version that is known and not in service.
@@ -47,7 +47,8 @@ impl Control {
         if newest.state == VersionState::Serving {
             return Ok(());
         }
-        self.lifecycle()?.promote(&[Wanted { name: model.to_owned(), version: newest.version }]).await
+        let wanted = Wanted { name: model.to_owned(), version: newest.version };
+        self.lifecycle()?.promote(Asked::Versions(&[wanted])).await
     }
 
     /// Frees the versions of `model` that are in memory and do not serve.

@@ -1,0 +1,151 @@
+//! `wildwarden model golden`
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, ensure};
+use clap::Args;
+use ndarray::Array2;
+use toml_edit::{DocumentMut, Item, Table, value};
+
+use super::super::Settings;
+use crate::model::golden::{GoldenFile, GoldenInput, GoldenSample};
+use crate::model::manifest::{Kind, MANIFEST, Manifest, hex_sha256};
+use crate::pipeline::golden::record;
+
+/// Name of the file with the samples.
+pub(super) const FILE: &str = "golden.json";
+/// Rows of embeddings and lines of text that become samples.
+pub(super) const SAMPLES: usize = 3;
+
+/// Record golden samples: what a folder's model makes of inputs of yours, so that it must make the same of them wherever it serves.
+///
+/// Record them where you trust the model, once model.toml says how inputs are prepared: photos of encoders and image classifiers
+/// (JPEG, PNG, WebP, GIF, BMP; they are copied into the folder), embeddings of heads (.npy, f32 [N, D], the first rows), texts of
+/// text classifiers (UTF-8, the first lines that are not empty). Writes golden.json and renews model.toml; older samples are
+/// replaced.
+#[derive(Debug, Args)]
+pub(super) struct Golden {
+    /// The model folder.
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+    /// Files with inputs.
+    #[arg(value_name = "FILE", required = true)]
+    inputs: Vec<PathBuf>,
+    /// How far off an output may be. Processors differ in the last digits, int8 models by more.
+    #[arg(long, default_value_t = 0.01)]
+    tolerance: f32,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+impl Golden {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let config = self.settings.load([("scheduler", "workers", "1".to_owned())])?;
+        ensure!(
+            self.tolerance.is_finite() && self.tolerance >= 0.0,
+            "--tolerance {} must be 0 or more",
+            self.tolerance
+        );
+        let path = self.folder.join(MANIFEST);
+        let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        let manifest = Manifest::parse(&self.folder, &text)?;
+        let mut inputs = Vec::new();
+        for file in &self.inputs {
+            inputs.extend(read(manifest.kind, file)?);
+        }
+        let (mut samples, fed): (Vec<GoldenSample>, Vec<GoldenInput>) = inputs.into_iter().unzip();
+        let outputs = record(&config, &self.folder, &fed)?;
+        for (sample, output) in samples.iter_mut().zip(outputs) {
+            sample.output = output;
+        }
+        let mut files: Vec<(String, Vec<u8>)> = Vec::new();
+        for (sample, input) in samples.iter().zip(fed) {
+            if let (Some(name), GoldenInput::Image(bytes)) = (&sample.image, input) {
+                let taken = files.iter().any(|(other, _)| other == name) || manifest.files.contains_key(name);
+                let same = manifest.files.get(name).is_some_and(|sha256| *sha256 == hex_sha256(&bytes));
+                ensure!(!taken || same, "{name:?}: there is another file of this name");
+                files.push((name.clone(), bytes));
+            }
+        }
+        let count = samples.len();
+        files.push((FILE.to_owned(), serde_json::to_vec(&GoldenFile { samples })?));
+        let renewed = renewed(&text, &files, self.tolerance).with_context(|| path.display().to_string())?;
+        Manifest::parse(&self.folder, &renewed)?;
+        for (name, bytes) in &files {
+            let path = self.folder.join(name);
+            std::fs::write(&path, bytes).with_context(|| path.display().to_string())?;
+        }
+        std::fs::write(&path, renewed).with_context(|| path.display().to_string())?;
+        super::print(&format!(
+            "{}: {count} samples recorded, tolerance {}",
+            self.folder.join(FILE).display(),
+            self.tolerance
+        ));
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// The samples that `file` holds for a model of `kind`, without outputs, each with what is fed.
+fn read(kind: Kind, file: &Path) -> anyhow::Result<Vec<(GoldenSample, GoldenInput)>> {
+    let shown = || file.display().to_string();
+    Ok(match kind {
+        Kind::ImageEncoder | Kind::ImageClassifier => {
+            let name = file.file_name().and_then(|name| name.to_str()).with_context(shown)?.to_owned();
+            let bytes = std::fs::read(file).with_context(shown)?;
+            vec![(GoldenSample { image: Some(name), ..Default::default() }, GoldenInput::Image(bytes))]
+        }
+        Kind::Head => {
+            let rows: Array2<f32> = ndarray_npy::read_npy(file).with_context(shown)?;
+            ensure!(rows.nrows() > 0, "{}: holds no row", shown());
+            let sample = |row: Vec<f32>| {
+                (GoldenSample { embedding: Some(row.clone()), ..Default::default() }, GoldenInput::Embedding(row))
+            };
+            rows.rows().into_iter().take(SAMPLES).map(|row| sample(row.to_vec())).collect()
+        }
+        Kind::TextClassifier => {
+            let text = std::fs::read_to_string(file).with_context(shown)?;
+            let lines = text.lines().map(str::trim).filter(|line| !line.is_empty()).take(SAMPLES);
+            let sample = |line: &str| {
+                (GoldenSample { text: Some(line.to_owned()), ..Default::default() }, GoldenInput::Text(line.to_owned()))
+            };
+            let samples: Vec<_> = lines.map(sample).collect();
+            ensure!(!samples.is_empty(), "{}: holds no text", shown());
+            samples
+        }
+    })
+}
+
+/// The manifest with the samples' files and hashes. Comments and order are the author's.
+fn renewed(text: &str, files: &[(String, Vec<u8>)], tolerance: f32) -> anyhow::Result<String> {
+    let mut document: DocumentMut = text.parse()?;
+    let mut golden = Table::new();
+    golden.insert("file", value(FILE));
+    // As it was written: the nearest double of 0.01 has seventeen digits.
+    golden.insert("tolerance", value(tolerance.to_string().parse::<f64>()?));
+    match document.get_mut("golden").and_then(Item::as_table_like_mut) {
+        Some(old) => golden.into_iter().for_each(|(key, item)| drop(old.insert(&key, item))),
+        None => drop(document.insert("golden", Item::Table(golden))),
+    }
+    let listed = document.get_mut("files").and_then(Item::as_table_like_mut).context("[files] is not a table")?;
+    for (name, bytes) in files {
+        listed.insert(name, value(hex_sha256(bytes)));
+    }
+    Ok(document.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_keeps_its_comments_and_gains_samples() {
+        let text = "# mine\nname = \"a\" # a name\n\n[files]\n\"model.onnx\" = \"00\"\n";
+        let renewed = renewed(text, &[(FILE.to_owned(), b"{}".to_vec())], 0.01).unwrap();
+        assert!(renewed.starts_with("# mine\nname = \"a\" # a name\n"), "{renewed}");
+        let parsed: toml::Table = toml::from_str(&renewed).unwrap();
+        assert_eq!(parsed["golden"]["tolerance"].as_float(), Some(0.01));
+        assert_eq!(parsed["files"][FILE].as_str().unwrap(), hex_sha256(b"{}"));
+        assert_eq!(parsed["files"]["model.onnx"].as_str(), Some("00"));
+    }
+}
