@@ -99,13 +99,20 @@ impl Server {
                 .register_encoded_file_descriptor_set(descriptors)
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         };
+        // The contract's messages are described, its services for callers are not here.
+        let for_operators = || {
+            let served = ["wildwarden.v1.ModelService", "grpc.health.v1.Health"];
+            served
+                .into_iter()
+                .fold(reflection(proto::DESCRIPTORS), tonic_reflection::server::Builder::with_service_name)
+        };
         let broken = |cause: tonic_reflection::server::Error| Error::Bug(format!("reflection: {cause}"));
         let models = Models { lifecycle: Arc::clone(&lifecycle) };
         let models = InterceptedService::new(ModelServiceServer::new(models), Guard::new(&config.keys));
         let operators = Routes::from(admin::routes(Arc::clone(&shared)))
             .add_service(health_service.clone())
-            .add_service(reflection(proto::DESCRIPTORS).build_v1().map_err(broken)?)
-            .add_service(reflection(proto::DESCRIPTORS).build_v1alpha().map_err(broken)?)
+            .add_service(for_operators().build_v1().map_err(broken)?)
+            .add_service(for_operators().build_v1alpha().map_err(broken)?)
             .add_service(models);
         let limit = config.limits.max_message_bytes;
         let blame = tower::util::MapResponseLayer::new(move |mut response: http::Response<tonic::body::Body>| {

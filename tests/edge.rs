@@ -3,23 +3,24 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::indexing_slicing,
     reason = "a test fails by panicking, its helpers too"
 )]
 
 mod common;
 
 use common::oip::{head, with_parameter};
-use common::{channel, client, config, listing, metrics, start};
+use common::{channel, client, config, fixture, listing, metrics, start};
 use http::{Request, StatusCode};
 use hyper_util::client::legacy::Client as HyperClient;
 use hyper_util::rt::TokioExecutor;
 use tonic::Code;
 use tonic::codec::CompressionEncoding;
 use wildwarden::server::Server;
-use wildwarden::transport::proto::ClassifyRequest;
 use wildwarden::transport::proto::inference::ModelInferRequest;
 use wildwarden::transport::proto::inference::grpc_inference_service_client::GrpcInferenceServiceClient;
 use wildwarden::transport::proto::inference::infer_parameter::ParameterChoice;
+use wildwarden::transport::proto::{ClassifyRequest, ClassifyResponse, Image};
 
 /// Posts `body` as `content_type` to `path` and returns the answer's headers.
 async fn post(server: &Server, path: &str, content_type: &str) -> http::Response<()> {
@@ -117,4 +118,64 @@ async fn a_refusal_is_short_and_the_same_each_time_and_an_answer_says_when_it_wa
     let rated = client(&server).await.classify(listing("手串", &[])).await.unwrap().into_inner().rated_at.unwrap();
     let rated = std::time::SystemTime::try_from(rated).unwrap();
     assert!(before <= rated && rated <= std::time::SystemTime::now());
+}
+
+/// A GIF whose screen is `width` x `height`, of one frame of the same.
+fn gif(width: u16, height: u16) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut encoder = gif::Encoder::new(&mut bytes, width, height, &[90, 60, 30, 0, 0, 255]).unwrap();
+    let pixels = vec![0; usize::from(width) * usize::from(height)];
+    encoder.write_frame(&gif::Frame::from_indexed_pixels(width, height, pixels, None)).unwrap();
+    drop(encoder);
+    bytes
+}
+
+/// The same with another screen in its header.
+fn with_screen(mut bytes: Vec<u8>, width: u16, height: u16) -> Vec<u8> {
+    let screen = [width.to_le_bytes(), height.to_le_bytes()];
+    bytes.splice(6..10, screen.into_iter().flatten());
+    bytes
+}
+
+#[tokio::test]
+async fn two_callers_never_get_scores_of_each_others_pictures() {
+    let no_cache = ("cache", "images", "0".into());
+    let server = start(std::slice::from_ref(&no_cache)).await;
+    let strange = [
+        with_screen(gif(12, 10), 0, 0),
+        with_screen(gif(12, 10), 0, 9),
+        with_screen(gif(12, 10), 9, 0),
+        with_screen(gif(12, 10), 1, 1),
+        gif(1, 1),
+        gif(0, 0),
+    ];
+    let ask = |content: Vec<u8>| {
+        let image = Image { image_id: "0".into(), content: content.into() };
+        ClassifyRequest { title: "手串".into(), images: vec![image], ..Default::default() }
+    };
+    let scores = |answer: &ClassifyResponse| {
+        let scores = answer.images[0].scores.iter().map(|score| score.probability).collect::<Vec<_>>();
+        (answer.images[0].status, scores)
+    };
+    // Each alone, on a server that has seen nothing else.
+    let mut alone = Vec::new();
+    for content in &strange {
+        let fresh = start(std::slice::from_ref(&no_cache)).await;
+        alone.push(scores(client(&fresh).await.classify(ask(content.clone())).await.unwrap().get_ref()));
+    }
+    let photos = ["tusk.jpg", "horn.jpg", "scales.jpg"].map(fixture);
+    let mut other = client(&server).await;
+    let others = tokio::spawn(async move {
+        for content in photos.iter().cycle().take(60) {
+            other.classify(ask(content.clone())).await.unwrap();
+        }
+    });
+    let mut caller = client(&server).await;
+    for _ in 0..10 {
+        for (content, alone) in strange.iter().zip(&alone) {
+            let answer = caller.classify(ask(content.clone())).await.unwrap().into_inner();
+            assert_eq!(scores(&answer), *alone);
+        }
+    }
+    others.await.unwrap();
 }

@@ -283,6 +283,12 @@ async fn reflection_lists_the_service_in_both_versions() {
         message_request: Some(v1::server_reflection_request::MessageRequest::ListServices(String::new())),
         ..Default::default()
     };
+    let operators = format!("http://{}", server.admin_address().unwrap());
+    let operators = tonic::transport::Channel::from_shared(operators).unwrap().connect().await.unwrap();
+    let mut client = v1::server_reflection_client::ServerReflectionClient::new(operators);
+    let mut answers = client.server_reflection_info(tokio_stream::iter([ask.clone()])).await.unwrap().into_inner();
+    let answer = format!("{:?}", answers.next().await.unwrap().unwrap());
+    assert!(answer.contains("wildwarden.v1.ModelService") && !answer.contains("RiskService"), "{answer}");
     let mut client = v1::server_reflection_client::ServerReflectionClient::new(channel(&server).await);
     let mut answers = client.server_reflection_info(tokio_stream::iter([ask])).await.unwrap().into_inner();
     let answer = format!("{:?}", answers.next().await.unwrap().unwrap());

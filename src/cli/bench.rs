@@ -200,7 +200,7 @@ impl Bench {
         // A reader that has gone, such as `head`, is no fault of the run.
         let _ = writeln!(std::io::stdout(), "{}", text::summary(&outcome.report));
         let faults = outcome.report.faults(shared.allow_errors);
-        faults.iter().for_each(|fault| eprintln!("{fault}"));
+        faults.iter().for_each(|fault| super::tell(fault));
         Ok(if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
     }
 }

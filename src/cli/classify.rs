@@ -10,7 +10,7 @@ use clap::Args;
 use tonic::metadata::MetadataValue;
 use tonic::transport::Channel;
 
-use super::{Settings, json, print, table};
+use super::{Settings, json, print, table, tell};
 use crate::config::{Config, Limits};
 use crate::pipeline::Pipeline;
 use crate::schedule::{Deadline, Priority};
@@ -145,11 +145,11 @@ impl Classify {
             print(&table::ratings(&rated).to_string());
             let failed = rated.iter().filter(|(_, outcome)| outcome.is_err()).count();
             let calm = rated.iter().filter(|(_, outcome)| outcome.as_ref().is_ok_and(table::is_calm)).count();
-            eprintln!(
+            tell(&format!(
                 "{} listings: {} worth a look, {calm} calm, {failed} failed",
                 rated.len(),
                 rated.len() - calm - failed
-            );
+            ));
         }
         let failed = rated.iter().any(|(_, outcome)| outcome.is_err());
         Ok(if failed { ExitCode::from(1) } else { ExitCode::SUCCESS })

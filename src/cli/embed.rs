@@ -9,7 +9,7 @@ use anyhow::Context;
 use clap::Args;
 use ndarray::{Array2, Array4};
 
-use super::Settings;
+use super::{Settings, tell};
 use crate::model::check::Checks;
 use crate::model::loaded::{Budget, LoadedModel, Pace};
 use crate::model::registry::{ModelFolder, ModelSet};
@@ -77,7 +77,7 @@ impl Embed {
                 let content = std::fs::read(path).with_context(|| (*path).to_owned())?;
                 let row = embed(&encoder, worker, &content, (limits, wanted), &mut maker);
                 if let Err(problem) = &row {
-                    bar.suspend(|| eprintln!("{path}: {problem}"));
+                    bar.suspend(|| tell(&format!("{path}: {problem}")));
                 }
                 rows.push((
                     index,
@@ -106,7 +106,7 @@ impl Embed {
         bar.finish_and_clear();
         self.write(&rows)?;
         let failed = rows.iter().filter(|(_, row)| row.is_none()).count();
-        eprintln!("{} images embedded, {failed} failed", rows.len() - failed);
+        tell(&format!("{} images embedded, {failed} failed", rows.len() - failed));
         Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
     }
 

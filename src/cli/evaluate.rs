@@ -9,7 +9,7 @@ use anyhow::Context;
 use clap::{Args, ValueEnum};
 use image::RgbImage;
 
-use super::{Settings, print, table};
+use super::{Settings, print, table, tell};
 use crate::config::Config;
 use crate::domain::Category;
 use crate::evaluate::case::{Case, LabelNames};
@@ -101,7 +101,7 @@ impl Evaluate {
         let input = input::read(&self.input, self.images_root.as_deref(), &names)?;
         if !input.unused_fields.is_empty() {
             let fields: Vec<&str> = input.unused_fields.iter().map(String::as_str).collect();
-            eprintln!("fields that are not used: {}", fields.join(", "));
+            tell(&format!("fields that are not used: {}", fields.join(", ")));
         }
         let mut data = Data {
             input: self.input.display().to_string(),
@@ -117,15 +117,15 @@ impl Evaluate {
         let runner = Runner::new(Pipeline::load(&config, Arc::default())?, &config);
         let rated = runtime.block_on(self.rate(&runner, &cases, None))?;
         for failure in &rated.failures {
-            eprintln!("{}: {}", failure.id, failure.problem);
+            tell(&format!("{}: {}", failure.id, failure.problem));
         }
         let failed = if rated.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) };
-        eprintln!(
+        tell(&format!(
             "{} listings rated ({} from an earlier run), {} failed",
             rated.records.len(),
             rated.reused,
             rated.failures.len()
-        );
+        ));
         if self.scores {
             return Ok(failed);
         }
@@ -136,7 +136,7 @@ impl Evaluate {
         print(&table::evaluation(&report));
         print(&table::thresholds(&report));
         print(&table::versions(&report));
-        eprintln!("see {}", self.out.join("report.html").display());
+        tell(&format!("see {}", self.out.join("report.html").display()));
         Ok(failed)
     }
 

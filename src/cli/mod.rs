@@ -110,6 +110,11 @@ fn complain(text: &str) {
     let _ = writeln!(std::io::stderr(), "wildwarden: {text}");
 }
 
+/// Puts what is no result on standard error, where nobody need read it.
+fn tell(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
 fn async_runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the async runtime")
 }

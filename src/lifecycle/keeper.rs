@@ -415,9 +415,8 @@ impl Keeper {
             return self.state().plan_by_folders(&policy).map(|(plan, _)| plan).map_err(Error::Refused);
         }
         let config = Arc::clone(&self.state().config);
-        let refused = |error: Error| match error {
-            Error::NotFound(_) => error,
-            error => Error::Refused(error.to_string()),
+        let refused = |error: Error| {
+            if matches!(error, Error::NotFound(_)) { error } else { Error::Refused(error.to_string()) }
         };
         let set = NamedSet::read(&config.models, name, config.max_file_bytes).map_err(refused)?;
         let own = PolicyFile::of_set(&set, &config).map_err(refused)?;

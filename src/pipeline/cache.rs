@@ -32,6 +32,7 @@ struct Kept {
     width: u32,
     height: u32,
     frames: usize,
+    partly: bool,
     logits: PerCategory<Logit>,
 }
 
@@ -54,7 +55,8 @@ impl ImageCache {
 
     /// What became of the image with this hash before; times are zero.
     pub fn get(&self, hash: ContentHash) -> Option<ImageOutcome> {
-        let Kept { status, message, format, width, height, frames, logits } = self.outcomes.as_ref()?.get(&hash)?;
+        let Kept { status, message, format, width, height, frames, partly, logits } =
+            self.outcomes.as_ref()?.get(&hash)?;
         Some(ImageOutcome {
             status,
             message: message.into(),
@@ -63,6 +65,7 @@ impl ImageCache {
             height,
             sha256: hash.to_hex(),
             frames,
+            partly,
             cached: true,
             logits,
             ..ImageOutcome::default()
@@ -80,6 +83,7 @@ impl ImageCache {
                 width: outcome.width,
                 height: outcome.height,
                 frames: outcome.frames,
+                partly: outcome.partly,
                 logits: outcome.logits.clone(),
             };
             outcomes.insert(hash, kept);

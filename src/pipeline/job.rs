@@ -101,6 +101,8 @@ pub(super) enum Outcome {
 pub struct ImageOutcome {
     /// What became of it.
     pub status: ImageStatus,
+    /// It is an animation, and not all of it could be looked at.
+    pub partly: bool,
     /// Why the status is not OK.
     pub message: String,
     /// Format name; empty when not recognised.

@@ -1,14 +1,14 @@
 //! Formats, limits, orientation, colour: whatever came in, upright 8-bit RGB frames go out.
 
 use image::metadata::Orientation;
-use image::{DynamicImage, Frames, ImageDecoder, ImageError, ImageFormat, Limits, RgbImage, RgbaImage};
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, Limits, RgbImage, RgbaImage};
 
 use super::{ImageFault, WantedSize, bmp, gif, jpeg, png, webp};
 use crate::domain::ImageStatus;
 
 /// Frames taken of an animation.
 pub const MAX_FRAMES: usize = 3;
-/// Frames of an animation that are decoded at all; later ones are not looked at.
+/// Frames of an animation that are decoded at all; that there are later ones is told.
 const MAX_DECODED_FRAMES: usize = 1000;
 /// Pixels of a side; what JPEG can say and no photo reaches. A picture may be within the limit of pixels and yet be a thread.
 pub const MAX_SIDE: u32 = 65_535;
@@ -35,6 +35,8 @@ pub struct Decoded {
     pub height: u32,
     /// Upright frames of equal size, 1 to [`MAX_FRAMES`]; smaller than the image when less was wanted.
     pub frames: Vec<RgbImage>,
+    /// An animation went on beyond its budget, or what came later was damaged: nobody looked at that.
+    pub partly: bool,
 }
 
 /// A picture that does not move.
@@ -68,8 +70,8 @@ pub(super) fn decode(
         // WebP: `recognise` lets nothing else through.
         _ => webp::decode(content, limits, go_on),
     };
-    let ((width, height), frames) = decode().map_err(|cause| cause.into_fault(name))?;
-    Ok(Decoded { format: name, width, height, frames })
+    let ((width, height), Frames { frames, partly }) = decode().map_err(|cause| cause.into_fault(name))?;
+    Ok(Decoded { format: name, width, height, frames, partly })
 }
 
 /// Tells the format by content, never by name.
@@ -176,21 +178,41 @@ pub(super) fn still(
 }
 
 /// Size of the upright image as it was sent, and its frames.
-pub(super) type Parts = ((u32, u32), Vec<RgbImage>);
+pub(super) type Parts = ((u32, u32), Frames);
 
-impl Still {
-    pub(super) fn into_parts(self) -> Parts {
-        ((self.width, self.height), vec![self.frame])
+/// See [`Decoded`].
+#[derive(Debug)]
+pub(super) struct Frames {
+    pub(super) frames: Vec<RgbImage>,
+    pub(super) partly: bool,
+}
+
+impl Frames {
+    /// Upright, with the size they then have.
+    pub(super) fn turned(mut self, orientation: Orientation) -> Parts {
+        for frame in &mut self.frames {
+            let mut image = DynamicImage::ImageRgb8(std::mem::take(frame));
+            image.apply_orientation(orientation);
+            *frame = image.into_rgb8();
+        }
+        let size = self.frames.first().map(RgbImage::dimensions).unwrap_or_default();
+        (size, self)
     }
 }
 
-/// The first frame, the last and one between of what was decoded. `pixels_per_frame`: what one frame costs to decode, at most.
+impl Still {
+    pub(super) fn into_parts(self) -> Parts {
+        ((self.width, self.height), Frames { frames: vec![self.frame], partly: false })
+    }
+}
+
+/// The first frame, the last and one between of what was decoded; a frame beyond the budget tells that there are more. `pixels_per_frame`: what one frame costs to decode, at most.
 pub(super) fn animation(
-    frames: Frames<'_>,
+    frames: image::Frames<'_>,
     limits: DecodeLimits,
     pixels_per_frame: u64,
     go_on: GoOn<'_>,
-) -> Result<Vec<RgbImage>, Cause> {
+) -> Result<Frames, Cause> {
     let affordable = limits.max_pixels.saturating_mul(ANIMATION_PIXEL_BUDGET) / pixels_per_frame.max(1);
     let decoded = usize::try_from(affordable).unwrap_or(usize::MAX).clamp(1, MAX_DECODED_FRAMES);
 
@@ -198,13 +220,18 @@ pub(super) fn animation(
     // too many: memory stays within twice the frames asked for.
     let mut kept: Vec<RgbImage> = Vec::new();
     let mut latest: Option<RgbaImage> = None;
-    let mut stride = 1;
-    for (index, frame) in frames.take(decoded).enumerate() {
+    let (mut stride, mut partly) = (1, false);
+    for (index, frame) in frames.take(decoded + 1).enumerate() {
         let frame = match frame {
             Ok(frame) => frame,
             Err(error) if kept.is_empty() => return Err(error.into()),
-            Err(_) => break, // what came before the damage is still a picture
+            Err(_) => {
+                // What came before the damage is still a picture.
+                partly = true;
+                break;
+            }
         };
+        partly = index == decoded;
         // The caller finds that its time is over and throws the picture away; what matters is that the worker is free.
         if !go_on() {
             break;
@@ -230,7 +257,7 @@ pub(super) fn animation(
     let wanted: Vec<usize> = if last < MAX_FRAMES { (0..=last).collect() } else { vec![0, last / 2, last] };
     let frames: Vec<RgbImage> =
         kept.into_iter().enumerate().filter(|(index, _)| wanted.contains(index)).map(|(_, frame)| frame).collect();
-    if frames.is_empty() { Err(Cause::Truncated) } else { Ok(frames) }
+    if frames.is_empty() { Err(Cause::Truncated) } else { Ok(Frames { frames, partly }) }
 }
 
 /// Any colour type to 8-bit RGB: transparency over white, 16 bits to 8, grey to three channels.

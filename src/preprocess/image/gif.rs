@@ -14,7 +14,7 @@ const SCREEN: std::ops::Range<usize> = 6..10;
 
 /// Decodes within `limits`, which hold for the screen and for every frame. A first frame larger than the screen enlarges it.
 pub(super) fn decode(content: &[u8], limits: DecodeLimits, go_on: GoOn<'_>) -> Result<Parts, Cause> {
-    let frames = Frames::read(content, limits)?;
+    let frames = Sizes::read(content, limits)?;
     check_size(frames.largest, limits)?;
     check_size(frames.screen, limits)?;
     // A frame is unpacked and then drawn on the screen.
@@ -24,23 +24,29 @@ pub(super) fn decode(content: &[u8], limits: DecodeLimits, go_on: GoOn<'_>) -> R
     let size = admit(&mut decoder, limits)?;
     match animation(decoder.into_frames(), limits, pixels_per_frame, go_on) {
         Err(Cause::Image(_)) if frames.cut => Err(Cause::Truncated),
-        decoded => Ok((size, decoded?)),
+        decoded => {
+            let mut decoded = decoded?;
+            decoded.partly |= frames.damaged;
+            Ok((size, decoded))
+        }
     }
 }
 
 /// Sizes in pixels, told by the headers of the frames alone.
-struct Frames {
+struct Sizes {
     /// The screen as the header says.
     stated: (u32, u32),
     /// The screen that holds the first frame, too.
     screen: (u32, u32),
     /// The widest and the highest frame's sides.
     largest: (u32, u32),
-    /// The file ends before its last frame does.
+    /// Frames after the first could not be read.
+    damaged: bool,
+    /// Because the file ends before its last frame does.
     cut: bool,
 }
 
-impl Frames {
+impl Sizes {
     fn read(content: &[u8], limits: DecodeLimits) -> Result<Self, Cause> {
         let mut options = ::gif::DecodeOptions::new();
         options.skip_frame_decoding(true);
@@ -50,7 +56,7 @@ impl Frames {
         if area(stated) > 0 {
             check_size(stated, limits)?;
         }
-        let mut frames = Self { stated, screen: stated, largest: (0, 0), cut: false };
+        let mut frames = Self { stated, screen: stated, largest: (0, 0), damaged: false, cut: false };
         let mut first = true;
         loop {
             let frame = match decoder.next_frame_info() {
@@ -58,6 +64,7 @@ impl Frames {
                 Ok(None) => break,
                 // What came before the damage is still a picture.
                 Err(error) if !first => {
+                    frames.damaged = true;
                     frames.cut = matches!(cause(error), Cause::Truncated);
                     break;
                 }
@@ -96,6 +103,7 @@ mod tests {
     use std::cell::Cell;
 
     use super::*;
+    use crate::preprocess::image::decode::Frames;
 
     const LIMITS: DecodeLimits = DecodeLimits { max_pixels: 1_000_000 };
 
@@ -115,7 +123,8 @@ mod tests {
     #[test]
     fn a_screen_without_pixels_takes_the_size_of_the_first_frame() {
         for screen in [(0, 0), (0, 9), (9, 0), (1, 1)] {
-            let ((width, height), frames) = decode(&animated(screen, &[(12, 10)]), LIMITS, &|| true).unwrap();
+            let ((width, height), Frames { frames, .. }) =
+                decode(&animated(screen, &[(12, 10)]), LIMITS, &|| true).unwrap();
             assert_eq!((width, height), (12, 10), "{screen:?}");
             assert!(frames[0].pixels().all(|pixel| pixel.0 == [255, 0, 0]), "{screen:?}");
         }
@@ -146,8 +155,10 @@ mod tests {
             asked.set(asked.get() + 1);
             true
         };
-        decode(&animated((2, 2), &[(1000, 900); 12]), LIMITS, &go_on).unwrap();
-        assert_eq!(asked.get(), 2);
+        let (_, decoded) = decode(&animated((2, 2), &[(1000, 900); 12]), LIMITS, &go_on).unwrap();
+        assert!(asked.get() == 3 && decoded.partly, "two, and one that tells there are more");
+        let (_, decoded) = decode(&animated((2, 2), &[(1000, 900); 2]), LIMITS, &|| true).unwrap();
+        assert!(!decoded.partly);
     }
 
     #[test]
@@ -171,9 +182,16 @@ mod tests {
         let frame = encoder.get_ref()[before..].to_vec();
         let end = bytes.len() - 1;
         bytes.splice(end..end, frame);
-        let (_, frames) = decode(&bytes, LIMITS, &|| true).unwrap();
-        assert_eq!(frames.len(), 3);
+        let (_, Frames { frames, partly }) = decode(&bytes, LIMITS, &|| true).unwrap();
+        assert!(frames.len() == 3 && !partly);
         assert!(frames.last().unwrap().pixels().any(|pixel| pixel.0 == [0, 0, 255]));
+    }
+
+    #[test]
+    fn a_gif_cut_in_a_later_frame_is_looked_at_in_part() {
+        let whole = animated((30, 30), &[(30, 30); 4]);
+        let (_, decoded) = decode(&whole[..whole.len() - 20], LIMITS, &|| true).unwrap();
+        assert!(decoded.partly);
     }
 
     #[test]

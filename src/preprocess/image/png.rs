@@ -6,7 +6,7 @@ use image::AnimationDecoder;
 use image::codecs::png::PngDecoder;
 use image::metadata::Orientation;
 
-use super::decode::{Cause, GoOn, MAX_FRAMES, Parts, Still, admit, animation, area, still};
+use super::decode::{Cause, Frames, GoOn, MAX_FRAMES, Parts, Still, admit, animation, area, still};
 use super::{DecodeLimits, exif};
 
 /// Bytes before the first chunk.
@@ -23,16 +23,17 @@ pub(super) fn decode(content: &[u8], limits: DecodeLimits, go_on: GoOn<'_>) -> R
     let picture =
         || Ok::<_, Cause>(still(PngDecoder::new(Cursor::new(content))?, limits, Orientation::NoTransforms)?.frame);
     // A damaged animation leaves the picture.
-    let Ok(mut frames) = animation(decoder.apng()?.into_frames(), limits, area(size), go_on) else {
-        return Ok((size, vec![picture()?]));
+    let Ok(mut animated) = animation(decoder.apng()?.into_frames(), limits, area(size), go_on) else {
+        return Ok(Frames { frames: vec![picture()?], partly: true }.turned(chunks.orientation));
     };
     if chunks.picture_stands_apart {
+        let frames = &mut animated.frames;
         if frames.len() == MAX_FRAMES {
             frames.remove(1);
         }
         frames.insert(0, picture()?);
     }
-    Ok((size, frames))
+    Ok(animated.turned(chunks.orientation))
 }
 
 /// What the decoder does not tell.
@@ -92,7 +93,7 @@ mod tests {
         for (apart, colours) in
             [(false, vec![red, green]), (true, vec![red, green]), (true, vec![red, green, green, blue])]
         {
-            let (size, frames) = decode(&animated(apart, &colours), LIMITS, &|| true).unwrap();
+            let (size, Frames { frames, .. }) = decode(&animated(apart, &colours), LIMITS, &|| true).unwrap();
             assert_eq!(size, (4, 3));
             let seen: Vec<[u8; 3]> = frames.iter().map(|frame| frame.get_pixel(1, 1).0).collect();
             assert!(seen.len() <= MAX_FRAMES);

@@ -4,7 +4,7 @@ use std::io::Cursor;
 
 use image::codecs::webp::WebPDecoder;
 use image::metadata::Orientation;
-use image::{AnimationDecoder, DynamicImage, ImageDecoder, RgbImage};
+use image::{AnimationDecoder, ImageDecoder};
 
 use super::decode::{Cause, GoOn, Parts, Still, admit, animation, area, still};
 use super::{DecodeLimits, exif};
@@ -22,16 +22,7 @@ fn frames(content: &[u8], limits: DecodeLimits, go_on: GoOn<'_>) -> Result<Parts
     if !decoder.has_animation() {
         return still(decoder, limits, orientation).map(Still::into_parts);
     }
-    let frames = animation(decoder.into_frames(), limits, area(size), go_on)?;
-    let frames: Vec<RgbImage> = frames.into_iter().map(|frame| upright(frame, orientation)).collect();
-    let size = frames.first().map_or(size, RgbImage::dimensions);
-    Ok((size, frames))
-}
-
-fn upright(frame: RgbImage, orientation: Orientation) -> RgbImage {
-    let mut frame = DynamicImage::ImageRgb8(frame);
-    frame.apply_orientation(orientation);
-    frame.into_rgb8()
+    Ok(animation(decoder.into_frames(), limits, area(size), go_on)?.turned(orientation))
 }
 
 /// Whether the container states more bytes than there are (RFC 9649, section 2.4).
@@ -42,6 +33,8 @@ fn is_cut(content: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use image::{DynamicImage, RgbImage};
+
     use super::*;
 
     const LIMITS: DecodeLimits = DecodeLimits { max_pixels: 1_000_000 };
