@@ -27,8 +27,8 @@ def number(value: float | None) -> str:
 
 
 def newest(model: Path) -> Path:
-    """The folder of the highest version: 10 is above 9."""
-    return max((folder for folder in model.iterdir() if folder.name.isdigit()), key=lambda folder: int(folder.name))
+    """The folder of the highest version, as the server orders them: 10 is above 9, and any number above any name."""
+    return max((folder for folder in model.iterdir() if folder.is_dir()), key=lambda folder: (folder.name.isdigit(), int(folder.name) if folder.name.isdigit() else 0, folder.name))
 
 
 def of_card(folder: Path) -> list[str]:
@@ -75,7 +75,8 @@ def of_rules(reports: list[dict]) -> list[str]:
             rules, cells = {rule["rule"]: rule for rule in found["rules"]}, []
             for key in RULES:
                 lead = rules[key]["fused_minus_rule"]["average_precision"]
-                ahead = "" if key == "fused" else f"<br>{lead['value']:+.3f} [{lead['low']:+.3f}, {lead['high']:+.3f}]"
+                measured = key != "fused" and all(lead[end] is not None for end in ("value", "low", "high"))
+                ahead = f"<br>{lead['value']:+.3f} [{lead['low']:+.3f}, {lead['high']:+.3f}]" if measured else ""
                 cells.append(number(rules[key]["figures"]["average_precision"]["value"]) + ahead)
             lines.append(f"| {head} | {fold} | {' | '.join(cells)} |")
     return [*lines, ""]
@@ -108,13 +109,15 @@ def of_stress(reports: list[dict]) -> list[str]:
                 for row in category["stress"]:
                     if row["degradation"] == key and row["roc_auc_change"]["value"] is not None:
                         change = row["roc_auc_change"]
-                        cells[category["category"]].append(f"{change['value']:+.3f} [{change['low']:+.3f}, {change['high']:+.3f}]")
+                        ends = f" [{change['low']:+.3f}, {change['high']:+.3f}]" if change["low"] is not None else ""
+                        cells[category["category"]].append(f"{change['value']:+.3f}{ends}")
         lines.append(f"| {title} | " + " | ".join("<br>".join(cells[head]) for head in HEADS) + " |")
     return [*lines, ""]
 
 
 def main(readme: Path, models: Path, measured: list[Path]) -> None:
-    folders = [newest(models / name) for name in ["image_encoder", *HEADS, "text_classifier"]]
+    # A category with too few photos has no head.
+    folders = [newest(models / name) for name in ["image_encoder", *HEADS, "text_classifier"] if (models / name).is_dir()]
     lines = [line for folder in folders for line in of_card(folder)]
     reports = [json.loads(path.read_text(encoding="utf-8")) for path in measured if path.suffix == ".json"]
     alone = [json.loads(line) for path in measured if path.suffix == ".jsonl" for line in path.open(encoding="utf-8")]

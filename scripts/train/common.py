@@ -7,6 +7,8 @@ import json
 import os
 import shutil
 import subprocess
+import sys
+import tomllib
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,6 +102,18 @@ def photo_folds(photos: list[Photo]) -> np.ndarray:
     return np.array([dealt.get(photo.group, fold_of(photo.group, FOLDS)) for photo in photos])
 
 
+def heads_of(shown: list[tuple[str, int]]) -> list[str]:
+    """The categories whose head can be trained and measured, of (head, fold) of every photo: its photos, and those of others,
+    stand in two folds at least, so that each fold left out leaves some of both."""
+    def folds(of) -> int:
+        return len({fold for name, fold in shown if of(name)})
+    enough = [head for head in HEADS if min(folds(lambda name: name == head), folds(lambda name: name != head)) > 1]
+    for head in HEADS:
+        if head not in enough:
+            print(f"{head}: no head is made: its photos, by object, seller and scene, stand in {folds(lambda name: name == head)} of {FOLDS} folds, and two are needed", file=sys.stderr)
+    return enough
+
+
 def embed(paths: list[str], out: Path, *, tensors: bool = False, encoder: Path | None = None) -> np.ndarray:
     """Embeddings f32 [images, D] from the server's own code; kept in `out` and reused for the same list, files and encoder."""
     out.mkdir(parents=True, exist_ok=True)
@@ -121,6 +135,11 @@ def embed(paths: list[str], out: Path, *, tensors: bool = False, encoder: Path |
     return np.load(out / "embeddings.npy")
 
 
+def findings(path: Path | None, model: str) -> list[str]:
+    """What people found of a model's failures, from a file like findings.toml; [] without one."""
+    return tomllib.loads(path.read_text(encoding="utf-8")).get(model, {}).get("known_failures", []) if path else []
+
+
 def interval(statistic, rows: np.ndarray, groups: np.ndarray, rounds: int = 500, seed: int = 1) -> tuple[float, list[float]]:
     """A statistic of row indices and its 95 % bootstrap interval, drawing whole groups."""
     rng = np.random.default_rng(seed)
@@ -131,8 +150,12 @@ def interval(statistic, rows: np.ndarray, groups: np.ndarray, rounds: int = 500,
         value = statistic(np.concatenate([members[i] for i in rng.integers(0, len(names), len(names))]))
         if value is not None and np.isfinite(value):
             draws.append(value)
-    low, high = np.percentile(draws, [2.5, 97.5])
-    return float(statistic(rows)), [round(float(low), 4), round(float(high), 4)]
+    return float(statistic(rows)), ends_of(draws)
+
+
+def ends_of(draws: list[float]) -> list[float]:
+    """The middle 95 % of bootstrap draws; [] when the statistic is defined in none: there is no interval then."""
+    return [round(float(end), 4) for end in np.percentile(draws, [2.5, 97.5])] if draws else []
 
 
 def fit_platt(logits: np.ndarray, labels: np.ndarray) -> tuple[float, float]:

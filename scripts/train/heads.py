@@ -20,36 +20,39 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from sklearn.metrics import roc_auc_score
 
-from common import FOLDS, HEADS, Photo, embed, fit_platt, photo_folds, read_photos, write_folder
+from common import FOLDS, HEADS, Photo, embed, findings, fit_platt, heads_of, photo_folds, read_photos, write_folder
 from measure import Rows, ranking
 
-ABOUT = {
-    "ivory": {
-        "summary": "Ivory objects and tusks against other listings, museum objects and generic photos.",
-        "known_failures": [
-            "Mammoth ivory, which is legal in China, looks the same; so, mostly, do museum bone and pale resin.",
-            "Nine in ten listing photos of ivory in the data are one seller's: how well other sellers' are found is known from few photos.",
-            "Marble and jade figures, gilt carvings and bone-handled knives are the commonest false alarms.",
-            "Collages, small objects and watermarks over the object cost the most: see the degraded photos in models/README.md.",
-        ],
-    },
-    "pangolin_scale": {
-        "summary": "Live pangolins and rendered loose scales against other photos and rendered look-alikes.",
-        "known_failures": [
-            "Real loose scales in sacks, jars or heaps are UNMEASURED: the scales it learnt from are rendered.",
-            "Live pangolins are flagged, too.",
-            "Collages, small objects and blur cost the most: see the degraded photos in models/README.md.",
-        ],
-    },
-    "rhino_horn": {
-        "summary": "Live rhinoceroses and rendered horn against other photos and rendered look-alikes.",
-        "known_failures": [
-            "Real horn as a trade object (cups, slices, powder) is UNMEASURED: the horn it learnt from is rendered.",
-            "Live rhinoceroses are flagged, too.",
-            "Powder is hardly told from other powders; small objects and watermarks over the object cost the most.",
-        ],
-    },
-}
+WHAT = {"ivory": "Ivory objects and tusks", "pangolin_scale": "Pangolins and their scales", "rhino_horn": "Rhinoceroses and their horn"}
+
+
+def summary(name: str, photos: list[Photo]) -> str:
+    mine = sum(photo.head == name for photo in photos)
+    return f"{WHAT[name]}, learnt from {mine} photos, against {len(photos) - mine} others."
+
+
+def failures(name: str, photos: list[Photo]) -> list[str]:
+    """What the photos themselves say of where it may fail."""
+    mine = [photo for photo in photos if photo.head == name]
+    found = []
+    rendered = sum(photo.source == "render" for photo in mine)
+    if rendered:
+        found.append(f"{rendered} of the {len(mine)} photos it learnt from are rendered: how well real photos of what they show are found is UNMEASURED.")
+    live = sum(photo.label in ("pangolin", "rhino") for photo in mine)
+    if live:
+        found.append(f"{live} of these photos show live animals: they are flagged, too.")
+    sellers = Counter(photo.seller for photo in mine if photo.seller)
+    if sellers:
+        most = max(sellers.values())
+        found.append(f"{sellers.total()} of these photos are by {len(sellers)} sellers, {most} by one of them: how well other sellers' are found is known from few.")
+    else:
+        found.append("None of these photos is by a seller: how well listing photos are found is UNMEASURED.")
+    return found
+
+
+def licence(photos: list[Photo]) -> str:
+    research = any("research" in photo.licence.lower() for photo in photos)
+    return "Apache-2.0 for the weights; " + ("part of the training data is for research use only, see data" if research else "of the training data see data")
 
 
 def to_onnx(weights: np.ndarray, bias: float) -> bytes:
@@ -123,6 +126,7 @@ def main() -> None:
     parser.add_argument("data", type=Path, nargs="+")
     parser.add_argument("--version", default="1")
     parser.add_argument("--exclude-licence", action="append", default=[])
+    parser.add_argument("--findings", type=Path, help="known failures that people found, by model, as TOML")
     parser.add_argument("--tuned", action="store_true", help="the encoders were fine-tuned: say so in the cards")
     arguments = parser.parse_args()
     work, version = arguments.work, arguments.version
@@ -135,7 +139,8 @@ def main() -> None:
     groups = np.array([photo.group for photo in photos])
     calibrated = np.zeros_like(raw)
     sources = Counter((photo.source, photo.licence) for photo in photos)
-    for index, name in enumerate(HEADS):
+    for name in heads_of([(photo.head, int(fold)) for photo, fold in zip(photos, folds)]):
+        index = HEADS.index(name)
         y = np.array([int(photo.head == name) for photo in photos])
         for fold in range(FOLDS):
             slope, intercept = fit_platt(raw[folds != fold, index], y[folds != fold])
@@ -149,7 +154,8 @@ def main() -> None:
         if full is not None:
             metrics += lost_by_int8(Rows(y, raw[:, index], groups, np.arange(len(y))), full[:, index], protocol)
         card = {
-            **ABOUT[name], "licence": "Apache-2.0 for the weights; part of the training data is for research use only, see data",
+            "summary": summary(name, photos), "licence": licence(photos),
+            "known_failures": failures(name, photos) + findings(arguments.findings, name),
             "data": [{"source": source, "licence": licence, "count": count} for (source, licence), count in sources.most_common()],
             "metrics": metrics,
         }

@@ -3,7 +3,8 @@
     linear_heads.py VIEWS ENCODER_FOLDER OUT.npz [--leave-out FOLD]
 
 One logistic regression a category on standardised embeddings, folded into one linear layer, so that its class-activation map
-is exact. OUT.npz: "heads.w" [3, 1280], "heads.b" [3], as finetune.py leaves them. The embeddings come from the server's code.
+is exact. OUT.npz: "heads.w" [3, 1280], "heads.b" [3], as finetune.py leaves them;
+zeros for a category with too few photos, whose head is not made. The embeddings come from the server's code.
 """
 
 import argparse
@@ -13,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from common import HEADS, embed
+from common import HEADS, embed, heads_of
 
 STRENGTH = 0.0003  # inverse regularisation: the strongest of three tried, by listing photos of sellers left out
 
@@ -38,7 +39,9 @@ def main() -> None:
     files = [str(arguments.views / row["file"]) for row in rows]
     x = embed(files, arguments.views / "embeddings", encoder=arguments.encoder)
     kept = np.array([int(row["fold"]) != arguments.leave_out for row in rows]) & np.isfinite(x).all(1)
-    found = [fit(x[kept], np.array([row["head"] == head for row in rows])[kept]) for head in HEADS]
+    made = heads_of([(row["head"], int(row["fold"])) for row in rows])
+    none = np.zeros(x.shape[1]), 0.0
+    found = [fit(x[kept], np.array([row["head"] == head for row in rows])[kept]) if head in made else none for head in HEADS]
     np.savez(arguments.out, **{"heads.w": np.stack([w for w, _ in found]).astype(np.float32), "heads.b": np.float32([b for _, b in found])})
 
 

@@ -39,5 +39,6 @@ def ranking(what: str, rows: Rows, protocol: str) -> list[dict]:
             y = rows.y[chosen]
             return float(statistic(y, rows.score[chosen])) if 0 < y.sum() < len(y) else None
         point, ends = interval(value, rows.chosen, rows.groups)
-        found.append({"name": f"{what}: {name}", "value": round(point, 4), "interval": ends, "protocol": f"{protocol}{positives} positive, {negatives} negative"})
+        metric = {"name": f"{what}: {name}", "value": round(point, 4)} | ({"interval": ends} if ends else {})
+        found.append(metric | {"protocol": f"{protocol}{positives} positive, {negatives} negative"})
     return found

@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from common import ends_of
+
 POLICY = Path("models/policy.toml")
 
 
@@ -28,8 +30,7 @@ def interval(statistic, rows: np.ndarray, rounds: int = 100, seed: int = 1) -> t
     """A statistic of row indices and its 95 % bootstrap interval over texts."""
     rng = np.random.default_rng(seed)
     draws = [statistic(rng.choice(rows, len(rows))) for _ in range(rounds)]
-    low, high = np.percentile([value for value in draws if value is not None and np.isfinite(value)], [2.5, 97.5])
-    return float(statistic(rows)), [round(float(low), 4), round(float(high), 4)]
+    return float(statistic(rows)), ends_of([value for value in draws if value is not None and np.isfinite(value)])
 
 
 def calibration_error(probability: np.ndarray, positive: np.ndarray, bins: int = 10) -> float:
@@ -55,7 +56,9 @@ def measure(rows: list[dict], logits: dict[str, np.ndarray], categories: list[st
     def add(name: str, statistic, chosen: np.ndarray, protocol: str) -> None:
         if chosen.any():
             value, ends = interval(statistic, np.flatnonzero(chosen))
-            metrics.append({"name": name, "value": round(value, 4), "interval": ends, "protocol": f"{protocol}; {int(chosen.sum())} texts of the split {split}, bootstrap over texts"})
+            if not np.isfinite(value):  # of one class only: nothing is measured
+                return
+            metrics.append({"name": name, "value": round(value, 4)} | ({"interval": ends} if ends else {}) | {"protocol": f"{protocol}; {int(chosen.sum())} texts of the split {split}, bootstrap over texts"})
 
     def share(chosen: np.ndarray):
         return lambda rows: float(chosen[rows].mean())
@@ -118,4 +121,4 @@ if __name__ == "__main__":
     corpus = [json.loads(line) for line in open(sys.argv[1], encoding="utf-8")]
     labels = ["ivory", "pangolin_scale", "rhino_horn", "mammoth", "conservation", "benign"]
     for metric in measure([corpus[i] for i in kept["rows"]], {name: kept[name] for name in labels}, labels[:3], *sys.argv[3:]):
-        print(f"{metric['name']:68} {metric['value']:.4f} {metric['interval']}")
+        print(f"{metric['name']:68} {metric['value']:.4f} {metric.get('interval', '')}")

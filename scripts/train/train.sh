@@ -1,27 +1,30 @@
 #!/usr/bin/env bash
 # Makes every shipped model again: features, heads, calibration, fusion, evaluation, cards, folders ready to serve.
 #   scripts/train/train.sh DATA [--renders DIR] [--fine-tune] [--exclude-licence WORDS]... [--models DIR] [--version V]
+#     [--findings FILE]
 # DATA       images/manifest.csv with the photos it names, and text/, as the docstrings of common.py and corpus.py say.
 # --renders  what render.py made: photographs of products of which DATA has none.
 # --fine-tune         fine-tune the encoder, a run a fold and one for all (about two hours more; needs torch, fetched by pip).
 #                     Without it the encoder is EfficientNet-Lite2 as ImageNet made it.
 # --exclude-licence   leave out photos and texts whose licence contains these words, such as 'research'.
+# --findings          known failures that people found, for the cards: see scripts/train/findings.toml, which is of the shipped models.
 # --models   where to write; default models/. --version: folder to write in each model's; default 1.
 # WILDWARDEN=PROGRAM  use this program; without it the server is built first, which needs Rust.
 # The same data, options and seed give the same files. Work files go to .runtime/train and are reused: an interrupted run goes on.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-usage() { sed -n '2,14s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+usage() { sed -n '2,16s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 say() { printf '==> %s\n' "$*"; }
 
 [ -f "${1:-}/images/manifest.csv" ] || usage
 data=$(cd "$1" && pwd); shift
-models=models version=1 tuned="" photos=("$data") exclude=()
+models=models version=1 tuned="" photos=("$data") exclude=() findings=""
 while [ $# -gt 0 ]; do
   case "$1" in
     --renders) [ -f "${2:-}/images/manifest.csv" ] || usage; photos+=("$(cd "$2" && pwd)"); shift 2 ;;
     --fine-tune) tuned=--tuned; shift ;;
     --exclude-licence) exclude+=(--exclude-licence "${2:?}"); shift 2 ;;
+    --findings) [ -f "${2:-}" ] || usage; findings=$(cd "$(dirname "$2")" && pwd)/$(basename "$2"); shift 2 ;;
     --models) models=${2:?}; shift 2 ;;
     --version) version=${2:?}; shift 2 ;;
     *) usage ;;
@@ -94,14 +97,14 @@ say "the shipped encoder"
 set="$work/set_all"
 run encoder.py compare "$set/fp32.onnx" "$set/int8.onnx" "$set/check/tensors.npy" "$set/metrics.json"
 run encoder_folder.py "$set/int8.onnx" "$models/image_encoder/$version" --version "$version" ${tuned:+$tuned} \
-  --metrics "$set/metrics.json" --golden tests/fixtures/images/rendered/tusk.jpg
+  --calibrated-on "$(grep -c . "$set/calibration/list.txt")" --metrics "$set/metrics.json" --golden tests/fixtures/images/rendered/tusk.jpg
 
 say "heads"
-run heads.py "$work" "$models" "${photos[@]}" --version "$version" ${tuned:+$tuned} "${exclude[@]}"
+run heads.py "$work" "$models" "${photos[@]}" --version "$version" ${tuned:+$tuned} ${findings:+--findings "$findings"} "${exclude[@]}"
 
 say "text classifier"
 run corpus.py "$data" "$work/corpus.jsonl" "${exclude[@]}"
-run text.py "$work/corpus.jsonl" "$work/text" "$models" "$version"
+run text.py "$work/corpus.jsonl" "$work/text" "$models" "$version" ${findings:+"$findings"}
 
 say "fusion"
 [ -f "$models/policy.toml" ] || cp models/policy.toml "$models/policy.toml"

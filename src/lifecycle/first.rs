@@ -106,21 +106,29 @@ fn saved_set(config: &Config, remembered: &Remembered, repository: &Repository) 
     }
 }
 
-/// The policy of the file, or the one that served in its place when it was rolled back.
+/// The policy of the file, or the one that served before when the file was rolled back or is refused; and the hash of a file that
+/// was rolled back.
 fn first_policy(config: &Config, remembered: Option<&Remembered>) -> Result<(Arc<PolicyFile>, Option<String>)> {
     let saved = remembered.and_then(Remembered::policy);
     let read = PolicyFile::read(&config.policy);
     let sha256 = read.as_ref().ok().map(|file| file.version.sha256.clone());
-    if let Some(saved) = saved.filter(|saved| sha256.as_ref() == Some(&saved.held)) {
-        match PolicyFile::parse(saved.text.clone()) {
-            Ok(policy) => return Ok((Arc::new(policy), Some(saved.held.clone()))),
-            Err(problem) => tracing::error!(
-                reason = problem,
-                "the policy that served in place of the file is refused; the file serves"
-            ),
-        }
+    let held = saved.and_then(|saved| saved.held.clone()).filter(|held| sha256.as_ref() == Some(held));
+    if held.is_none() && read.is_ok() {
+        return Ok((Arc::new(read?), None));
     }
-    Ok((Arc::new(read?), None))
+    let before = saved.map(|saved| PolicyFile::parse(saved.text.clone()));
+    match (before, &read) {
+        (Some(Ok(policy)), Ok(_)) => Ok((Arc::new(policy), held)),
+        (Some(Ok(policy)), Err(reason)) => {
+            tracing::error!(%reason, "policy refused; the one that served before the last stop serves");
+            Ok((Arc::new(policy), None))
+        }
+        (Some(Err(problem)), _) => {
+            tracing::error!(reason = problem, "the policy that served before the last stop is refused, too");
+            Ok((Arc::new(read?), None))
+        }
+        (None, _) => Ok((Arc::new(read?), None)),
+    }
 }
 
 /// What was decided and served before the last stop.

@@ -35,7 +35,7 @@ pub(super) struct Remembered {
     /// The named set that serves in their place.
     #[serde(default)]
     set: Option<SavedSet>,
-    /// The policy that serves in place of the file that was rolled back.
+    /// The policy that served with what the folders last chose.
     #[serde(default)]
     policy: Option<SavedPolicy>,
 }
@@ -90,13 +90,14 @@ fn find(saved: &SavedVersion, versions: &[Arc<Version>]) -> Option<Arc<Version>>
     versions.iter().find(|version| version.identity == saved.identity()).cloned()
 }
 
-/// A policy that a roll back returned to.
+/// A policy that served.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SavedPolicy {
-    /// Hash of the file that does not serve.
-    pub(super) held: String,
-    /// Content of the file that serves.
+    /// Hash of the file that does not serve: it was rolled back.
+    #[serde(default)]
+    pub(super) held: Option<String>,
+    /// Content of the file that served.
     pub(super) text: String,
 }
 
@@ -120,17 +121,14 @@ impl Remembered {
             let until_newer_than = SavedVersion::from(&decision.until_newer_than);
             (name.clone(), SavedDecision { serve: decision.serve.clone(), until_newer_than })
         });
-        let policy = state.policy_held.as_ref().map(|held| {
-            let text = state.default.policy.text.clone();
-            SavedPolicy { held: held.clone(), text }
-        });
+        let policy = SavedPolicy { held: state.policy_held.clone(), text: state.default.policy.text.clone() };
         let served = state.default.versions.iter().map(|version| SavedVersion::from(&version.identity)).collect();
         let set = (current.set().name != DEFAULT_SET).then(|| SavedSet {
             name: current.set().name.clone(),
             models: current.models().iter().map(SavedVersion::from).collect(),
             policy: current.policy_file().text.clone(),
         });
-        Self { format: FORMAT, decisions: decisions.collect(), served, set, policy }
+        Self { format: FORMAT, decisions: decisions.collect(), served, set, policy: Some(policy) }
     }
 
     /// What the file beside `models` says; `None` when there is none. A file that cannot be used is told of and left out: it
@@ -176,7 +174,7 @@ impl Remembered {
         self.set.as_ref()
     }
 
-    /// The policy that serves in place of the file.
+    /// The policy that served.
     pub(super) fn policy(&self) -> Option<&SavedPolicy> {
         self.policy.as_ref()
     }

@@ -58,3 +58,26 @@ async fn a_damaged_file_or_one_that_names_what_is_gone_keeps_no_server_from_star
     let (_server, mut operator) = repository.serve(&[]).await;
     assert_eq!(serving(&look(&mut operator).await, "ivory"), "2");
 }
+
+#[tokio::test]
+async fn a_policy_that_a_running_server_refuses_does_not_keep_it_from_starting_again() {
+    let repository = Repository::shipped();
+    let state = repository.path().join("state.json");
+    {
+        let (server, mut operator) = repository.serve(&[]).await;
+        until(&mut operator, |_| state.exists()).await;
+        repository.write("policy.toml", "version = 1");
+        assert!(look(&mut operator).await.policy_problem.contains("version"));
+        server.drain().await.unwrap();
+    }
+    {
+        let (server, mut operator) = repository.serve(&[]).await;
+        let status = look(&mut operator).await;
+        assert!(status.policy.unwrap().version == "1" && status.policy_problem.contains("version"));
+        server.drain().await.unwrap();
+    }
+    let mut flags = repository.flags();
+    flags.push(("models", "ignore_state", "true".into()));
+    let server = wildwarden::server::Server::bind(crate::common::config(&flags)).await.unwrap();
+    assert!(server.load().await.unwrap_err().to_string().contains("policy.toml"));
+}
