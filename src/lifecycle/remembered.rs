@@ -95,7 +95,7 @@ fn find(saved: &SavedVersion, versions: &[Arc<Version>]) -> Option<Arc<Version>>
 #[serde(deny_unknown_fields)]
 pub(super) struct SavedPolicy {
     /// Hash of the file that does not serve: it was rolled back.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) held: Option<String>,
     /// Content of the file that served.
     pub(super) text: String,
