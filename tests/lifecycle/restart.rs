@@ -19,7 +19,7 @@ async fn what_calls_decided_outlives_a_restart_unless_it_is_to_be_forgotten() {
         assert_eq!(look(&mut operator).await.policy.unwrap().version, "newer");
         operator.roll_back(RollBackRequest {}).await.unwrap();
         let state = repository.path().join("state.json");
-        until(&mut operator, |_| std::fs::read_to_string(&state).is_ok_and(|text| text.contains("held"))).await;
+        until(&mut operator, |_| std::fs::read_to_string(&state).is_ok_and(|text| text.contains("\"held\": "))).await;
         server.drain().await.unwrap();
     }
     {
