@@ -44,7 +44,8 @@ def failures(name: str, photos: list[Photo]) -> list[str]:
     sellers = Counter(photo.seller for photo in mine if photo.seller)
     if sellers:
         most = max(sellers.values())
-        found.append(f"{sellers.total()} of these photos are by {len(sellers)} sellers, {most} by one of them: how well other sellers' are found is known from few.")
+        by = "one seller" if len(sellers) == 1 else f"{len(sellers)} sellers, {most} by one of them"
+        found.append(f"{sellers.total()} of these photos are by {by}: how well other sellers' are found is known from few.")
     else:
         found.append("None of these photos is by a seller: how well listing photos are found is UNMEASURED.")
     return found
