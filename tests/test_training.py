@@ -18,6 +18,8 @@ sys.path.insert(0, str(ROOT / "scripts" / "train"))
 import augment  # noqa: E402
 import common  # noqa: E402
 import fusion  # noqa: E402
+import heads  # noqa: E402
+import text  # noqa: E402
 import views  # noqa: E402
 
 FIELDS = ["file", "class", "subclass", "source_repo", "path", "commit", "licence", "sha256", "width", "height", "group", "phash", "orig_width", "orig_height", "note"]
@@ -61,6 +63,36 @@ class Photos(unittest.TestCase):
             write_manifest(Path(folder), [{"file": "a.jpg", "class": "ivroy"}])
             with self.assertRaisesRegex(SystemExit, r"line 2: class 'ivroy'"):
                 common.read_photos([Path(folder)])
+
+
+    def test_a_category_gets_a_head_when_its_photos_stand_in_two_folds(self) -> None:
+        shown = [("", 0), ("", 1), ("ivory", 0), ("ivory", 2), ("rhino_horn", 1), ("rhino_horn", 1)]
+        self.assertEqual(common.heads_of(shown), ["ivory"])
+        photos = common.read_photos([self.folder])
+        folds = [int(fold) for fold in common.photo_folds(photos)]
+        self.assertEqual(common.heads_of([(photo.head, fold) for photo, fold in zip(photos, folds)]), ["ivory"])
+
+    def test_a_card_counts_what_the_photos_are(self) -> None:
+        photos = common.read_photos([self.folder])
+        self.assertIn("9 photos, against 40 others", heads.summary("ivory", photos))
+        self.assertIn("9 of these photos are by 3 sellers, 3 by one of them", heads.failures("ivory", photos)[0])
+        self.assertIn("by a seller", heads.failures("rhino_horn", photos)[0])
+        self.assertIn("research", heads.licence(photos))
+        self.assertNotIn("research", heads.licence(common.read_photos([self.folder], ["research"])))
+        findings = ROOT / "scripts" / "train" / "findings.toml"
+        self.assertTrue(all(common.findings(findings, name) for name in [*common.HEADS, "text_classifier"]))
+        self.assertEqual(common.findings(None, "ivory"), [])
+
+    def test_a_text_card_says_which_offers_are_real(self) -> None:
+        row = {"lang": "zh", "source": "generated", "labels": ["ivory"]}
+        said = text.offers_of([row, {**row, "source": "a", "labels": ["rhino_horn"]}])
+        self.assertIn("Chinese offers of ivory, pangolin_scale are UNMEASURED", said[0])
+        self.assertIn("1 of rhino_horn", said[1])
+        self.assertIn("English is UNMEASURED", said[2])
+
+    def test_a_statistic_that_is_never_defined_has_no_interval(self) -> None:
+        rows = np.arange(4)
+        self.assertEqual(common.interval(lambda rows: float("nan"), rows, rows)[1], [])
 
 
 class Views(unittest.TestCase):

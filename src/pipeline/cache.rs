@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::job::ImageOutcome;
 use crate::domain::{ImageStatus, Logit, PerCategory};
+use crate::preprocess::image::Doubt;
 
 /// SHA-256 of an image's bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -32,7 +33,7 @@ struct Kept {
     width: u32,
     height: u32,
     frames: usize,
-    partly: bool,
+    doubt: Option<Doubt>,
     logits: PerCategory<Logit>,
 }
 
@@ -55,7 +56,7 @@ impl ImageCache {
 
     /// What became of the image with this hash before; times are zero.
     pub fn get(&self, hash: ContentHash) -> Option<ImageOutcome> {
-        let Kept { status, message, format, width, height, frames, partly, logits } =
+        let Kept { status, message, format, width, height, frames, doubt, logits } =
             self.outcomes.as_ref()?.get(&hash)?;
         Some(ImageOutcome {
             status,
@@ -65,7 +66,7 @@ impl ImageCache {
             height,
             sha256: hash.to_hex(),
             frames,
-            partly,
+            doubt,
             cached: true,
             logits,
             ..ImageOutcome::default()
@@ -83,7 +84,7 @@ impl ImageCache {
                 width: outcome.width,
                 height: outcome.height,
                 frames: outcome.frames,
-                partly: outcome.partly,
+                doubt: outcome.doubt,
                 logits: outcome.logits.clone(),
             };
             outcomes.insert(hash, kept);

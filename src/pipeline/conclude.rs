@@ -121,9 +121,6 @@ fn given_text(listing: &Listing, field: TextField) -> &str {
     }
 }
 
-/// In the place of a status: of an animation that was looked at in part.
-const FRAMES_LEFT_OUT: &str = "frames_left_out";
-
 /// Fuses and rates what became of a listing's parts; `fields` are those of its texts, in order.
 ///
 /// # Errors
@@ -151,9 +148,9 @@ pub(super) fn conclude(
         } else {
             missing.push(format!("image:{}", given.image_id));
         }
-        if outcome.partly {
-            missing.push(format!("image:{}:frames", given.image_id));
-            evidence.unreadable_images.push((given.image_id.clone(), FRAMES_LEFT_OUT));
+        if let Some(doubt) = outcome.doubt {
+            missing.push(format!("image:{}:{}", given.image_id, doubt.name()));
+            evidence.unreadable_images.push((given.image_id.clone(), doubt.name()));
         }
         if !matches!(outcome.status, ImageStatus::Ok | ImageStatus::NotRated) {
             unreadable += 1;

@@ -9,6 +9,7 @@ use super::generation::Generation;
 use super::infer::{Ran, Run};
 use crate::domain::{ImageExplanation, ImageStatus, Language, Logit, PerCategory, TokenContribution};
 use crate::error::{Error, Result};
+use crate::preprocess::image::Doubt;
 use crate::preprocess::text::Found;
 use crate::schedule::{BatchRule, Batchable};
 
@@ -101,8 +102,8 @@ pub(super) enum Outcome {
 pub struct ImageOutcome {
     /// What became of it.
     pub status: ImageStatus,
-    /// It is an animation, and not all of it could be looked at.
-    pub partly: bool,
+    /// Why a person should look, too.
+    pub doubt: Option<Doubt>,
     /// Why the status is not OK.
     pub message: String,
     /// Format name; empty when not recognised.

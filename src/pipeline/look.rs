@@ -95,7 +95,7 @@ fn open(
         Ok(decoded) => {
             outcome.format = decoded.format;
             outcome.frames = decoded.frames.len();
-            outcome.partly = decoded.partly;
+            outcome.doubt = decoded.doubt;
             (outcome.width, outcome.height) = (decoded.width, decoded.height);
             (outcome, decoded.frames)
         }

@@ -12,7 +12,7 @@ mod webp;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-pub use decode::{DecodeLimits, Decoded, GoOn, MAX_FRAMES, MAX_SIDE};
+pub use decode::{DecodeLimits, Decoded, Doubt, GoOn, MAX_FRAMES, MAX_SIDE};
 pub use tensor::TensorMaker;
 pub use wanted::{MARGIN, WantedSize};
 

@@ -35,8 +35,27 @@ pub struct Decoded {
     pub height: u32,
     /// Upright frames of equal size, 1 to [`MAX_FRAMES`]; smaller than the image when less was wanted.
     pub frames: Vec<RgbImage>,
-    /// An animation went on beyond its budget, or what came later was damaged: nobody looked at that.
-    pub partly: bool,
+    /// Why a person should look, too: the frames are not all, or not surely, what the file shows.
+    pub doubt: Option<Doubt>,
+}
+
+/// Why frames are not all, or not surely, what a file shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Doubt {
+    /// An animation goes on beyond its budget, or what came later is damaged: nobody looked at that.
+    FramesLeftOut,
+    /// The file is damaged, and decoders make different pictures of it: each is a frame.
+    Damaged,
+}
+
+impl Doubt {
+    /// The name used in answers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::FramesLeftOut => "frames_left_out",
+            Self::Damaged => "damaged",
+        }
+    }
 }
 
 /// A picture that does not move.
@@ -63,15 +82,15 @@ pub(super) fn decode(
     let (format, name) = recognise(content)?;
     #[expect(clippy::wildcard_enum_match_arm, reason = "the enum has formats that are compiled out")]
     let decode = || match format {
-        ImageFormat::Jpeg => jpeg::decode(content, limits, wanted).map(Still::into_parts),
+        ImageFormat::Jpeg => jpeg::decode(content, limits, wanted),
         ImageFormat::Png => png::decode(content, limits, go_on),
         ImageFormat::Bmp => bmp::decode(content, limits).map(Still::into_parts),
         ImageFormat::Gif => gif::decode(content, limits, go_on),
         // WebP: `recognise` lets nothing else through.
         _ => webp::decode(content, limits, go_on),
     };
-    let ((width, height), Frames { frames, partly }) = decode().map_err(|cause| cause.into_fault(name))?;
-    Ok(Decoded { format: name, width, height, frames, partly })
+    let ((width, height), Frames { frames, doubt }) = decode().map_err(|cause| cause.into_fault(name))?;
+    Ok(Decoded { format: name, width, height, frames, doubt })
 }
 
 /// Tells the format by content, never by name.
@@ -184,7 +203,7 @@ pub(super) type Parts = ((u32, u32), Frames);
 #[derive(Debug)]
 pub(super) struct Frames {
     pub(super) frames: Vec<RgbImage>,
-    pub(super) partly: bool,
+    pub(super) doubt: Option<Doubt>,
 }
 
 impl Frames {
@@ -202,7 +221,7 @@ impl Frames {
 
 impl Still {
     pub(super) fn into_parts(self) -> Parts {
-        ((self.width, self.height), Frames { frames: vec![self.frame], partly: false })
+        ((self.width, self.height), Frames { frames: vec![self.frame], doubt: None })
     }
 }
 
@@ -220,18 +239,18 @@ pub(super) fn animation(
     // too many: memory stays within twice the frames asked for.
     let mut kept: Vec<RgbImage> = Vec::new();
     let mut latest: Option<RgbaImage> = None;
-    let (mut stride, mut partly) = (1, false);
+    let (mut stride, mut doubt) = (1, None);
     for (index, frame) in frames.take(decoded + 1).enumerate() {
         let frame = match frame {
             Ok(frame) => frame,
             Err(error) if kept.is_empty() => return Err(error.into()),
             Err(_) => {
                 // What came before the damage is still a picture.
-                partly = true;
+                doubt = Some(Doubt::FramesLeftOut);
                 break;
             }
         };
-        partly = index == decoded;
+        doubt = (index == decoded).then_some(Doubt::FramesLeftOut);
         // The caller finds that its time is over and throws the picture away; what matters is that the worker is free.
         if !go_on() {
             break;
@@ -257,7 +276,7 @@ pub(super) fn animation(
     let wanted: Vec<usize> = if last < MAX_FRAMES { (0..=last).collect() } else { vec![0, last / 2, last] };
     let frames: Vec<RgbImage> =
         kept.into_iter().enumerate().filter(|(index, _)| wanted.contains(index)).map(|(_, frame)| frame).collect();
-    if frames.is_empty() { Err(Cause::Truncated) } else { Ok(Frames { frames, partly }) }
+    if frames.is_empty() { Err(Cause::Truncated) } else { Ok(Frames { frames, doubt }) }
 }
 
 /// Any colour type to 8-bit RGB: transparency over white, 16 bits to 8, grey to three channels.

@@ -7,7 +7,7 @@ use image::AnimationDecoder;
 use image::codecs::gif::GifDecoder;
 
 use super::DecodeLimits;
-use super::decode::{Cause, GoOn, Parts, admit, animation, area, check_size};
+use super::decode::{Cause, Doubt, GoOn, Parts, admit, animation, area, check_size};
 
 /// Where the header holds the size of the screen, width before height, little-endian (GIF89a, section 18).
 const SCREEN: std::ops::Range<usize> = 6..10;
@@ -26,7 +26,7 @@ pub(super) fn decode(content: &[u8], limits: DecodeLimits, go_on: GoOn<'_>) -> R
         Err(Cause::Image(_)) if frames.cut => Err(Cause::Truncated),
         decoded => {
             let mut decoded = decoded?;
-            decoded.partly |= frames.damaged;
+            decoded.doubt = decoded.doubt.or(frames.damaged.then_some(Doubt::FramesLeftOut));
             Ok((size, decoded))
         }
     }
@@ -156,9 +156,9 @@ mod tests {
             true
         };
         let (_, decoded) = decode(&animated((2, 2), &[(1000, 900); 12]), LIMITS, &go_on).unwrap();
-        assert!(asked.get() == 3 && decoded.partly, "two, and one that tells there are more");
+        assert!(asked.get() == 3 && decoded.doubt.is_some(), "two, and one that tells there are more");
         let (_, decoded) = decode(&animated((2, 2), &[(1000, 900); 2]), LIMITS, &|| true).unwrap();
-        assert!(!decoded.partly);
+        assert!(decoded.doubt.is_none());
     }
 
     #[test]
@@ -182,8 +182,8 @@ mod tests {
         let frame = encoder.get_ref()[before..].to_vec();
         let end = bytes.len() - 1;
         bytes.splice(end..end, frame);
-        let (_, Frames { frames, partly }) = decode(&bytes, LIMITS, &|| true).unwrap();
-        assert!(frames.len() == 3 && !partly);
+        let (_, Frames { frames, doubt }) = decode(&bytes, LIMITS, &|| true).unwrap();
+        assert!(frames.len() == 3 && doubt.is_none());
         assert!(frames.last().unwrap().pixels().any(|pixel| pixel.0 == [0, 0, 255]));
     }
 
@@ -191,7 +191,7 @@ mod tests {
     fn a_gif_cut_in_a_later_frame_is_looked_at_in_part() {
         let whole = animated((30, 30), &[(30, 30); 4]);
         let (_, decoded) = decode(&whole[..whole.len() - 20], LIMITS, &|| true).unwrap();
-        assert!(decoded.partly);
+        assert_eq!(decoded.doubt, Some(Doubt::FramesLeftOut));
     }
 
     #[test]

@@ -9,10 +9,11 @@ mod turbo;
 use std::io::Cursor;
 
 use image::codecs::jpeg::JpegDecoder;
+use image::imageops::{FilterType, resize};
 use image::metadata::Orientation;
-use image::{DynamicImage, ImageError};
+use image::{DynamicImage, ImageError, RgbImage};
 
-use super::decode::{Cause, Still, check_size, still};
+use super::decode::{Cause, Doubt, Frames, Parts, Still, check_size, still};
 use super::{DecodeLimits, WantedSize};
 use header::{Header, Picture};
 #[cfg(not(feature = "libjpeg-turbo"))]
@@ -26,7 +27,11 @@ const MAX_SCANS: u64 = 100;
 /// Scans of a picture that has all the pixels allowed: each goes over all of them.
 const MAX_SCANS_AT_PIXEL_LIMIT: u64 = 16;
 
-pub(super) fn decode(content: &[u8], limits: DecodeLimits, wanted: WantedSize) -> Result<Still, Cause> {
+/// Parts of a picture along each side, and the mean difference, in byte units, from which two pictures of a part are two.
+const TILES: u64 = 8;
+const DIFFERENT: u64 = 24;
+
+pub(super) fn decode(content: &[u8], limits: DecodeLimits, wanted: WantedSize) -> Result<Parts, Cause> {
     let header = Header::read(content)?;
     // Decoders fill what is missing with grey and say nothing, so the end marker is checked here.
     let scans = header.scans(content);
@@ -36,6 +41,7 @@ pub(super) fn decode(content: &[u8], limits: DecodeLimits, wanted: WantedSize) -
         let whole = |picture: &Picture| within(picture) && is_all_there(content, *picture, scans);
         return match header.picture.filter(whole) {
             Some(picture) => around_junk(&[content, &[0xFF, 0xD9]].concat(), &header, limits)
+                .map(Still::into_parts)
                 .ok_or_else(|| Cause::Corrupt(format!("{}x{} without an end marker", picture.width, picture.height))),
             None => Err(Cause::Truncated),
         };
@@ -54,21 +60,57 @@ pub(super) fn decode(content: &[u8], limits: DecodeLimits, wanted: WantedSize) -
         check_size(size, limits)?;
         let turned = lies_on_its_side(header.orientation);
         let wanted = if turned { wanted.turned() } else { wanted };
-        if let Some(frame) = fast::decode(content, picture, wanted.reduction(size.0, size.1)) {
-            let (width, height) = if turned { (size.1, size.0) } else { size };
+        if let Some(Fast { frame, damaged }) = fast::decode(content, picture, wanted.reduction(size.0, size.1)) {
             let mut image = DynamicImage::ImageRgb8(frame);
             image.apply_orientation(header.orientation);
-            return Ok(Still { width, height, frame: image.into_rgb8() });
+            let frame = image.into_rgb8();
+            if damaged {
+                return tolerant(content, &header, limits).map(|still| beside(still, frame));
+            }
+            let (width, height) = if turned { (size.1, size.0) } else { size };
+            return Ok(Still { width, height, frame }.into_parts());
         }
     }
+    tolerant(content, &header, limits).map(Still::into_parts)
+}
+
+/// What a fast decoder makes of a file.
+struct Fast {
+    frame: RgbImage,
+    /// It had to guess at some of it.
+    damaged: bool,
+}
+
+fn tolerant(content: &[u8], header: &Header, limits: DecodeLimits) -> Result<Still, Cause> {
     let tolerant = JpegDecoder::new(Cursor::new(content)).map_err(Cause::from);
     let tolerant = tolerant.and_then(|decoder| still(decoder, limits, header.orientation));
     match tolerant {
         Err(Cause::Image(ImageError::Decoding(cause))) => {
-            around_junk(content, &header, limits).ok_or(Cause::Image(ImageError::Decoding(cause)))
+            around_junk(content, header, limits).ok_or(Cause::Image(ImageError::Decoding(cause)))
         }
         decided => decided,
     }
+}
+
+/// What the tolerant decoder makes of a damaged file and, where that is another picture, what the fast one does.
+fn beside(still: Still, other: RgbImage) -> Parts {
+    let frame = resize(&still.frame, other.width(), other.height(), FilterType::Triangle);
+    if !differ(&frame, &other) {
+        return still.into_parts();
+    }
+    ((still.width, still.height), Frames { frames: vec![frame, other], doubt: Some(Doubt::Damaged) })
+}
+
+/// Whether a part of two pictures of equal size shows something else: decoders of the same data differ by a few units.
+fn differ(a: &RgbImage, b: &RgbImage) -> bool {
+    let place = |at: u32, side: u32| u64::from(at) * TILES / u64::from(side.max(1));
+    let mut tiles = std::collections::BTreeMap::<(u64, u64), (u64, u64)>::new();
+    for ((x, y, pixel), other) in a.enumerate_pixels().zip(b.pixels()) {
+        let (sum, count) = tiles.entry((place(x, a.width()), place(y, a.height()))).or_default();
+        *sum += pixel.0.iter().zip(other.0).map(|(&a, b)| u64::from(a.abs_diff(b))).sum::<u64>();
+        *count += 3;
+    }
+    tiles.values().any(|(sum, count)| *sum > DIFFERENT * count)
 }
 
 /// A baseline picture's data is all there though no end marker is.
@@ -117,9 +159,6 @@ fn lies_on_its_side(orientation: Orientation) -> bool {
 mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
-    use image::RgbImage;
-    use image::imageops::{FilterType, resize};
-
     use super::*;
     use crate::preprocess::image::wanted::Reduction;
 
@@ -136,9 +175,9 @@ mod tests {
         a.iter().zip(b.iter()).map(|(&a, &b)| f64::from(a.abs_diff(b))).sum::<f64>() / a.len() as f64
     }
 
-    type Fast = fn(&[u8], Picture, Reduction) -> Option<RgbImage>;
+    type Decode = fn(&[u8], Picture, Reduction) -> Option<Fast>;
 
-    fn decoders() -> Vec<Fast> {
+    fn decoders() -> Vec<Decode> {
         vec![
             portable::decode,
             #[cfg(feature = "libjpeg-turbo")]
@@ -156,7 +195,7 @@ mod tests {
             for decoder in decoders() {
                 for reduction in REDUCTIONS {
                     // The decoder in Rust leaves the full size to the other one.
-                    let Some(frame) = decoder(&content, picture, reduction) else {
+                    let Some(Fast { frame, .. }) = decoder(&content, picture, reduction) else {
                         assert_eq!(reduction, Reduction::None, "{name}");
                         continue;
                     };
@@ -171,16 +210,16 @@ mod tests {
 
     #[test]
     fn every_orientation_is_upright_at_reduced_size_and_reports_the_size_that_was_sent() {
-        let upright = decode(&fixture("exif_1.jpg"), LIMITS, WantedSize::FULL).unwrap();
+        let (upright, _) = decode(&fixture("exif_1.jpg"), LIMITS, WantedSize::FULL).unwrap();
         // Wider than high, so that a side taken for the other would reduce less or too much.
-        let (width, height) = (upright.width.div_ceil(2), upright.height.div_ceil(2));
+        let (width, height) = (upright.0.div_ceil(2), upright.1.div_ceil(2));
         let wanted = WantedSize::at_least(width, height);
         let reduced = decode(&fixture("exif_1.jpg"), LIMITS, wanted).unwrap();
         for number in 1..=8 {
             let found = decode(&fixture(&format!("exif_{number}.jpg")), LIMITS, wanted).unwrap();
-            assert_eq!((found.width, found.height), (upright.width, upright.height), "{number}");
-            assert_eq!(found.frame.dimensions(), (width, height), "{number}");
-            let off = difference(&found.frame, &reduced.frame);
+            assert_eq!(found.0, upright, "{number}");
+            assert_eq!(found.1.frames[0].dimensions(), (width, height), "{number}");
+            let off = difference(&found.1.frames[0], &reduced.1.frames[0]);
             assert!(off < 4.0, "{number}: off by {off}");
         }
     }
@@ -231,7 +270,7 @@ mod tests {
         both.splice(at..at, segment(&one));
         let found = decode(&both, LIMITS, WantedSize::FULL).unwrap();
         let expected = decode(&six, LIMITS, WantedSize::FULL).unwrap();
-        assert_eq!(found.frame, expected.frame);
+        assert_eq!(found.1.frames, expected.1.frames);
     }
 
     #[test]
@@ -264,7 +303,7 @@ mod tests {
     #[test]
     fn damaged_bytes_are_refused_only_when_the_tolerant_decoder_refuses_them_too() {
         let mut state = 1;
-        let mut decoded = 0;
+        let (mut decoded, mut doubted) = (0, 0);
         for name in ["still.jpg", "progressive.jpg", "grey.jpg", "cmyk.jpg", "exif_6.jpg"] {
             let whole = fixture(name);
             for round in 0..120 {
@@ -284,9 +323,12 @@ mod tests {
                         continue;
                     };
                     match found {
-                        Ok(picture) => {
+                        Ok((size, found)) => {
                             decoded += 1;
-                            assert!(picture.frame.width() > 0 && picture.frame.width() <= picture.width);
+                            doubted += usize::from(found.doubt.is_some());
+                            let sizes: Vec<_> = found.frames.iter().map(RgbImage::dimensions).collect();
+                            assert!(sizes.iter().all(|other| *other == sizes[0] && other.0 > 0 && other.0 <= size.0));
+                            assert_eq!(found.frames.len(), 1 + usize::from(found.doubt.is_some()));
                         }
                         Err(Cause::Image(_)) => assert!(tolerant().is_err(), "{name} {round}"),
                         Err(Cause::Truncated | Cause::Corrupt(_) | Cause::TooManyPixels(_) | Cause::Unsupported(_)) => {
@@ -296,5 +338,8 @@ mod tests {
             }
         }
         assert!(decoded > 200, "only {decoded} decoded: the damage is too heavy to test anything");
+        if cfg!(feature = "libjpeg-turbo") {
+            assert!(doubted > 10 && doubted < decoded, "{doubted} of {decoded} are pictures that decoders differ on");
+        }
     }
 }

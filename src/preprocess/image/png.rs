@@ -6,7 +6,7 @@ use image::AnimationDecoder;
 use image::codecs::png::PngDecoder;
 use image::metadata::Orientation;
 
-use super::decode::{Cause, Frames, GoOn, MAX_FRAMES, Parts, Still, admit, animation, area, still};
+use super::decode::{Cause, Doubt, Frames, GoOn, MAX_FRAMES, Parts, Still, admit, animation, area, still};
 use super::{DecodeLimits, exif};
 
 /// Bytes before the first chunk.
@@ -24,7 +24,7 @@ pub(super) fn decode(content: &[u8], limits: DecodeLimits, go_on: GoOn<'_>) -> R
         || Ok::<_, Cause>(still(PngDecoder::new(Cursor::new(content))?, limits, Orientation::NoTransforms)?.frame);
     // A damaged animation leaves the picture.
     let Ok(mut animated) = animation(decoder.apng()?.into_frames(), limits, area(size), go_on) else {
-        return Ok(Frames { frames: vec![picture()?], partly: true }.turned(chunks.orientation));
+        return Ok(Frames { frames: vec![picture()?], doubt: Some(Doubt::FramesLeftOut) }.turned(chunks.orientation));
     };
     if chunks.picture_stands_apart {
         let frames = &mut animated.frames;

@@ -3,10 +3,11 @@
 use image::RgbImage;
 use jpeg_decoder::{Decoder, PixelFormat};
 
+use super::Fast;
 use super::header::Picture;
 use crate::preprocess::image::wanted::Reduction;
 
-pub(super) fn decode(content: &[u8], picture: Picture, reduction: Reduction) -> Option<RgbImage> {
+pub(super) fn decode(content: &[u8], picture: Picture, reduction: Reduction) -> Option<Fast> {
     if reduction == Reduction::None {
         return None;
     }
@@ -19,9 +20,10 @@ pub(super) fn decode(content: &[u8], picture: Picture, reduction: Reduction) -> 
     }
     let pixels = decoder.decode().ok()?;
     let (width, height) = (u32::from(wanted.0), u32::from(wanted.1));
-    match decoder.info()?.pixel_format {
+    let frame = match decoder.info()?.pixel_format {
         PixelFormat::RGB24 => RgbImage::from_raw(width, height, pixels),
         PixelFormat::L8 => RgbImage::from_raw(width, height, pixels.iter().flat_map(|&grey| [grey; 3]).collect()),
         PixelFormat::L16 | PixelFormat::CMYK32 => None,
-    }
+    }?;
+    Some(Fast { frame, damaged: false })
 }

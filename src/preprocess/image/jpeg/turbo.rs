@@ -1,19 +1,17 @@
-//! libjpeg-turbo, in C with SIMD. It gets pictures of common kinds only, whose size has been checked; whatever it warns of is
-//! left to the tolerant decoder.
+//! libjpeg-turbo, in C with SIMD. It gets pictures of common kinds only, whose size has been checked; on whatever it warns of the
+//! tolerant decoder decides, too.
 
 use image::RgbImage;
 use turbojpeg::{Colorspace, Decompressor, Image, PixelFormat, ScalingFactor};
 
-use super::MAX_SCANS;
 use super::header::Picture;
+use super::{Fast, MAX_SCANS};
 use crate::preprocess::image::wanted::Reduction;
 
-pub(super) fn decode(content: &[u8], picture: Picture, reduction: Reduction) -> Option<RgbImage> {
-    // A warning is an error here: the caller's other decoder then says what the file is worth.
+pub(super) fn decode(content: &[u8], picture: Picture, reduction: Reduction) -> Option<Fast> {
     let expected = (u32::from(picture.width), u32::from(picture.height));
     decompress(content, |size| size == expected, reduction)
-        .filter(|(_, warning)| warning.is_none())
-        .map(|(frame, _)| frame)
+        .map(|(frame, warning)| Fast { frame, damaged: warning.is_some() })
 }
 
 /// The picture of a file that has something else between its segments or behind its data, and is whole all the same: the
