@@ -70,7 +70,7 @@ fn check_ticks_the_steps_and_hash_mends_a_changed_file() {
 #[test]
 fn a_new_encoder_is_checked_with_the_heads_that_come_with_it() {
     let out = tempfile::tempdir().unwrap();
-    let names = ["image_encoder", "ivory", "pangolin_scale", "rhino_horn"];
+    let names = ["image_encoder", "ivory", "live_animal", "pangolin_scale", "rhino_horn"];
     for name in names {
         let folder = out.path().join(name).join("2");
         std::fs::create_dir_all(&folder).unwrap();
@@ -85,14 +85,16 @@ fn a_new_encoder_is_checked_with_the_heads_that_come_with_it() {
         std::fs::write(manifest, text).unwrap();
     }
     let folders = names.map(|name| out.path().join(name).join("2").display().to_string());
-    let [encoder, ivory, pangolin, rhino] = folders.each_ref().map(String::as_str);
+    let [encoder, ivory, alive, pangolin, rhino] = folders.each_ref().map(String::as_str);
     let (code, said) = model(&["check", encoder]);
     assert!(code == 2 && said.contains("is version 2, and these heads are made for others: ivory 1 (1)"), "{said}");
     let (code, said) = model(&["check", ivory]);
     assert!(code == 2 && said.contains("is version 1, and these heads are made for others: ivory 2 (2)"), "{said}");
-    let (code, said) = model(&["check", encoder, "--with", ivory, "--with", pangolin, "--with", rhino]);
+    let (code, said) =
+        model(&["check", encoder, "--with", ivory, "--with", alive, "--with", pangolin, "--with", rhino]);
     assert!(code == 0 && said.contains("image_encoder 2 can serve"), "{said}");
-    let (code, said) = model(&["check", ivory, "--with", encoder, "--with", pangolin, "--with", rhino]);
+    let (code, said) =
+        model(&["check", ivory, "--with", encoder, "--with", alive, "--with", pangolin, "--with", rhino]);
     assert!(code == 0 && said.contains("ivory 2 can serve"), "{said}");
 }
 

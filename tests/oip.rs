@@ -289,7 +289,7 @@ async fn statistics_count_runs_for_requests_and_for_listings() {
     assert_eq!((after.inference_count, after.execution_count), (5, 3));
     assert_eq!(after.inference_stats.unwrap().queue.unwrap().count, 2, "listings wait for all models at once");
     let all = client.model_statistics(ModelStatisticsRequest::default()).await.unwrap();
-    assert_eq!(all.get_ref().model_stats.len(), 5);
+    assert_eq!(all.get_ref().model_stats.len(), 6);
 }
 
 #[tokio::test]
@@ -448,7 +448,7 @@ async fn without_keys_nobody_loads_models_and_the_index_tells_what_serves() {
     assert!(denied.code() == Code::PermissionDenied && denied.message().contains("auth.keys"), "{denied:?}");
     let index = client.repository_index(RepositoryIndexRequest::default()).await.unwrap().into_inner().models;
     let told: Vec<String> = index.iter().map(|m| format!("{} {} {}", m.name, m.version, m.state)).collect();
-    let names = ["image_encoder", "ivory", "pangolin_scale", "rhino_horn", "text_classifier"];
+    let names = ["image_encoder", "ivory", "live_animal", "pangolin_scale", "rhino_horn", "text_classifier"];
     assert_eq!(told, names.map(|name| format!("{name} 1 READY")));
     let other = RepositoryIndexRequest { repository_name: "s3".into(), ready: true };
     assert_eq!(client.repository_index(other).await.unwrap_err().code(), Code::InvalidArgument);

@@ -33,7 +33,7 @@ async fn an_offer_in_words_is_rated_and_a_dress_passes() {
     assert!(ivory(&offer).text_probability.unwrap() > 0.9);
     assert!(offer.legal_basis.iter().any(|basis| basis.id == "wapl-2022-33"));
     assert!(offer.reasons.iter().any(|reason| reason.code() == ReasonCode::TextEvidence));
-    assert!(offer.request_id.starts_with("req-") && !offer.degraded && offer.models.len() == 5);
+    assert!(offer.request_id.starts_with("req-") && !offer.degraded && offer.models.len() == 6);
     let timings = offer.timings.unwrap();
     assert!(timings.total_us > 0 && timings.image_inference_us > 0 && timings.total_us >= timings.score_us);
 
@@ -255,7 +255,7 @@ async fn server_info_tells_limits_categories_and_versions() {
     let info = client(&server).await.get_server_info(GetServerInfoRequest {}).await.unwrap().into_inner();
     assert_eq!(info.limits.unwrap().max_images, 9);
     assert_eq!(info.categories, [1, 2, 3]);
-    assert_eq!(info.models.len(), 5);
+    assert_eq!(info.models.len(), 6);
     assert!(info.models.iter().all(|model| model.sha256.len() == 64) && info.policy.unwrap().sha256.len() == 64);
 }
 

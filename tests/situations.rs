@@ -475,3 +475,34 @@ fn pictures_drawn_to_mislead_have_the_status_they_should() {
         assert_eq!(status(name), expected, "{name}");
     }
 }
+
+/// Photos of live animals; they lie beside the checkout of some developers and are not part of it.
+#[tokio::test]
+async fn a_photo_of_a_live_animal_is_told_as_that_and_is_no_offer() {
+    let folder = std::path::Path::new("../shared/data/images");
+    let Ok(table) = std::fs::read_to_string(folder.join("manifest.csv")) else { return };
+    let files: Vec<&str> = table
+        .lines()
+        .filter(|line| line.contains(",elephant,animal,") || line.contains(",pangolin,animal,"))
+        .filter_map(|line| line.split(',').next())
+        .collect();
+    assert!(files.len() > 50, "{} photos of live animals", files.len());
+    let server = start(&[]).await;
+    let mut client = client(&server).await;
+    let (mut told, mut suspected) = (0, 0);
+    for file in &files {
+        let content = std::fs::read(folder.join(file)).unwrap();
+        let image = Image { image_id: "0".into(), content: content.into() };
+        let request = ClassifyRequest { images: vec![image], ..Default::default() };
+        let answer = client.classify(request).await.unwrap().into_inner();
+        let label = answer.images[0].labels.iter().find(|label| label.name == "live_animal").unwrap();
+        let says = answer.reasons.iter().any(|reason| reason.code() == ReasonCode::LiveAnimal);
+        if label.probability >= 0.9 {
+            told += 1;
+            assert_ne!(answer.suggestion(), Suggestion::Block, "{file}: {:?}", answer.reasons);
+            suspected += usize::from(says);
+            assert_eq!(says, answer.suggestion() == Suggestion::Review, "{file}: {:?}", answer.reasons);
+        }
+    }
+    assert!(told * 10 > files.len() * 7 && suspected > 0, "{told} of {} told, {suspected} suspected", files.len());
+}

@@ -117,7 +117,7 @@ def of_stress(reports: list[dict]) -> list[str]:
 
 def main(readme: Path, models: Path, measured: list[Path]) -> None:
     # A category with too few photos has no head.
-    folders = [newest(models / name) for name in ["image_encoder", *HEADS, "text_classifier"] if (models / name).is_dir()]
+    folders = [newest(models / name) for name in ["image_encoder", *HEADS, "live_animal", "text_classifier"] if (models / name).is_dir()]
     lines = [line for folder in folders for line in of_card(folder)]
     reports = [json.loads(path.read_text(encoding="utf-8")) for path in measured if path.suffix == ".json"]
     alone = [json.loads(line) for path in measured if path.suffix == ".jsonl" for line in path.open(encoding="utf-8")]

@@ -83,9 +83,14 @@ def unseen_logits(work: Path, photos: list[Photo], folds: np.ndarray, encoder: s
     return logits, samples
 
 
-def write_head(folder: Path, name: str, version: str, heads: Path, platt: tuple[float, float], sample: np.ndarray, card: dict) -> None:
+def of_set(heads: Path, name: str) -> tuple[np.ndarray, float]:
+    """Weights and bias of one head of a set."""
     found, index = np.load(heads), HEADS.index(name)
-    weights, bias = found["heads.w"][index], float(found["heads.b"][index])
+    return found["heads.w"][index], float(found["heads.b"][index])
+
+
+def write_head(folder: Path, name: str, version: str, linear: tuple[np.ndarray, float], platt: tuple[float, float], sample: np.ndarray, card: dict) -> None:
+    weights, bias = linear
     sample = sample.astype(np.float64).round(4)
     golden = {"samples": [{"embedding": sample.tolist(), "output": [float(np.float32(sample @ weights + bias))]}]}
     slope, intercept = platt
@@ -93,7 +98,7 @@ def write_head(folder: Path, name: str, version: str, heads: Path, platt: tuple[
         "name": name, "version": version, "kind": "head", "encoder": version, "file": "model.onnx",  # encoder and heads are made together
         "inputs": [{"name": "embedding", "dtype": "float32", "shape": [-1, len(weights)]}],
         "outputs": [{"name": "logits", "dtype": "float32", "shape": [-1, 1]}],
-        "labels": [{"name": name, "category": name, "calibration": {"slope": round(slope, 5), "intercept": round(intercept, 5)}}],
+        "labels": [{"name": name} | ({"category": name} if name in HEADS else {}) | {"calibration": {"slope": round(slope, 5), "intercept": round(intercept, 5)}}],
         "golden": {"file": "golden.json", "tolerance": 0.01},
     }
     write_folder(folder, manifest, {"model.onnx": to_onnx(weights, bias), "golden.json": json.dumps(golden).encode()}, card)
@@ -147,7 +152,7 @@ def main() -> None:
             slope, intercept = fit_platt(raw[folds != fold, index], y[folds != fold])
             calibrated[folds == fold, index] = slope * raw[folds == fold, index] + intercept
             card = {"summary": f"Without fold {fold}, to evaluate on it.", "licence": "not for release", "known_failures": [], "data": [], "metrics": []}
-            write_head(work / f"set_{fold}" / "models" / name / version, name, version, work / f"set_{fold}" / "heads.npz", (slope, intercept), samples[f"set_{fold}"], card)
+            write_head(work / f"set_{fold}" / "models" / name / version, name, version, of_set(work / f"set_{fold}" / "heads.npz", name), (slope, intercept), samples[f"set_{fold}"], card)
         protocol = f"{FOLDS} folds by object, scene and seller, {'encoder fine-tuned and ' if arguments.tuned else ''}head fitted without the fold; 95 % bootstrap over groups; "
         metrics = []
         for what, chosen in slices(name, photos, folds):
@@ -161,7 +166,7 @@ def main() -> None:
             "metrics": metrics,
         }
         sample = embed([photos[0].path], work / "set_all" / "sample", encoder=work / "set_all" / "image_encoder")[0]
-        write_head(arguments.models / name / version, name, version, work / "set_all" / "heads.npz", fit_platt(raw[:, index], y), sample, card)
+        write_head(arguments.models / name / version, name, version, of_set(work / "set_all" / "heads.npz", name), fit_platt(raw[:, index], y), sample, card)
         for metric in metrics:
             print(f"{name:15} {metric['name']:85} {metric['value']:.4f} {metric.get('interval', '')}")
     fields = {field: np.array([getattr(photo, field) for photo in photos]) for field in ("path", "label", "subclass", "source", "group", "seller", "head")}

@@ -102,6 +102,9 @@ run encoder_folder.py "$set/int8.onnx" "$models/image_encoder/$version" --versio
 say "heads"
 run heads.py "$work" "$models" "${photos[@]}" --version "$version" ${tuned:+$tuned} ${findings:+--findings "$findings"} "${exclude[@]}"
 
+say "live animals"
+run live_animal.py "$models" "$work" "${photos[@]}" --version "$version" "${exclude[@]}"
+
 say "text classifier"
 run corpus.py "$data" "$work/corpus.jsonl" "${exclude[@]}"
 run text.py "$work/corpus.jsonl" "$work/text" "$models" "$version" ${findings:+"$findings"}

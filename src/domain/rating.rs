@@ -104,6 +104,8 @@ pub struct ImageRating {
     pub sha256: String,
     /// Calibrated probability a category.
     pub scores: Vec<ImageCategoryScore>,
+    /// Calibrated probability of labels that feed no category, by name.
+    pub labels: Vec<(String, Probability)>,
     /// Whether the scores are those of an earlier look at the same bytes.
     pub cached: bool,
     /// Frames looked at.
@@ -221,6 +223,8 @@ pub enum ReasonCode {
     OtherWildlife,
     /// A text is in a language that nothing here reads.
     UnsupportedLanguage,
+    /// The photo shows a live animal, and no word names a product: lowered BLOCK to REVIEW, or is context.
+    LiveAnimal,
 }
 
 /// One reason with its arguments.

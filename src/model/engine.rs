@@ -18,6 +18,8 @@ use crate::model::session::{Input, Runtime};
 pub struct ImageScores {
     /// Raw logits.
     pub logits: PerCategory<Logit>,
+    /// Raw logits of labels that feed no category, by name: the least of all frames, so that all show it.
+    pub informing: Vec<(String, Logit)>,
     /// The category's logit at each cell `[rows, columns]` of the best frame's feature map.
     pub maps: PerCategory<Array2<f32>>,
     /// Models that failed; their categories have no logit.
@@ -205,7 +207,7 @@ struct Best {
     row: usize,
 }
 
-/// Keeps the best frame's logit of every label that feeds a category. `logits` begin at row `first` of the batch.
+/// Keeps the best frame's logit of every label that feeds a category, and the least of the others. `logits` begin at row `first` of the batch.
 fn keep_best(
     model: &LoadedModel,
     logits: &ArrayView2<'_, f32>,
@@ -214,12 +216,15 @@ fn keep_best(
 ) -> Result<Vec<Best>> {
     let mut kept = Vec::new();
     for (column, label) in model.folder().manifest.labels.iter().enumerate() {
-        let Some(category) = label.category else { continue };
         let frames = logits.axis_iter(Axis(0)).map(|row| row.get(column).copied());
-        let best = frames.enumerate().filter_map(|(frame, logit)| Some((frame, logit?)));
-        let best = best.max_by(|a, b| a.1.total_cmp(&b.1));
-        let (frame, logit) =
-            best.ok_or_else(|| Error::model(model.name(), format!("gave no column for label {}", label.name)))?;
+        let frames = frames.enumerate().filter_map(|(frame, logit)| Some((frame, logit?)));
+        let none = || Error::model(model.name(), format!("gave no column for label {}", label.name));
+        let Some(category) = label.category else {
+            let (_, least) = frames.min_by(|a, b| a.1.total_cmp(&b.1)).ok_or_else(none)?;
+            scores.informing.push((label.name.clone(), Logit(f64::from(least))));
+            continue;
+        };
+        let (frame, logit) = frames.max_by(|a, b| a.1.total_cmp(&b.1)).ok_or_else(none)?;
         scores.logits.set(category, Logit(f64::from(logit)));
         kept.push(Best { category, column, row: first + frame });
     }

@@ -5,7 +5,7 @@ use moka::sync::Cache;
 use sha2::{Digest, Sha256};
 
 use super::job::ImageOutcome;
-use crate::domain::{ImageStatus, Logit, PerCategory};
+use crate::domain::{ImageStatus, Logit, PerCategory, Probability};
 use crate::preprocess::image::Doubt;
 
 /// SHA-256 of an image's bytes.
@@ -35,6 +35,7 @@ struct Kept {
     frames: usize,
     doubt: Option<Doubt>,
     logits: PerCategory<Logit>,
+    labels: Box<[(String, Probability)]>,
 }
 
 /// A bounded memory of outcomes.
@@ -56,7 +57,7 @@ impl ImageCache {
 
     /// What became of the image with this hash before; times are zero.
     pub fn get(&self, hash: ContentHash) -> Option<ImageOutcome> {
-        let Kept { status, message, format, width, height, frames, doubt, logits } =
+        let Kept { status, message, format, width, height, frames, doubt, logits, labels } =
             self.outcomes.as_ref()?.get(&hash)?;
         Some(ImageOutcome {
             status,
@@ -69,6 +70,7 @@ impl ImageCache {
             doubt,
             cached: true,
             logits,
+            labels: labels.into(),
             ..ImageOutcome::default()
         })
     }
@@ -86,6 +88,7 @@ impl ImageCache {
                 frames: outcome.frames,
                 doubt: outcome.doubt,
                 logits: outcome.logits.clone(),
+                labels: outcome.labels.as_slice().into(),
             };
             outcomes.insert(hash, kept);
         }

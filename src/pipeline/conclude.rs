@@ -72,6 +72,7 @@ fn image_rating(image_id: String, mut outcome: ImageOutcome, categories: &[Categ
     });
     ImageRating {
         scores: scores.collect(),
+        labels: outcome.labels,
         image_id,
         status: outcome.status,
         message: outcome.message,
@@ -145,6 +146,7 @@ pub(super) fn conclude(
         faults.append(&mut outcome.faults);
         if outcome.status == ImageStatus::Ok {
             evidence.images.push((given.image_id.clone(), outcome.logits.clone()));
+            evidence.labels.extend(outcome.labels.iter().map(|(name, p)| (given.image_id.clone(), name.clone(), *p)));
         } else {
             missing.push(format!("image:{}", given.image_id));
         }

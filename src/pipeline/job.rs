@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::generation::Generation;
 use super::infer::{Ran, Run};
-use crate::domain::{ImageExplanation, ImageStatus, Language, Logit, PerCategory, TokenContribution};
+use crate::domain::{ImageExplanation, ImageStatus, Language, Logit, PerCategory, Probability, TokenContribution};
 use crate::error::{Error, Result};
 use crate::preprocess::image::Doubt;
 use crate::preprocess::text::Found;
@@ -120,6 +120,8 @@ pub struct ImageOutcome {
     pub cached: bool,
     /// Calibrated, of the best frame.
     pub logits: PerCategory<Logit>,
+    /// Labels of image models that feed no category, by name.
+    pub labels: Vec<(String, Probability)>,
     /// When asked for.
     pub explanations: PerCategory<ImageExplanation>,
     /// Models that failed.

@@ -157,6 +157,13 @@ fn conclude(outcome: &mut ImageOutcome, scores: ImageScores, labels: &[Label]) {
             outcome.explanations.set(category, image_explanation(map, baseline));
         }
     }
+    for (name, logit) in scores.informing {
+        if let Some(Label { calibration: c, .. }) =
+            labels.iter().find(|label| label.category.is_none() && label.name == name)
+        {
+            outcome.labels.push((name, calibrate(logit, c.slope, c.intercept).probability()));
+        }
+    }
     if outcome.logits.is_empty() {
         outcome.status = ImageStatus::NotRated;
         outcome.message = "no image model answered".into();

@@ -38,6 +38,8 @@ pub struct Policy {
     pub notices: Vec<NoticeGroup>,
     /// What raises a listing to REVIEW by rule.
     pub rules: Rules,
+    /// What is known of photos of live animals; `None`: nothing.
+    pub live_animal: Option<LiveAnimal>,
     /// Rules of law.
     pub legal_basis: Vec<LegalBasis>,
 }
@@ -84,6 +86,17 @@ pub struct Rules {
     pub other_wildlife: bool,
     /// A text is in a language that nothing here reads.
     pub unsupported_language: bool,
+}
+
+/// When a photo shows a live animal and no product.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LiveAnimal {
+    /// Label of an image model that feeds no category.
+    pub label: String,
+    /// Its probability from which the photo counts as one, in (0, 1).
+    pub from: Probability,
+    /// Whether such a photo, where no word names a product, lowers BLOCK to REVIEW.
+    pub lowers_block: bool,
 }
 
 /// Signs of one side of a trade.
@@ -154,8 +167,17 @@ struct RawPolicy {
     #[serde(default)]
     notices: Vec<NoticeGroup>,
     rules: Rules,
+    live_animal: Option<RawLiveAnimal>,
     #[serde(default)]
     legal_basis: Vec<LegalBasis>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawLiveAnimal {
+    label: String,
+    from: f64,
+    lowers_block: bool,
 }
 
 #[derive(Deserialize)]
@@ -212,6 +234,14 @@ impl Policy {
         if !(0.0..=1.0).contains(&raw.disagreement_margin) {
             return Err(format!("disagreement_margin: {} must be in 0 to 1", raw.disagreement_margin));
         }
+        let live_animal = match &raw.live_animal {
+            Some(RawLiveAnimal { label, from, lowers_block }) => Some(LiveAnimal {
+                label: label.clone(),
+                from: probability("live_animal.from", *from)?,
+                lowers_block: *lowers_block,
+            }),
+            None => None,
+        };
         check_terms(&raw).map_err(|(term, problem)| located(text, &term, &problem))?;
         Ok(Self {
             version: raw.version,
@@ -228,6 +258,7 @@ impl Policy {
             signs: raw.signs,
             notices: raw.notices,
             rules: raw.rules,
+            live_animal,
             legal_basis: raw.legal_basis,
         })
     }

@@ -3,8 +3,8 @@
 use crate::config::Limits;
 use crate::domain::{
     Category, CategoryRating, FoundTerm, ImageCategoryScore, ImageRating, ImageStatus, Language, LegalBasis, Level,
-    Listing, ListingImage, ModelVersion, Options, PolicyVersion, Rating, Reason, ReasonCode, Span, Suggestion,
-    TermKind, TextCategoryScore, TextField, TextRating, Timings, TokenContribution,
+    Listing, ListingImage, ModelVersion, Options, PolicyVersion, Probability, Rating, Reason, ReasonCode, Span,
+    Suggestion, TermKind, TextCategoryScore, TextField, TextRating, Timings, TokenContribution,
 };
 use crate::error::{Error, Result};
 use crate::schedule::Priority;
@@ -204,9 +204,14 @@ fn image_rating(rating: ImageRating) -> proto::ImageRating {
         height: rating.height,
         sha256: rating.sha256,
         scores: rating.scores.into_iter().map(image_score).collect(),
+        labels: rating.labels.into_iter().map(image_label).collect(),
         cached: rating.cached,
         frames: u32::try_from(rating.frames).unwrap_or(u32::MAX),
     }
+}
+
+fn image_label((name, probability): (String, Probability)) -> proto::ImageLabel {
+    proto::ImageLabel { name, probability: probability.value() }
 }
 
 fn image_score(score: ImageCategoryScore) -> proto::ImageCategoryScore {
@@ -296,6 +301,7 @@ pub fn reason_code(code: ReasonCode) -> proto::ReasonCode {
         ReasonCode::ClaimForSale => proto::ReasonCode::ClaimForSale,
         ReasonCode::WantedToBuy => proto::ReasonCode::WantedToBuy,
         ReasonCode::PhotoStands => proto::ReasonCode::PhotoStands,
+        ReasonCode::LiveAnimal => proto::ReasonCode::LiveAnimal,
         ReasonCode::LicensedMedicine => proto::ReasonCode::LicensedMedicine,
         ReasonCode::OtherWildlife => proto::ReasonCode::OtherWildlife,
         ReasonCode::UnsupportedLanguage => proto::ReasonCode::UnsupportedLanguage,
