@@ -205,6 +205,25 @@ fn golden_samples_are_recorded_for_every_kind_and_hold() {
 }
 
 #[test]
+fn recorded_samples_keep_the_tolerance_and_list_no_old_image() {
+    let out = tempfile::tempdir().unwrap();
+    let folder = out.path().join("image_encoder/1");
+    std::fs::create_dir_all(&folder).unwrap();
+    for entry in std::fs::read_dir("models/image_encoder/1").unwrap() {
+        let path = entry.unwrap().path();
+        std::fs::copy(&path, folder.join(path.file_name().unwrap())).unwrap();
+    }
+    let (code, said) = model(&["golden", folder.to_str().unwrap(), "tests/fixtures/images/tusk.jpg"]);
+    assert!(code == 0 && said.contains("tolerance 0.5"), "{said}");
+    let manifest = std::fs::read_to_string(folder.join("model.toml")).unwrap();
+    assert!(!manifest.contains("golden.jpg") && manifest.contains("\"tusk.jpg\""), "{manifest}");
+    let moved = out.path().join("image_encoder/7");
+    std::fs::rename(&folder, &moved).unwrap();
+    let (code, said) = model(&["golden", moved.to_str().unwrap(), "tests/fixtures/images/tusk.jpg"]);
+    assert!(code == 2 && said.contains("image_encoder/1"), "{said}");
+}
+
+#[test]
 fn an_address_without_a_scheme_is_refused_saying_what_it_must_begin_with() {
     let (code, said) = model(&["list", "--admin-address", "127.0.0.1:1"]);
     assert!(code == 2 && said.contains("must begin with http://"), "{said}");

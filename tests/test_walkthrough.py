@@ -51,7 +51,7 @@ class Walkthrough(unittest.TestCase):
         self.environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
 
     def start(self, block: str) -> subprocess.Popen:
-        shell = ["bash", "-euo", "pipefail", "-c", block.replace("50061", self.port)]
+        shell = ["bash", "-euo", "pipefail", "-c", block.replace("50061", self.port).replace("50062", "0")]
         return subprocess.Popen(shell, cwd=self.folder, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def run_block(self, block: str) -> str:

@@ -11,8 +11,8 @@ use tokio::time::Instant;
 use super::{Settings, print};
 use crate::bench::listings::{Source, read};
 use crate::error::{Error, Result};
+use crate::lifecycle::opening;
 use crate::pipeline::bare::Bare as Loop;
-use crate::pipeline::generation::Generation;
 
 /// What this machine gives without a server: decoding and models in a loop on every worker.
 ///
@@ -43,7 +43,7 @@ struct Sum {
 impl Bare {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let config = self.settings.load([])?;
-        let generation = Generation::read(&config)?;
+        let generation = opening(&config, None)?;
         let source = Source::Photos { path: self.images.clone(), title: String::new(), images_per_listing: 1 };
         let listings = read(&source, None, 1)?;
         let photos: Vec<Bytes> =

@@ -7,9 +7,9 @@ use comfy_table::{Table, presets};
 
 use super::{Settings, print};
 use crate::config::DEFAULT;
+use crate::lifecycle::opening;
 use crate::model::session::Runtime;
 use crate::pipeline::check::sets;
-use crate::pipeline::generation::Generation;
 
 /// Check configuration, policy and models; start nothing.
 ///
@@ -31,11 +31,13 @@ impl Check {
             return Ok(ExitCode::SUCCESS);
         }
         let config = self.settings.load([("scheduler", "workers", "1".to_owned())])?;
-        let generation = Generation::read(&config)?;
+        let generation = opening(&config, None)?;
         let policy = generation.policy_version();
         let mut table = Table::new();
         table.load_style(presets::UTF8_HORIZONTAL_ONLY);
         table.set_header(["what", "version", "sha256"]);
+        let set = generation.set();
+        table.add_row(["set", &set.name, &set.sha256]);
         table.add_row(["policy", &policy.version, &policy.sha256]);
         for model in generation.models() {
             table.add_row([&model.name, &model.version, &model.sha256]);
@@ -49,7 +51,8 @@ impl Check {
         }));
         let told = lines.join("\n");
         print(&format!(
-            "{told}\nONNX Runtime, commit {}; {what} is in order",
+            "{told}\npolicy file {}; ONNX Runtime, commit {}; {what} is in order",
+            config.policy.display(),
             Runtime::load(&config.onnxruntime)?.build()
         ));
         Ok(ExitCode::SUCCESS)

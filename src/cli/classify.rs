@@ -12,6 +12,7 @@ use tonic::transport::Channel;
 
 use super::{Settings, json, print, table, tell};
 use crate::config::{Config, Limits};
+use crate::lifecycle::opening;
 use crate::pipeline::Pipeline;
 use crate::schedule::{Deadline, Priority};
 use crate::transport::convert;
@@ -116,7 +117,7 @@ impl Classify {
 
     async fn rate_all(&self, config: &Config, listings: Vec<Line>) -> anyhow::Result<ExitCode> {
         let mut rater = if self.embedded {
-            Rater::Here(Box::new(Pipeline::load(config, Arc::default())?), config.limits)
+            Rater::Here(Box::new(Pipeline::start(config, opening(config, None)?, Arc::default())?), config.limits)
         } else {
             let client = RiskServiceClient::connect(self.server.clone()).await;
             let client = client.with_context(|| {

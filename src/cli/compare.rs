@@ -96,7 +96,12 @@ fn shown(found: &Comparison, most: usize) -> String {
         found.inference_ms_b / found.inference_ms_a,
     )];
     let mut shifts = Table::new();
-    shifts.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header(["probability, B less A", "mean", "p99", "largest"]);
+    shifts.load_style(presets::UTF8_HORIZONTAL_ONLY).set_header([
+        "probability, B less A",
+        "mean, signed",
+        "p99, absolute",
+        "largest, absolute",
+    ]);
     for shift in &found.shifts {
         let figures = [format!("{:+.4}", shift.mean), format!("{:.4}", shift.p99), format!("{:.4}", shift.max)];
         shifts.add_row([shift.category.name().to_owned()].into_iter().chain(figures));

@@ -22,6 +22,7 @@ use crate::evaluate::store::Store;
 use crate::evaluate::thresholds::{Demand, thresholds};
 use crate::evaluate::worst::WrongListing;
 use crate::evaluate::{calibration, html, input, operation, sheet, stress};
+use crate::lifecycle::opening;
 use crate::pipeline::Pipeline;
 use crate::preprocess::image::DecodeLimits;
 use crate::random::SplitMix64;
@@ -114,7 +115,7 @@ impl Evaluate {
         std::fs::create_dir_all(&self.out).with_context(|| self.out.display().to_string())?;
 
         let runtime = super::async_runtime()?;
-        let runner = Runner::new(Pipeline::load(&config, Arc::default())?, &config);
+        let runner = Runner::new(Pipeline::start(&config, opening(&config, None)?, Arc::default())?, &config);
         let rated = runtime.block_on(self.rate(&runner, &cases, None))?;
         for failure in &rated.failures {
             tell(&format!("{}: {}", failure.id, failure.problem));

@@ -7,7 +7,8 @@ use clap::{Args, Subcommand};
 
 use super::compare::{self, Listings};
 use super::{Settings, print};
-use crate::pipeline::generation::{Generation, PolicyFile};
+use crate::lifecycle::opening;
+use crate::pipeline::generation::PolicyFile;
 
 /// Check a policy, or rate listings with two and say what changes.
 #[derive(Debug, Args)]
@@ -76,11 +77,8 @@ impl Check {
 
 impl Diff {
     fn run(self) -> anyhow::Result<ExitCode> {
-        let mut config = compare::config(&self.settings)?;
-        let mut by = |policy: &PathBuf| {
-            config.policy.clone_from(policy);
-            Generation::read(&config)
-        };
+        let config = compare::config(&self.settings)?;
+        let by = |policy: &PathBuf| opening(&config, Some(PolicyFile::read(policy)?));
         let (a, b) = (by(&self.a)?, by(&self.b)?);
         self.listings.compare(&config, a, b)
     }

@@ -28,7 +28,10 @@ pub(super) fn ratings(rated: &[(String, Result<ClassifyResponse, String>)]) -> T
     for (name, outcome) in rated {
         match outcome {
             Ok(response) => {
+                // A listing that is reviewed only because something could not be looked at is suspected of nothing.
+                let of_category = response.reasons.iter().any(|reason| reason.category() != Category::Unspecified);
                 let suspected = response.categories.iter().max_by(|a, b| a.probability.total_cmp(&b.probability));
+                let suspected = suspected.filter(|_| of_category);
                 let category =
                     suspected.map(|rating| short(rating.category().as_str_name(), "CATEGORY_")).unwrap_or_default();
                 let passes = response.suggestion() == Suggestion::Pass;
@@ -105,7 +108,7 @@ pub(super) fn thresholds(report: &Report) -> String {
     }
     let precision = found.demand.precision;
     let proposed = found.proposed.map_or_else(
-        || format!("no threshold of the table is sure of a precision of {precision}"),
+        || format!("of no threshold of the table does the precision's 95 % interval lie above {precision}: there are too few listings or too many false alarms"),
         |threshold| {
             format!(
                 "* proposed: {threshold}, the lowest that is sure of a precision of {precision} at the deployment prior"

@@ -36,14 +36,18 @@ pub(super) struct First {
 
 type Decisions = BTreeMap<String, Decision>;
 
-/// Loads the newest versions that can serve.
-pub(super) fn load(config: &Config) -> Result<First> {
+/// Loads what a server starts with: the newest versions that can serve, unless something else was decided. `given`: a policy in the
+/// place of the one that would serve.
+pub(super) fn load(config: &Config, given: Option<&Arc<PolicyFile>>) -> Result<First> {
     let mut repository = Repository::new(&config.models, config.max_file_bytes);
     repository.look()?;
     let remembered = if config.ignore_state { None } else { Remembered::read(&config.models) };
     let decisions = remembered.as_ref().map(|r| r.decisions(&repository.versions())).unwrap_or_default();
     let served = remembered.as_ref().map(|r| r.served(&repository.versions())).unwrap_or_default();
-    let (policy, policy_held) = first_policy(config, remembered.as_ref())?;
+    let (policy, policy_held) = match given {
+        Some(policy) => (Arc::clone(policy), None),
+        None => first_policy(config, remembered.as_ref())?,
+    };
     if !decisions.is_empty() || policy_held.is_some() {
         let models = decisions.keys().cloned().collect::<Vec<_>>().join(", ");
         tracing::warn!(
@@ -53,7 +57,7 @@ pub(super) fn load(config: &Config) -> Result<First> {
         );
     }
     let mut failures: Vec<Failure> = Vec::new();
-    if let Some(generation) = remembered.as_ref().and_then(|r| saved_set(config, r, &repository)) {
+    if let Some(generation) = remembered.as_ref().and_then(|r| saved_set(config, r, &repository, given)) {
         let default = DefaultSet { versions: served, policy };
         return Ok(First { generation, repository, failures, waiting: Vec::new(), decisions, policy_held, default });
     }
@@ -83,9 +87,16 @@ fn build(config: &Config, plan: &Plan) -> std::result::Result<Generation, Fault>
 }
 
 /// The named set that served before the last stop. One that cannot serve any more as it was is told of, and the folders choose.
-fn saved_set(config: &Config, remembered: &Remembered, repository: &Repository) -> Option<Generation> {
+fn saved_set(
+    config: &Config,
+    remembered: &Remembered,
+    repository: &Repository,
+    given: Option<&Arc<PolicyFile>>,
+) -> Option<Generation> {
     let saved = remembered.set()?;
-    let plan = saved.plan(&repository.versions());
+    let plan = saved
+        .plan(&repository.versions(), &remembered.served(&repository.versions()))
+        .map(|plan| Plan { policy: given.cloned().unwrap_or(plan.policy), ..plan });
     match plan.and_then(|plan| build(config, &plan).map_err(|Fault { error, .. }| error.to_string())) {
         Ok(generation) => {
             tracing::warn!(

@@ -60,8 +60,10 @@ pub(super) struct Keeper {
     pub common: Arc<Common>,
     pub repository: Repository,
     pub orders: Receiver<Order>,
-    /// What the file beside the models says; none: not known, or it could not be written.
+    /// What the file beside the models says; none: not known.
     pub saved: Option<Remembered>,
+    /// What could not be written there; it is tried again at every turn.
+    pub unsaved: Option<Remembered>,
 }
 
 impl Keeper {
@@ -79,7 +81,7 @@ impl Keeper {
             let wake = [next_look, retry, attention.map(|wait| now + wait)];
             let wait = wake.into_iter().flatten().min().map_or(Duration::from_secs(3600), |at| at - now.min(at));
             match self.orders.recv_timeout(wait) {
-                Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => break,
                 Ok(Order::Changed) => {
                     self.common.changed.store(false, Ordering::Relaxed);
                     let soon = Instant::now() + SETTLE;
@@ -106,6 +108,7 @@ impl Keeper {
                 next_look = self.next_poll();
             }
         }
+        self.remember();
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -122,10 +125,15 @@ impl Keeper {
         if self.saved.as_ref() == Some(&now) {
             return;
         }
-        if let Err(error) = now.write(&models) {
-            tracing::error!(reason = %error, "what was decided will not outlive a restart");
+        match now.write(&models) {
+            Ok(()) => (self.saved, self.unsaved) = (Some(now), None),
+            Err(error) => {
+                if self.unsaved.as_ref() != Some(&now) {
+                    tracing::error!(reason = %error, "what was decided will not outlive a restart");
+                }
+                self.unsaved = Some(now);
+            }
         }
-        self.saved = Some(now);
     }
 
     fn next_poll(&self) -> Option<Instant> {
@@ -179,7 +187,7 @@ impl Keeper {
     /// Looks at folders and policy, and puts in service what is chosen. What fails is named and left alone for a while.
     fn look(&mut self) {
         self.see();
-        let policy = self.read_policy();
+        let policy = self.read_policy(true);
         // Each round loads one plan or finds one version to leave alone, so the rounds end.
         for _ in 0..64 {
             let Some((plan, epoch)) = self.plan(&policy) else { break };
@@ -220,7 +228,7 @@ impl Keeper {
     }
 
     /// The policy of the configuration's file, or the one that last served in its place when it is faulty or was rolled back.
-    fn read_policy(&self) -> Arc<PolicyFile> {
+    fn read_policy(&self, heed_held: bool) -> Arc<PolicyFile> {
         let path = self.state().config.policy.clone();
         let read = PolicyFile::read(&path);
         let mut state = self.state();
@@ -230,7 +238,7 @@ impl Keeper {
                 state.policy_problem = None;
                 serving
             }
-            Ok(policy) if state.policy_held.as_ref() == Some(&policy.version.sha256) => serving,
+            Ok(policy) if heed_held && state.policy_held.as_ref() == Some(&policy.version.sha256) => serving,
             Ok(policy) => {
                 state.policy_problem = None;
                 Arc::new(policy)
@@ -265,6 +273,11 @@ impl Keeper {
                 )],
             )
         };
+        if state.policy_held.is_some() {
+            waiting.push(format!(
+                "the policy file was rolled back; a change of it, or promoting {DEFAULT_SET}, puts it in service"
+            ));
+        }
         let mut plan = plan.filter(|plan| !plan.is(&current));
         if plan.is_some() && state.candidate().is_some() {
             waiting.push("newer models or policy wait until the candidate is promoted or stopped".into());
@@ -373,8 +386,12 @@ impl Keeper {
         let generation = if in_service { None } else { Some(self.build_for_call(&plan)?) };
         let mut state = self.state();
         self.unchanged_since(epoch, &state)?;
-        if let Target::Versions(versions) = target {
-            state.decide(versions);
+        match target {
+            Target::Versions(versions) => state.decide(versions),
+            // A policy file that was rolled back serves again by this call.
+            Target::Set(_) => {
+                state.policy_held = state.policy_held.take().filter(|held| *held != plan.policy.version.sha256)
+            }
         }
         state.epoch += 1;
         if let Some(generation) = generation {
@@ -410,7 +427,7 @@ impl Keeper {
         };
         // It may have been written a moment ago, and its folders, too.
         self.see();
-        let policy = self.read_policy();
+        let policy = self.read_policy(false);
         if name == DEFAULT_SET {
             return self.state().plan_by_folders(&policy).map(|(plan, _)| plan).map_err(Error::Refused);
         }

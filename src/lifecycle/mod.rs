@@ -31,6 +31,7 @@ use crate::error::{Error, Result};
 use crate::metrics::Metrics;
 use crate::model::manifest::Manifest;
 use crate::pipeline::Pipeline;
+use crate::pipeline::generation::{Generation, PolicyFile};
 use crate::pipeline::shadow::ShadowReport;
 use crate::pipeline::traffic::Share;
 
@@ -68,6 +69,15 @@ pub struct Lifecycle {
     _watcher: Option<notify::RecommendedWatcher>,
 }
 
+/// What a server with this configuration starts with: what was decided before its last stop counts. `policy`: in the place of the
+/// one that would serve.
+///
+/// # Errors
+/// See [`Lifecycle::start`].
+pub fn opening(config: &Config, policy: Option<PolicyFile>) -> Result<Generation> {
+    Ok(first::load(config, policy.map(Arc::new).as_ref())?.generation)
+}
+
 /// What a call names.
 #[derive(Debug, Clone, Copy)]
 pub enum Asked<'a> {
@@ -92,7 +102,7 @@ impl Lifecycle {
     /// # Errors
     /// [`Error::Setup`] or [`Error::Model`] naming file and value, when a model has no version that can serve.
     pub fn start(config: &Arc<Config>, metrics: Arc<Metrics>) -> Result<Self> {
-        let first = first::load(config)?;
+        let first = first::load(config, None)?;
         let pipeline = Arc::new(Pipeline::start(config, first.generation, Arc::clone(&metrics))?);
         let state = State {
             config: Arc::clone(config),
@@ -118,8 +128,13 @@ impl Lifecycle {
         let (stop, changed) = (AtomicBool::new(false), AtomicBool::new(false));
         let common = Arc::new(Common { state: Mutex::new(state), stop, changed });
         let (orders, received) = sync_channel(WAITING_ORDERS);
-        let keeper =
-            Keeper { common: Arc::clone(&common), repository: first.repository, orders: received, saved: None };
+        let keeper = Keeper {
+            common: Arc::clone(&common),
+            repository: first.repository,
+            orders: received,
+            saved: None,
+            unsaved: None,
+        };
         let thread = std::thread::Builder::new().name("models".into()).spawn(move || keeper.run());
         let thread = thread.map_err(|cause| Error::Bug(format!("starting the thread of models: {cause}")))?;
         let watcher = if config.watch_models { watch(config, &common, &orders) } else { None };

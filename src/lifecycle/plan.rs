@@ -112,7 +112,10 @@ impl State {
     /// # Errors
     /// [`Error::Refused`] when a version is not there, or they do not fit.
     pub(super) fn plan_of_set(&self, set: &NamedSet, policy: Arc<PolicyFile>) -> Result<Plan> {
-        let versions = set.versions(&self.versions, &serving(&self.current())).map_err(Error::Refused)?;
+        // What was loaded for it serves also when its folder has gone.
+        let loaded = self.loaded().into_iter().map(|model| Arc::new(Version::of(model.folder())));
+        let known: Vec<Arc<Version>> = self.versions.iter().cloned().chain(loaded).collect();
+        let versions = set.versions(&known, &serving(&self.current())).map_err(Error::Refused)?;
         Ok(Plan { versions, policy, set: set.name.clone() })
     }
 }

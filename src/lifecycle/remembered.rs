@@ -14,6 +14,7 @@ use crate::domain::{DEFAULT_SET, ModelVersion};
 use crate::error::{Error, Result};
 use crate::model::choice::Decision;
 use crate::model::repository::Version;
+use crate::model::set::{is_name, together};
 use crate::pipeline::generation::PolicyFile;
 
 /// Name of the file in the folder of the models.
@@ -21,7 +22,7 @@ const FILE: &str = "state.json";
 /// Of the file's layout.
 const FORMAT: u32 = 1;
 /// Largest file that is read: far more than a thousand models need.
-const MAX_BYTES: u64 = 1 << 22;
+const MAX_BYTES: u64 = 1 << 23;
 
 /// The file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,12 +71,16 @@ impl SavedSet {
     ///
     /// # Errors
     /// One sentence, when a version is gone or its folder has changed, or the policy is refused.
-    pub(super) fn plan(&self, versions: &[Arc<Version>]) -> std::result::Result<Plan, String> {
+    pub(super) fn plan(&self, versions: &[Arc<Version>], served: &[Arc<Version>]) -> std::result::Result<Plan, String> {
         let found = |saved: &SavedVersion| {
             let changed = || format!("{} {} is not there any more as it was", saved.name, saved.version);
             find(saved, versions).ok_or_else(changed)
         };
-        let versions = self.models.iter().map(found).collect::<std::result::Result<_, _>>()?;
+        let versions = self.models.iter().map(found).collect::<std::result::Result<Vec<_>, _>>()?;
+        let versions = together(&versions, served)?;
+        if !is_name(&self.name) {
+            return Err(format!("{:?} is no name of a set", self.name));
+        }
         let policy = Arc::new(PolicyFile::parse(self.policy.clone())?);
         Ok(Plan { versions, policy, set: self.name.clone() })
     }
@@ -188,6 +193,9 @@ impl Remembered {
         // A name of its own, should two servers share the folder.
         let beside = path.with_extension(format!("json.{}.{:?}", std::process::id(), std::thread::current().id()));
         let text = serde_json::to_string_pretty(self).map_err(|cause| Error::file(&path, cause))?;
+        if text.len() as u64 > MAX_BYTES {
+            return Err(Error::file(&path, format!("would have more than {MAX_BYTES} bytes")));
+        }
         let written = write_whole(&beside, &text).and_then(|()| std::fs::rename(&beside, &path));
         written.map_err(|cause| {
             // It may not be there; the problem is the first one.

@@ -129,6 +129,8 @@ impl State {
 
     /// Puts `next` in service. What served is kept for a return, what was kept before is retired.
     pub(super) fn switch(&mut self, next: Arc<Generation>, outcome: &'static str) {
+        // Of what served before; the next look says it anew.
+        self.waiting.clear();
         next.health().forget();
         let models = describe(&next);
         let loaded: Vec<ModelVersion> = next.models().to_vec();
@@ -187,6 +189,7 @@ impl State {
         let Some(previous) = self.previous.take() else {
             return Err(Error::Refused("there is no earlier generation to return to".into()));
         };
+        self.waiting.clear();
         let current = self.current();
         self.hold_back(&current, &previous);
         previous.health().forget();

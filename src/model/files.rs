@@ -57,6 +57,24 @@ pub(super) fn verified(folder: &Path, name: &str, expected: &str, max_bytes: u64
     Err(Error::file(&folder.join(name), format!("sha256 is {found}, {MANIFEST} says {expected}")))
 }
 
+/// The text of a file anywhere, followed through links: a regular file of at most `max_bytes`. Opening a pipe or a device could wait
+/// or read for ever.
+///
+/// # Errors
+/// [`Error::Setup`] naming the file.
+pub fn plain_text(path: &Path, max_bytes: u64) -> Result<String> {
+    let fault = |cause: std::io::Error| Error::file(path, cause);
+    if !std::fs::metadata(path).map_err(fault)?.is_file() {
+        return Err(Error::file(path, "is not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    File::open(path).and_then(|file| file.take(max_bytes + 1).read_to_end(&mut bytes)).map_err(fault)?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > max_bytes {
+        return Err(Error::file(path, format!("has more than {max_bytes} bytes")));
+    }
+    String::from_utf8(bytes).map_err(|_not_text| Error::file(path, "is not UTF-8 text"))
+}
+
 /// Files of the folder that the manifest does not list. They are never read.
 pub fn unlisted(folder: &Path, manifest: &Manifest) -> Vec<String> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();

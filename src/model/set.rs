@@ -16,6 +16,8 @@ use crate::model::repository::Version;
 
 /// What the name of a set's file ends with.
 const SUFFIX: &str = ".set.toml";
+/// Largest file of a set: every list of sets tells what it says.
+const MAX_FILE_BYTES: u64 = 1 << 16;
 /// Longest name of a set, in bytes.
 const MAX_NAME: usize = 64;
 /// In the place of a version: the one in service.
@@ -50,7 +52,7 @@ impl NamedSet {
             return Err(Error::NotFound(format!("there is no set {name:?}; there are {}", names.join(", "))));
         }
         let path = directory.join(&file);
-        let text = files::text(directory, &file, max_bytes)?;
+        let text = files::plain_text(&path, max_bytes.min(MAX_FILE_BYTES))?;
         let mut set: Self = toml::from_str(&text).map_err(|cause| Error::file(&path, in_a_sentence(&cause, &text)))?;
         if set.models.as_ref().is_some_and(BTreeMap::is_empty) {
             return Err(Error::file(&path, "models: is empty; leave it out to keep the models in service"));
@@ -125,7 +127,8 @@ fn find(name: &str, wanted: &str, on_disk: &[Arc<Version>], serving: &[Arc<Versi
     Err(format!("models.{name}: there is no complete version {wanted:?}; there is {known}"))
 }
 
-fn is_name(name: &str) -> bool {
+/// Whether a set may be called so: the name is part of a file's name.
+pub fn is_name(name: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     (1..=MAX_NAME).contains(&name.len()) && !name.starts_with('.') && name.chars().all(allowed) && name != DEFAULT_SET
 }

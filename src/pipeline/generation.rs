@@ -13,6 +13,7 @@ use crate::domain::{DEFAULT_SET, ModelVersion, PolicyVersion, SetVersion};
 use crate::error::{Error, Result};
 use crate::model::check::{Checks, Step};
 use crate::model::engine::Engine;
+use crate::model::files::plain_text;
 use crate::model::loaded::{Budget, LoadedModel, Pace};
 use crate::model::manifest::{Label, hex_sha256};
 use crate::model::registry::ModelSet;
@@ -41,6 +42,9 @@ pub struct Generation {
     health: Health,
 }
 
+/// Largest policy file that is read: far more than the longest lexicon needs.
+const MAX_POLICY_BYTES: u64 = 1 << 20;
+
 /// A policy, and the version and hash of its file.
 #[derive(Debug)]
 pub struct PolicyFile {
@@ -58,7 +62,7 @@ impl PolicyFile {
     /// # Errors
     /// [`Error::Setup`] naming file, key and value.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(|cause| Error::file(path, cause))?;
+        let text = plain_text(path, MAX_POLICY_BYTES)?;
         Self::parse(text).map_err(|problem| Error::file(path, problem))
     }
 
@@ -68,7 +72,9 @@ impl PolicyFile {
     /// [`Error::Setup`] naming the set, the file, key and value.
     pub fn of_set(set: &NamedSet, config: &Config) -> Result<Option<Self>> {
         let told = |problem: String| Error::Setup(format!("set {}: policy: {problem}", set.name));
-        let text = set.policy_text(&config.models, config.max_file_bytes).map_err(|error| told(error.to_string()))?;
+        let text = set
+            .policy_text(&config.models, config.max_file_bytes.min(MAX_POLICY_BYTES))
+            .map_err(|error| told(error.to_string()))?;
         text.map(|text| Self::parse(text).map_err(told)).transpose()
     }
 

@@ -29,7 +29,7 @@ pub struct Flip {
     pub stable_risk: f64,
     /// The risk that the candidate sees.
     pub candidate_risk: f64,
-    /// The category whose probability moved most; `None`: none was rated by both.
+    /// The category whose probability moved most or, when none did, that of the reason.
     pub category: Option<Category>,
     /// The first reason of the stricter rating that the milder one does not have.
     pub reason: Option<ReasonCode>,
@@ -149,8 +149,8 @@ impl Comparison {
                 candidate: candidate.suggestion,
                 stable_risk: stable.risk.value(),
                 candidate_risk: candidate.risk.value(),
-                category: moved_most(stable, candidate),
-                reason: new_reason(stable, candidate),
+                category: moved_most(stable, candidate).or_else(|| new_reason(stable, candidate)?.category),
+                reason: new_reason(stable, candidate).map(|reason| reason.code),
             };
             keep(&mut seen.flips, flip, KEPT_FLIPS);
         }
@@ -214,13 +214,18 @@ fn keep<T>(kept: &mut VecDeque<T>, value: T, most: usize) {
 
 fn moved_most(a: &Rating, b: &Rating) -> Option<Category> {
     let moved = |category: Category| Some((category, (probability(b, category)? - probability(a, category)?).abs()));
-    Category::ALL.into_iter().filter_map(moved).max_by(|a, b| a.1.total_cmp(&b.1)).map(|(category, _)| category)
+    Category::ALL
+        .into_iter()
+        .filter_map(moved)
+        .filter(|(_, by)| *by > 0.0)
+        .max_by(|a, b| a.1.total_cmp(&b.1))
+        .map(|(category, _)| category)
 }
 
-fn new_reason(a: &Rating, b: &Rating) -> Option<ReasonCode> {
+fn new_reason<'a>(a: &'a Rating, b: &'a Rating) -> Option<&'a Reason> {
     let (milder, stricter) = if a.suggestion < b.suggestion { (a, b) } else { (b, a) };
     let has = |reason: &&Reason| milder.reasons.iter().any(|r| (r.code, r.category) == (reason.code, reason.category));
-    stricter.reasons.iter().find(|reason| !has(reason)).map(|reason| reason.code)
+    stricter.reasons.iter().find(|reason| !has(reason))
 }
 
 fn probability(rating: &Rating, category: Category) -> Option<f64> {

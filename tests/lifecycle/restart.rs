@@ -81,3 +81,21 @@ async fn a_policy_that_a_running_server_refuses_does_not_keep_it_from_starting_a
     let server = wildwarden::server::Server::bind(crate::common::config(&flags)).await.unwrap();
     assert!(server.load().await.unwrap_err().to_string().contains("policy.toml"));
 }
+
+#[tokio::test]
+async fn what_could_not_be_written_is_written_once_it_can() {
+    let repository = Repository::shipped();
+    repository.add("ivory", "2", shifted(1.0));
+    let state = repository.path().join("state.json");
+    let (server, mut operator) = repository.serve(&[]).await;
+    until(&mut operator, |_| state.exists()).await;
+    // A folder in the file's place: nothing can be moved there.
+    std::fs::remove_file(&state).unwrap();
+    std::fs::create_dir(&state).unwrap();
+    operator.promote(PromoteRequest { versions: names(&[("ivory", "1")]), ..Default::default() }).await.unwrap();
+    look(&mut operator).await;
+    std::fs::remove_dir(&state).unwrap();
+    look(&mut operator).await;
+    until(&mut operator, |_| std::fs::read_to_string(&state).is_ok_and(|text| text.contains("until_newer_than"))).await;
+    server.drain().await.unwrap();
+}

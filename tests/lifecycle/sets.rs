@@ -226,3 +226,43 @@ async fn a_set_that_cannot_serve_is_refused_with_its_reason_and_changes_nothing(
     operator.stop_candidate(StopCandidateRequest {}).await.unwrap();
     assert_eq!(rated_by(&ask(&mut client).await), (HEADS.to_vec(), "1"));
 }
+
+#[tokio::test]
+async fn a_policy_file_that_was_rolled_back_is_told_of_and_comes_back_with_the_default_set() {
+    let repository = repository();
+    let (_server, mut operator) = repository.serve(&[]).await;
+    repository.write("policy.toml", &strict(&repository, "newer"));
+    assert_eq!(look(&mut operator).await.policy.unwrap().version, "newer");
+    operator.roll_back(RollBackRequest {}).await.unwrap();
+    let status = look(&mut operator).await;
+    assert!(status.waiting.iter().any(|note| note.contains("rolled back")), "{status:?}");
+    assert_eq!(status.policy.unwrap().version, "1");
+    operator.promote(promotion("default")).await.unwrap();
+    let status = look(&mut operator).await;
+    assert_eq!(
+        (status.policy.unwrap().version.as_str(), status.waiting.iter().any(|note| note.contains("rolled back"))),
+        ("newer", false)
+    );
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_pipe_or_a_device_as_policy_or_set_is_refused_and_holds_nothing_up() {
+    let repository = repository();
+    let (server, mut operator) = repository.serve(&[]).await;
+    for name in ["policy.toml", "bright.set.toml", "bright.policy.toml"] {
+        let path = repository.path().join(name);
+        std::fs::remove_file(&path).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+    }
+    std::os::unix::fs::symlink("/dev/zero", repository.path().join("zero.set.toml")).unwrap();
+    let status = look(&mut operator).await;
+    assert!(status.policy_problem.contains("regular file"), "{status:?}");
+    for name in ["bright", "zero"] {
+        assert!(of_set(&status, name).1.contains("regular file"), "{status:?}");
+        assert!(refusal(&mut operator, name).await.contains("regular file"));
+    }
+    repository.write("big.set.toml", &format!("policy = \"strict.policy.toml\"\nsummary = \"{}\"", "x".repeat(70_000)));
+    assert!(refusal(&mut operator, "big").await.contains("65536 bytes"));
+    server.drain().await.unwrap();
+}

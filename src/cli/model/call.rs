@@ -3,7 +3,7 @@
 use anyhow::{Context, anyhow, ensure};
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::Channel;
-use tonic::{Request, Response, Status};
+use tonic::{Code, Request, Response, Status};
 
 use crate::transport::proto::model_service_client::ModelServiceClient;
 use crate::transport::proto::{
@@ -18,7 +18,12 @@ pub(super) struct Operator {
 }
 
 fn answer<T>(answer: Result<Response<T>, Status>) -> anyhow::Result<T> {
-    answer.map(Response::into_inner).map_err(|status| anyhow!("{:?}: {}", status.code(), status.message()))
+    answer.map(Response::into_inner).map_err(|status| {
+        if status.code() == Code::Unimplemented {
+            return anyhow!("the server does not serve operators at this address; see server.admin_listen");
+        }
+        anyhow!("{:?}: {}", status.code(), status.message())
+    })
 }
 
 impl Operator {

@@ -17,6 +17,8 @@ use crate::pipeline::golden::record;
 pub(super) const FILE: &str = "golden.json";
 /// Rows of embeddings and lines of text that become samples.
 pub(super) const SAMPLES: usize = 3;
+/// Where neither the call nor the manifest says one.
+const TOLERANCE: f32 = 0.01;
 
 /// Record golden samples: what a folder's model makes of inputs of yours, so that it must make the same of them wherever it serves.
 ///
@@ -32,9 +34,10 @@ pub(super) struct Golden {
     /// Files with inputs.
     #[arg(value_name = "FILE", required = true)]
     inputs: Vec<PathBuf>,
-    /// How far off an output may be. Processors differ in the last digits, int8 models by more.
-    #[arg(long, default_value_t = 0.01)]
-    tolerance: f32,
+    /// How far off an output may be; default: as in model.toml, else 0.01. Processors differ in the last digits, int8 models by
+    /// more.
+    #[arg(long)]
+    tolerance: Option<f32>,
     #[command(flatten)]
     settings: Settings,
 }
@@ -42,45 +45,51 @@ pub(super) struct Golden {
 impl Golden {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let config = self.settings.load([("scheduler", "workers", "1".to_owned())])?;
-        ensure!(
-            self.tolerance.is_finite() && self.tolerance >= 0.0,
-            "--tolerance {} must be 0 or more",
-            self.tolerance
-        );
         let path = self.folder.join(MANIFEST);
         let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
         let manifest = Manifest::parse(&self.folder, &text)?;
+        manifest.check_place(&self.folder)?;
+        let before = manifest.golden.as_ref().map(|golden| golden.tolerance);
+        let tolerance = self.tolerance.or(before).unwrap_or(TOLERANCE);
+        ensure!(tolerance.is_finite() && tolerance >= 0.0, "--tolerance {tolerance} must be 0 or more");
         let mut inputs = Vec::new();
         for file in &self.inputs {
             inputs.extend(read(manifest.kind, file)?);
         }
         let (mut samples, fed): (Vec<GoldenSample>, Vec<GoldenInput>) = inputs.into_iter().unzip();
-        let outputs = record(&config, &self.folder, &fed)?;
+        let of_files = || self.inputs.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", ");
+        let outputs = record(&config, &self.folder, &fed).with_context(of_files)?;
         for (sample, output) in samples.iter_mut().zip(outputs) {
             sample.output = output;
         }
         let mut files: Vec<(String, Vec<u8>)> = Vec::new();
         for (sample, input) in samples.iter().zip(fed) {
             if let (Some(name), GoldenInput::Image(bytes)) = (&sample.image, input) {
-                let taken = files.iter().any(|(other, _)| other == name) || manifest.files.contains_key(name);
-                let same = manifest.files.get(name).is_some_and(|sha256| *sha256 == hex_sha256(&bytes));
-                ensure!(!taken || same, "{name:?}: there is another file of this name");
+                ensure!(
+                    may_be_written(&self.folder, &manifest, name, &bytes),
+                    "{name:?}: there is another file of this name in the folder"
+                );
+                if let Some((_, other)) = files.iter().find(|(other, _)| other == name) {
+                    ensure!(*other == bytes, "{name:?}: two files have this name");
+                    continue;
+                }
                 files.push((name.clone(), bytes));
             }
         }
+        ensure!(manifest.file != FILE, "the graph is called {FILE}; give it another name");
+        let finite = samples.iter().flat_map(|sample| sample.output.iter().chain(sample.embedding.iter().flatten()));
+        ensure!(finite.into_iter().all(|value| value.is_finite()), "an input or an output is not a finite number");
         let count = samples.len();
         files.push((FILE.to_owned(), serde_json::to_vec(&GoldenFile { samples })?));
-        let renewed = renewed(&text, &files, self.tolerance).with_context(|| path.display().to_string())?;
+        let renewed = renewed(&text, &files, &stale(&self.folder, &manifest), tolerance)
+            .with_context(|| path.display().to_string())?;
         Manifest::parse(&self.folder, &renewed)?;
-        for (name, bytes) in &files {
-            let path = self.folder.join(name);
-            std::fs::write(&path, bytes).with_context(|| path.display().to_string())?;
-        }
-        std::fs::write(&path, renewed).with_context(|| path.display().to_string())?;
+        files.push((MANIFEST.to_owned(), renewed.into_bytes()));
+        write(&self.folder, &files)?;
         super::print(&format!(
             "{}: {count} samples recorded, tolerance {}",
             self.folder.join(FILE).display(),
-            self.tolerance
+            tolerance
         ));
         Ok(ExitCode::SUCCESS)
     }
@@ -96,7 +105,8 @@ fn read(kind: Kind, file: &Path) -> anyhow::Result<Vec<(GoldenSample, GoldenInpu
             vec![(GoldenSample { image: Some(name), ..Default::default() }, GoldenInput::Image(bytes))]
         }
         Kind::Head => {
-            let rows: Array2<f32> = ndarray_npy::read_npy(file).with_context(shown)?;
+            let rows: Array2<f32> = ndarray_npy::read_npy(file)
+                .with_context(|| format!("{}: a head takes embeddings, f32 [N, D] as .npy", shown()))?;
             ensure!(rows.nrows() > 0, "{}: holds no row", shown());
             let sample = |row: Vec<f32>| {
                 (GoldenSample { embedding: Some(row.clone()), ..Default::default() }, GoldenInput::Embedding(row))
@@ -116,8 +126,43 @@ fn read(kind: Kind, file: &Path) -> anyhow::Result<Vec<(GoldenSample, GoldenInpu
     })
 }
 
+/// Whether a photo may stand in the folder under `name`: the name is free, or what stands there is the same.
+fn may_be_written(folder: &Path, manifest: &Manifest, name: &str, bytes: &[u8]) -> bool {
+    let path = folder.join(name);
+    let same = || manifest.files.get(name).is_none_or(|sha256| *sha256 == hex_sha256(bytes));
+    match std::fs::symlink_metadata(&path) {
+        Ok(metadata) => metadata.is_file() && std::fs::read(&path).is_ok_and(|there| there == bytes) && same(),
+        Err(_) => name != FILE && name != MANIFEST && !manifest.files.contains_key(name),
+    }
+}
+
+/// All of them are written beside before the first is moved in, the manifest last: a full disk changes nothing.
+fn write(folder: &Path, files: &[(String, Vec<u8>)]) -> anyhow::Result<()> {
+    let beside = |name: &str| folder.join(format!(".{name}.new"));
+    let written = files.iter().try_for_each(|(name, bytes)| {
+        let path = beside(name);
+        std::fs::write(&path, bytes).with_context(|| path.display().to_string())
+    });
+    let moved = written.and_then(|()| {
+        files.iter().try_for_each(|(name, _)| {
+            std::fs::rename(beside(name), folder.join(name)).with_context(|| folder.join(name).display().to_string())
+        })
+    });
+    // What was moved is not there any more; the problem is the first one.
+    files.iter().for_each(|(name, _)| drop(std::fs::remove_file(beside(name))));
+    moved
+}
+
+/// Images of the samples that are replaced: they are listed no more, and left where they are.
+fn stale(folder: &Path, manifest: &Manifest) -> Vec<String> {
+    let read =
+        |file: &str| -> Option<GoldenFile> { serde_json::from_slice(&std::fs::read(folder.join(file)).ok()?).ok() };
+    let old = manifest.golden.as_ref().and_then(|golden| read(&golden.file));
+    old.into_iter().flat_map(|file| file.samples).filter_map(|sample| sample.image).collect()
+}
+
 /// The manifest with the samples' files and hashes. Comments and order are the author's.
-fn renewed(text: &str, files: &[(String, Vec<u8>)], tolerance: f32) -> anyhow::Result<String> {
+fn renewed(text: &str, files: &[(String, Vec<u8>)], stale: &[String], tolerance: f32) -> anyhow::Result<String> {
     let mut document: DocumentMut = text.parse()?;
     let mut golden = Table::new();
     golden.insert("file", value(FILE));
@@ -128,6 +173,7 @@ fn renewed(text: &str, files: &[(String, Vec<u8>)], tolerance: f32) -> anyhow::R
         None => drop(document.insert("golden", Item::Table(golden))),
     }
     let listed = document.get_mut("files").and_then(Item::as_table_like_mut).context("[files] is not a table")?;
+    stale.iter().for_each(|name| drop(listed.remove(name)));
     for (name, bytes) in files {
         listed.insert(name, value(hex_sha256(bytes)));
     }
@@ -141,7 +187,7 @@ mod tests {
     #[test]
     fn a_manifest_keeps_its_comments_and_gains_samples() {
         let text = "# mine\nname = \"a\" # a name\n\n[files]\n\"model.onnx\" = \"00\"\n";
-        let renewed = renewed(text, &[(FILE.to_owned(), b"{}".to_vec())], 0.01).unwrap();
+        let renewed = renewed(text, &[(FILE.to_owned(), b"{}".to_vec())], &[], 0.01).unwrap();
         assert!(renewed.starts_with("# mine\nname = \"a\" # a name\n"), "{renewed}");
         let parsed: toml::Table = toml::from_str(&renewed).unwrap();
         assert_eq!(parsed["golden"]["tolerance"].as_float(), Some(0.01));

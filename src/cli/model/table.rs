@@ -11,6 +11,9 @@ fn short(name: &str, prefix: &str) -> String {
     name.trim_start_matches(prefix).to_lowercase()
 }
 
+/// Flips that are shown.
+const SHOWN_FLIPS: usize = 20;
+
 /// Enough of a hash to tell two apart.
 fn start(sha256: &str) -> String {
     sha256.chars().take(12).collect()
@@ -37,7 +40,11 @@ pub(super) fn status(status: &ModelsStatus) -> String {
             let name = model.name.clone();
             let labels = version.labels.join(" ");
             let state = format!("{state}{held}");
-            table.add_row([name, version.version.clone(), state, labels, sha256, version.reason.clone()]);
+            let why = match version.reason.as_str() {
+                "" if version.held_back => "a call chose another; a newer version or a call brings it",
+                reason => reason,
+            };
+            table.add_row([name, version.version.clone(), state, labels, sha256, why.to_owned()]);
         }
     }
     let mut lines = vec![table.to_string()];
@@ -104,12 +111,13 @@ pub(super) fn report(report: &ShadowReport) -> String {
         let time = time.copied().unwrap_or_default();
         // Work takes time: none means that the cache answered every photo, and nothing could be compared.
         if time.p99_us == 0 {
-            return "not measured".to_owned();
+            return "not measured (every photo was in the cache)".to_owned();
         }
         format!("p50 {} us, p99 {} us", time.p50_us, time.p99_us)
     };
     lines.push(format!(
-        "work of stable {}; of candidate {}",
+        "work in all stages, without waiting, of listings whose photos were in no cache: stable {}; candidate {}. Whichever looks a \
+         second time works beside other listings, and so takes longer under load",
         time(report.stable.as_ref()),
         time(report.candidate.as_ref())
     ));
@@ -132,7 +140,13 @@ pub(super) fn report(report: &ShadowReport) -> String {
         let (from, to) = (transition.stable().as_str_name(), transition.candidate().as_str_name());
         lines.push(format!("{} to {}: {}", name(from), name(to), transition.listings));
     }
-    for flip in &report.flips {
+    if report.flips.len() > SHOWN_FLIPS {
+        lines.push(format!(
+            "the newest {SHOWN_FLIPS} of {} flips that are kept; --json has all of these",
+            report.flips.len()
+        ));
+    }
+    for flip in report.flips.iter().rev().take(SHOWN_FLIPS) {
         let name = |suggestion: &str| short(suggestion, "SUGGESTION_");
         // A caller need not name its listings; every call has an id.
         let (what, id) = match flip.listing_id.as_str() {
