@@ -14,6 +14,8 @@ const MAX_DECODED_FRAMES: usize = 1000;
 pub const MAX_SIDE: u32 = 65_535;
 /// An animation may decode this many times the pixels a still may, over all its frames.
 const ANIMATION_PIXEL_BUDGET: u64 = 2;
+/// Bytes that a usual picture takes for each pixel, decoded and turned.
+const BYTES_AT_ONCE: u64 = 8;
 /// Bytes a decoder may allocate for each pixel the limit allows: 16-bit RGBA, and as much again to work in.
 const BYTES_PER_PIXEL: u64 = 16;
 
@@ -165,7 +167,13 @@ pub(super) fn check_size((width, height): (u32, u32), limits: DecodeLimits) -> R
             limits.max_pixels
         )));
     }
-    Ok(())
+    // Asked for and given back untouched: without room for the picture it is refused here, and no decoder ends the process.
+    let bytes = usize::try_from(pixels.saturating_mul(BYTES_AT_ONCE)).unwrap_or(usize::MAX);
+    Vec::<u8>::new().try_reserve_exact(bytes).map_err(|cause| {
+        Cause::TooManyPixels(format!(
+            "{width}x{height} is {pixels} pixels, and there is no memory for them now: {cause}"
+        ))
+    })
 }
 
 pub(super) fn area((width, height): (u32, u32)) -> u64 {
@@ -317,6 +325,16 @@ mod tests {
         let fault = super::super::decode(&bytes, LIMITS, WantedSize::FULL).unwrap_err();
         assert_eq!(fault.status, ImageStatus::TooManyPixels);
         assert!(fault.message.contains("1001x1000") && fault.message.contains("1000000"), "{}", fault.message);
+    }
+
+    #[test]
+    fn a_picture_for_which_there_is_no_memory_is_refused() {
+        let boundless = DecodeLimits { max_pixels: u64::MAX };
+        assert!(check_size((MAX_SIDE, 1000), boundless).is_ok());
+        // 34 GB: more than the address space of a 32-bit machine; where a system promises what it has not, nothing is refused.
+        if let Err(Cause::TooManyPixels(message)) = check_size((MAX_SIDE, MAX_SIDE), boundless) {
+            assert!(message.contains("no memory"), "{message}");
+        }
     }
 
     #[test]
