@@ -179,7 +179,7 @@ def main(address: str, descriptors: str) -> None:
     assert about.name == "wildwarden" and "statistics" in about.extensions, about
     index = client.get_model_repository_index().models
     names = [entry.name for entry in index]
-    assert names == ["image_encoder", *HEADS, "text_classifier"] and {entry.state for entry in index} == {"READY"}, index
+    assert names == sorted(["image_encoder", *HEADS, "live_animal", "text_classifier"]) and {entry.state for entry in index} == {"READY"}, index
 
     sessions = {name: direct(name) for name in names}
     for name in names:

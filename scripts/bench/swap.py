@@ -34,7 +34,7 @@ import grpc
 from grpc_tools import protoc
 
 ROOT = Path(__file__).resolve().parents[2]
-HEADS = ("ivory", "pangolin_scale", "rhino_horn")
+HEADS = ("ivory", "live_animal", "pangolin_scale", "rhino_horn")
 MODELS = ("image_encoder", *HEADS, "text_classifier")
 MOVED = MODELS[:-1]
 BLOCKS = 10  # turns of load without and with swaps
