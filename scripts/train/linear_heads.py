@@ -19,10 +19,10 @@ from common import HEADS, embed, heads_of
 STRENGTH = 0.0003  # inverse regularisation: the strongest of three tried, by listing photos of sellers left out
 
 
-def fit(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, float]:
+def fit(x: np.ndarray, y: np.ndarray, strength: float = STRENGTH) -> tuple[np.ndarray, float]:
     """Weights and bias on raw embeddings."""
     mean, scale = x.mean(0), x.std(0) + 1e-3
-    model = LogisticRegression(C=STRENGTH, class_weight="balanced", max_iter=1000).fit((x - mean) / scale, y)
+    model = LogisticRegression(C=strength, class_weight="balanced", max_iter=1000).fit((x - mean) / scale, y)
     weights = model.coef_[0] / scale
     return weights, float(model.intercept_[0] - weights @ mean)
 

@@ -12,10 +12,10 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
 
 from common import FOLDS, Photo, embed, fit_platt, interval, photo_folds, read_photos
 from heads import licence, write_head
+from linear_heads import fit
 from measure import Rows, ranking
 
 NAME = "live_animal"
@@ -27,13 +27,6 @@ SURE = 0.9  # [live_animal] from of the shipped policy
 
 def alive(photo: Photo) -> bool:
     return photo.subclass in ALIVE and photo.source != "render"
-
-
-def fit(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, float]:
-    mean, scale = x.mean(0), x.std(0) + 1e-3
-    model = LogisticRegression(C=STRENGTH, class_weight="balanced", max_iter=1000).fit((x - mean) / scale, y)
-    weights = model.coef_[0] / scale
-    return weights, float(model.intercept_[0] - weights @ mean)
 
 
 def main() -> None:
@@ -55,7 +48,7 @@ def main() -> None:
     photos, x, y = [photo for photo, ok in zip(photos, readable) if ok], x[readable], y[readable]
     folds, raw = photo_folds(photos), np.zeros(len(y))
     for fold in range(FOLDS):
-        weights, bias = fit(x[folds != fold], y[folds != fold])
+        weights, bias = fit(x[folds != fold], y[folds != fold], STRENGTH)
         raw[folds == fold] = x[folds == fold] @ weights + bias
     slope, intercept = fit_platt(raw, y)
     groups = np.array([photo.group for photo in photos])
@@ -74,7 +67,7 @@ def main() -> None:
         "data": [{"source": source, "licence": terms, "count": count} for (source, terms), count in Counter((photo.source, photo.licence) for photo in photos).most_common()],
         "metrics": metrics,
     }
-    write_head(arguments.models / NAME / arguments.version, NAME, arguments.version, fit(x, y), (slope, intercept), x[0], card)
+    write_head(arguments.models / NAME / arguments.version, NAME, arguments.version, fit(x, y, STRENGTH), (slope, intercept), x[0], card)
     for metric in metrics:
         print(f"{metric['name']:75} {metric['value']:.4f} {metric.get('interval', '')}")
 

@@ -14,7 +14,8 @@ use crate::pipeline::check::sets;
 /// Check configuration, policy and models; start nothing.
 ///
 /// Reads every model folder, compares hashes, loads the graphs, compares them with their manifests and runs the golden
-/// samples. Of named sets it says whether they could be put in service. Exit code 0: a server started with the same settings will serve. 2: one sentence says what is wrong.
+/// samples. Of named sets it says whether they could be put in service. Exit code 0: a server started with the same settings will
+/// serve. 2: one sentence says what is wrong.
 #[derive(Debug, Args)]
 pub(super) struct Check {
     /// Print the complete default configuration, commented, and exit.

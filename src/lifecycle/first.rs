@@ -57,7 +57,7 @@ pub(super) fn load(config: &Config, given: Option<&Arc<PolicyFile>>) -> Result<F
         );
     }
     let mut failures: Vec<Failure> = Vec::new();
-    if let Some(generation) = remembered.as_ref().and_then(|r| saved_set(config, r, &repository, given)) {
+    if let Some(generation) = remembered.as_ref().and_then(|r| saved_set(config, r, &repository, &served, given)) {
         let default = DefaultSet { versions: served, policy };
         return Ok(First { generation, repository, failures, waiting: Vec::new(), decisions, policy_held, default });
     }
@@ -91,11 +91,12 @@ fn saved_set(
     config: &Config,
     remembered: &Remembered,
     repository: &Repository,
+    served: &[Arc<Version>],
     given: Option<&Arc<PolicyFile>>,
 ) -> Option<Generation> {
     let saved = remembered.set()?;
     let plan = saved
-        .plan(&repository.versions(), &remembered.served(&repository.versions()))
+        .plan(&repository.versions(), served)
         .map(|plan| Plan { policy: given.cloned().unwrap_or(plan.policy), ..plan });
     match plan.and_then(|plan| build(config, &plan).map_err(|Fault { error, .. }| error.to_string())) {
         Ok(generation) => {

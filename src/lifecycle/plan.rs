@@ -40,7 +40,7 @@ pub(super) struct DefaultSet {
 
 impl DefaultSet {
     pub(super) fn of(generation: &Generation) -> Self {
-        Self { versions: serving(generation), policy: Arc::clone(generation.policy_file()) }
+        Self { versions: generation.versions(), policy: Arc::clone(generation.policy_file()) }
     }
 }
 
@@ -89,16 +89,11 @@ impl State {
                 "the set {name} is in service and changes only as a whole; name another set, or {DEFAULT_SET}"
             )));
         }
-        let serving = serving(&current);
+        let serving = current.versions();
+        let known = self.known();
         let found = |wanted: &ModelVersion| {
-            let on_disk = self.versions.iter().find(|version| version.identity == *wanted).cloned();
-            let in_memory = || {
-                let loaded = self.loaded();
-                let model = loaded.iter().find(|model| model.folder().identity == *wanted)?;
-                Some(Arc::new(Version::of(model.folder())))
-            };
             let missing = || Error::NotFound(format!("{} {} is gone", wanted.name, wanted.version));
-            on_disk.or_else(in_memory).ok_or_else(missing)
+            known.iter().find(|version| version.identity == *wanted).cloned().ok_or_else(missing)
         };
         let mut chosen: Vec<Arc<Version>> = versions.iter().map(found).collect::<Result<_>>()?;
         let named = |version: &&Arc<Version>| versions.iter().any(|wanted| wanted.name == version.name());
@@ -112,15 +107,13 @@ impl State {
     /// # Errors
     /// [`Error::Refused`] when a version is not there, or they do not fit.
     pub(super) fn plan_of_set(&self, set: &NamedSet, policy: Arc<PolicyFile>) -> Result<Plan> {
-        // What was loaded for it serves also when its folder has gone.
-        let loaded = self.loaded().into_iter().map(|model| Arc::new(Version::of(model.folder())));
-        let known: Vec<Arc<Version>> = self.versions.iter().cloned().chain(loaded).collect();
-        let versions = set.versions(&known, &serving(&self.current())).map_err(Error::Refused)?;
+        let versions = set.versions(&self.known(), &self.current().versions()).map_err(Error::Refused)?;
         Ok(Plan { versions, policy, set: set.name.clone() })
     }
-}
 
-/// The versions in service.
-pub(super) fn serving(generation: &Generation) -> Vec<Arc<Version>> {
-    generation.engine().models().map(|model| Arc::new(Version::of(model.folder()))).collect()
+    /// Every version on disk, then those in memory: what was loaded serves also when its folder has gone.
+    fn known(&self) -> Vec<Arc<Version>> {
+        let loaded = self.loaded().into_iter().map(|model| Arc::new(Version::of(model.folder())));
+        self.versions.iter().cloned().chain(loaded).collect()
+    }
 }

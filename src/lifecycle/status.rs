@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::plan::serving;
 use super::state::State;
 use crate::domain::{DEFAULT_SET, ModelVersion, PolicyVersion, SetVersion};
 use crate::error::{Error, Result};
@@ -179,7 +178,7 @@ impl State {
             state: does(DEFAULT_SET),
             reason: String::new(),
         };
-        let serving = serving(stable);
+        let serving = stable.versions();
         let named = self.sets.iter().map(|set| match set {
             Ok(set) => {
                 let reason = set.versions(&self.versions, &serving).err().unwrap_or_default();

@@ -15,7 +15,7 @@ use crate::model::manifest::Kind;
 use crate::model::plausible;
 use crate::model::probe::Cost;
 use crate::model::registry::{ModelFolder, ModelSet};
-use crate::model::repository::{Repository, Version};
+use crate::model::repository::Repository;
 use crate::model::set::NamedSet;
 
 /// What came of it.
@@ -151,7 +151,7 @@ pub fn sets(config: &Config, generation: &Generation) -> Result<Vec<(String, Opt
     let mut repository = Repository::new(models, *max_file_bytes);
     repository.look()?;
     let on_disk = repository.versions();
-    let serving: Vec<_> = generation.engine().models().map(|model| Arc::new(Version::of(model.folder()))).collect();
+    let serving = generation.versions();
     let problem = |name: &str| -> std::result::Result<(), String> {
         let told = |error: Error| error.to_string();
         let set = NamedSet::read(models, name, *max_file_bytes).map_err(told)?;

@@ -17,6 +17,7 @@ use crate::model::files::plain_text;
 use crate::model::loaded::{Budget, LoadedModel, Pace};
 use crate::model::manifest::{Label, hex_sha256};
 use crate::model::registry::ModelSet;
+use crate::model::repository::Version;
 use crate::model::session::Runtime;
 use crate::model::set::NamedSet;
 use crate::preprocess::image::{DecodeLimits, MARGIN, WantedSize};
@@ -214,6 +215,11 @@ impl Generation {
     /// Name, version and hash of every model.
     pub fn models(&self) -> &[ModelVersion] {
         &self.models
+    }
+
+    /// Its models as the versions they are.
+    pub fn versions(&self) -> Vec<Arc<Version>> {
+        self.engine.models().map(|model| Arc::new(Version::of(model.folder()))).collect()
     }
 
     /// Labels of the image models.

@@ -136,8 +136,9 @@ fn may_be_written(folder: &Path, manifest: &Manifest, name: &str, bytes: &[u8]) 
     }
 }
 
-/// All of them are written beside before the first is moved in, the manifest last: a full disk changes nothing.
-fn write(folder: &Path, files: &[(String, Vec<u8>)]) -> anyhow::Result<()> {
+/// Puts `files` into `folder`, in their order: the manifest comes last, so that a folder that was not finished is none. All are
+/// written beside before the first is moved in: a full disk changes nothing.
+pub(super) fn write(folder: &Path, files: &[(String, Vec<u8>)]) -> anyhow::Result<()> {
     let beside = |name: &str| folder.join(format!(".{name}.new"));
     let written = files.iter().try_for_each(|(name, bytes)| {
         let path = beside(name);

@@ -6,11 +6,12 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail, ensure};
 use clap::Args;
-use ndarray::{Array2, Axis};
+use ndarray::{Array2, ArrayView1, ArrayViewD, Axis};
 
 use super::super::Settings;
-use super::golden::{FILE, SAMPLES};
+use super::golden::{FILE, SAMPLES, write};
 use crate::model::draft::{Draft, guess};
+use crate::model::golden::{GoldenFile, GoldenSample};
 use crate::model::manifest::{Kind, MANIFEST, Manifest, hex_sha256};
 use crate::model::onnx::Graph;
 use crate::model::session::{Input, Runtime, Session, Tensor};
@@ -85,7 +86,9 @@ impl New {
         if folder.exists() {
             bail!("{} exists already; choose another --version", folder.display());
         }
-        files.insert(MANIFEST.to_owned(), text.into_bytes());
+        std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+        let mut files: Vec<(String, Vec<u8>)> = files.into_iter().collect();
+        files.push((MANIFEST.to_owned(), text.into_bytes()));
         write(&folder, &files)?;
         super::print(&format!(
             "{}: fill in what says TODO, then `wildwarden model check` the folder",
@@ -93,17 +96,6 @@ impl New {
         ));
         Ok(ExitCode::SUCCESS)
     }
-}
-
-/// The manifest comes last, so that a folder that was not finished is none.
-fn write(folder: &Path, files: &BTreeMap<String, Vec<u8>>) -> anyhow::Result<()> {
-    std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
-    let manifest_last = files.iter().filter(|(name, _)| *name != MANIFEST).chain(files.get_key_value(MANIFEST));
-    for (name, bytes) in manifest_last {
-        let path = folder.join(name);
-        std::fs::write(&path, bytes).with_context(|| path.display().to_string())?;
-    }
-    Ok(())
 }
 
 /// Golden samples from rows of `path` and what the head makes of them.
@@ -114,13 +106,11 @@ fn golden(session: &mut Session, input: &str, path: &Path) -> anyhow::Result<Vec
     let rows = rows.as_standard_layout().into_owned();
     let logits = session.run(&[(input, Input::F32(rows.view().into_dyn()))], &["logits"])?;
     let Some(Tensor::F32(logits)) = logits.first() else { bail!("the head gave no logits of floats") };
-    let samples: Vec<serde_json::Value> = rows
-        .rows()
-        .into_iter()
-        .zip(logits.axis_iter(Axis(0)))
-        .map(|(row, logits)| {
-            serde_json::json!({ "embedding": row.to_vec(), "output": logits.iter().copied().collect::<Vec<f32>>() })
-        })
-        .collect();
-    Ok(serde_json::to_vec(&serde_json::json!({ "samples": samples }))?)
+    let sample = |(row, logits): (ArrayView1<'_, f32>, ArrayViewD<'_, f32>)| GoldenSample {
+        embedding: Some(row.to_vec()),
+        output: logits.iter().copied().collect(),
+        ..Default::default()
+    };
+    let samples = rows.rows().into_iter().zip(logits.axis_iter(Axis(0))).map(sample).collect();
+    Ok(serde_json::to_vec(&GoldenFile { samples })?)
 }
