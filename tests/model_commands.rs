@@ -172,6 +172,13 @@ fn golden_samples_are_recorded_for_every_kind_and_hold() {
     std::fs::write(&texts, "老象牙手串 包浆好 私聊\n\nlinen dress size 12\n").unwrap();
     let embeddings = out.path().join("embeddings.npy");
     ndarray_npy::write_npy(&embeddings, &ndarray::Array2::<f32>::from_elem((2, 1280), 0.5)).unwrap();
+    // A header of 6 EB above no data.
+    let header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (1152921504606846975, 1280), }\n";
+    let promising = out.path().join("promising.npy");
+    std::fs::write(&promising, [b"\x93NUMPY\x01\x00", &(header.len() as u16).to_le_bytes()[..], header].concat())
+        .unwrap();
+    let (code, said) = model(&["golden", "models/ivory/1", promising.to_str().unwrap()]);
+    assert!(code == 2 && said.contains("f32 [N, D] as .npy"), "{code} {said}");
     let cases = [
         ("image_encoder", vec!["tests/fixtures/images/tusk.jpg", "tests/fixtures/images/still.png"], 2),
         ("ivory", vec![embeddings.to_str().unwrap()], 2),

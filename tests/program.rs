@@ -164,7 +164,8 @@ async fn classify_prints_a_table_and_json_from_a_server_and_embedded() {
         .spawn()
         .unwrap();
     let input = format!(
-        "{{\"listing_id\": \"a\", \"title\": \"连衣裙\", \"images\": [\"{photo}\"]}}\n{{\"listing_id\": \"b\"}}\n"
+        "{{\"listing_id\": \"a\", \"title\": \"连衣裙\", \"images\": [\"{photo}\"], \"labels\": [], \"seller\": \"s\"}}\n\
+         {{\"listing_id\": \"b\"}}\n"
     );
     child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();

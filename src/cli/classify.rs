@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::Args;
+use serde::de::IgnoredAny;
 use tonic::metadata::MetadataValue;
 use tonic::transport::Channel;
 
@@ -24,6 +25,7 @@ use crate::transport::proto::{ClassifyRequest, ClassifyResponse, Image, Options}
 /// Each image file is a listing of its own, all with the same --title and --description; with --together all files are
 /// one listing. Without files, one listing is read a line from standard input, as JSON:
 /// {"listing_id": "7", "title": "...", "description": "...", "images": ["a.jpg", "b.png"]}
+/// (what only `evaluate` reads, such as labels, is passed over).
 ///
 /// Examples:
 ///   wildwarden classify --title '老料手串 包浆好' photo.jpg
@@ -41,6 +43,9 @@ pub(super) struct Classify {
     /// Description of the listing.
     #[arg(long, default_value = "")]
     description: String,
+    /// What image paths on standard input are relative to. Default: the current folder.
+    #[arg(long, value_name = "DIR")]
+    images_root: Option<PathBuf>,
     /// All images are one listing.
     #[arg(long)]
     together: bool,
@@ -63,17 +68,24 @@ pub(super) struct Classify {
     settings: Settings,
 }
 
-#[derive(Debug, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
 struct Line {
-    #[serde(default)]
     listing_id: String,
-    #[serde(default)]
     title: String,
-    #[serde(default)]
     description: String,
-    #[serde(default)]
     images: Vec<PathBuf>,
+    // What `evaluate` reads besides, so that both take the same file.
+    #[serde(rename = "labels")]
+    _labels: IgnoredAny,
+    #[serde(rename = "source")]
+    _source: IgnoredAny,
+    #[serde(rename = "seller")]
+    _seller: IgnoredAny,
+    #[serde(rename = "group")]
+    _group: IgnoredAny,
+    #[serde(rename = "slices")]
+    _slices: IgnoredAny,
 }
 
 /// Who rates.
@@ -158,10 +170,10 @@ impl Classify {
 
     fn listings(&self) -> anyhow::Result<Vec<Line>> {
         let of_images = |images| Line {
-            listing_id: String::new(),
             title: self.title.clone(),
             description: self.description.clone(),
             images,
+            ..Line::default()
         };
         if self.images.is_empty() {
             if !self.title.is_empty() || !self.description.is_empty() {
@@ -194,6 +206,7 @@ impl Classify {
 
     fn request(&self, line: Line) -> anyhow::Result<ClassifyRequest> {
         let read = |path: &PathBuf| -> anyhow::Result<Image> {
+            let path = &self.images_root.as_ref().map_or_else(|| path.clone(), |root| root.join(path));
             let content = std::fs::read(path).with_context(|| path.display().to_string())?;
             Ok(Image { image_id: file_name(path), content: content.into() })
         };
