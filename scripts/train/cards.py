@@ -2,7 +2,7 @@
 
     cards.py README.md MODELS [EVALUATION.json ...] [SCORES.jsonl ...]
 
-MODELS are the folders whose cards are read; each EVALUATION.json is one fold's, of composed listings or of photos, by
+MODELS are the folders whose cards are read, the policy beside them; each EVALUATION.json is one fold's, of composed listings or of photos, by
 `wildwarden evaluate`; SCORES.jsonl hold photos and texts rated alone. The numbers stand in
 one place, the cards and reports, and this page only shows them.
 """
@@ -12,7 +12,7 @@ import sys
 import tomllib
 from pathlib import Path
 
-from common import HEADS
+import policy
 
 BEGIN, END = "<!-- scores: written by scripts/train/cards.py -->", "<!-- end of scores -->"
 FUSED = {
@@ -40,7 +40,7 @@ def of_card(folder: Path) -> list[str]:
     return [*lines, "", "Known failures:", "", *(f"- {failure}" for failure in card["known_failures"]), ""]
 
 
-def of_fusion(reports: list[dict]) -> list[str]:
+def of_fusion(reports: list[dict], heads: list[str]) -> list[str]:
     folds = " | ".join(f"fold {index}" for index in range(len(reports)))
     lines = [
         "### The fused rating", "",
@@ -49,7 +49,7 @@ def of_fusion(reports: list[dict]) -> list[str]:
         f"| category | what | {folds} |", "| --- | --- |" + " --- |" * len(reports),
     ]
     by = [{category["category"]: category for category in report["categories"]} for report in reports]
-    for head in HEADS:
+    for head in heads:
         for key, name in FUSED.items():
             cells = []
             for categories in by:
@@ -60,14 +60,14 @@ def of_fusion(reports: list[dict]) -> list[str]:
     return [*lines, ""]
 
 
-def of_rules(reports: list[dict]) -> list[str]:
+def of_rules(reports: list[dict], heads: list[str]) -> list[str]:
     """Fusion against simpler rules on the same listings: those with both photo and text."""
     lines = [
         "Against simpler rules, on the listings with both photo and text. Beneath each rule's average precision, fusion's lead over it",
         "with its paired 95 % interval: where that holds 0, fusion does not win.", "",
         "| category | fold | " + " | ".join(RULES.values()) + " |", "| --- | --- |" + " --- |" * len(RULES),
     ]
-    for head in HEADS:
+    for head in heads:
         for fold, report in enumerate(reports):
             found = next((category["fusion"] for category in report["categories"] if category["category"] == head), None)
             if not found:
@@ -85,25 +85,25 @@ def of_rules(reports: list[dict]) -> list[str]:
 def of_alone(rows: list[dict]) -> list[str]:
     """What REVIEW does to photos and texts alone, a kind of them a line, positives and negatives apart."""
     lines = ["### Photos and texts alone, at the shipped thresholds", "", "| what | labelled | number | REVIEW or above | BLOCK |", "| --- | --- | --- | --- | --- |"]
-    kinds = sorted({(row["slices"][0], ", ".join(row["labels"]) or "none of the three") for row in rows})
+    kinds = sorted({(row["slices"][0], ", ".join(row["labels"]) or "none") for row in rows})
     for kind, label in kinds:
-        mine = [row["suggestion"] for row in rows if row["slices"][0] == kind and (", ".join(row["labels"]) or "none of the three") == label]
+        mine = [row["suggestion"] for row in rows if row["slices"][0] == kind and (", ".join(row["labels"]) or "none") == label]
         review, block = sum(suggestion != "pass" for suggestion in mine), mine.count("block")
         lines.append(f"| {kind} | {label} | {len(mine)} | {review / len(mine):.2%} | {block / len(mine):.2%} |")
     return [*lines, ""]
 
 
-def of_stress(reports: list[dict]) -> list[str]:
+def of_stress(reports: list[dict], heads: list[str]) -> list[str]:
     """What degraded copies of the same photos lose."""
     names = {row["degradation"]: row["title"] for report in reports for category in report["categories"] for row in category["stress"]}
     if not names:
         return []
     lines = [
         "### Degraded photos", "", "Change of ROC-AUC against the same photos undegraded, a line a fold, with its paired 95 % interval.", "",
-        "| degradation | " + " | ".join(HEADS) + " |", "| --- |" + " --- |" * len(HEADS),
+        "| degradation | " + " | ".join(heads) + " |", "| --- |" + " --- |" * len(heads),
     ]
     for key, title in names.items():
-        cells = {head: [] for head in HEADS}
+        cells = {head: [] for head in heads}
         for report in reports:
             for category in report["categories"]:
                 for row in category["stress"]:
@@ -111,22 +111,23 @@ def of_stress(reports: list[dict]) -> list[str]:
                         change = row["roc_auc_change"]
                         ends = f" [{change['low']:+.3f}, {change['high']:+.3f}]" if change["low"] is not None else ""
                         cells[category["category"]].append(f"{change['value']:+.3f}{ends}")
-        lines.append(f"| {title} | " + " | ".join("<br>".join(cells[head]) for head in HEADS) + " |")
+        lines.append(f"| {title} | " + " | ".join("<br>".join(cells[head]) for head in heads) + " |")
     return [*lines, ""]
 
 
 def main(readme: Path, models: Path, measured: list[Path]) -> None:
     # A category with too few photos has no head.
-    folders = [newest(models / name) for name in ["image_encoder", *HEADS, "live_animal", "text_classifier"] if (models / name).is_dir()]
+    heads = policy.names(policy.read(models / "policy.toml"))
+    folders = [newest(models / name) for name in ["image_encoder", *heads, "live_animal", "text_classifier"] if (models / name).is_dir()]
     lines = [line for folder in folders for line in of_card(folder)]
     reports = [json.loads(path.read_text(encoding="utf-8")) for path in measured if path.suffix == ".json"]
     alone = [json.loads(line) for path in measured if path.suffix == ".jsonl" for line in path.open(encoding="utf-8")]
     if alone:
         lines += of_alone(alone)
-    lines += of_stress(reports)
+    lines += of_stress(reports, heads)
     composed = [report for report in reports if any(category["fusion"] for category in report["categories"])]
     if composed:
-        lines += of_fusion(composed) + of_rules(composed)
+        lines += of_fusion(composed, heads) + of_rules(composed, heads)
     page = readme.read_text(encoding="utf-8")
     if page.count(BEGIN) != 1 or page.count(END) != 1:
         raise SystemExit(f"{readme} needs the markers {BEGIN!r} and {END!r} once each")

@@ -1,31 +1,18 @@
-"""What the training scripts share: the data's manifest, grouped splits, intervals, model folders."""
+"""What the training scripts share: the data's manifest, grouped splits, intervals, calibration."""
 
 import csv
 import fnmatch
 import hashlib
-import json
-import os
-import shutil
-import subprocess
 import sys
-import tomllib
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-WILDWARDEN = os.environ.get("WILDWARDEN", "target/release/wildwarden")
-
+import categories
 
 FOLDS = 3
-HEADS = ["ivory", "pangolin_scale", "rhino_horn"]
-CLASSES = {  # class of the manifest -> the head it is an example of; "" for none
-    "ivory": "ivory", "pangolin": "pangolin_scale", "pangolin_scales": "pangolin_scale",
-    "rhino": "rhino_horn", "rhino_horn": "rhino_horn", "elephant": "", "negative": "",
-}
-
-
 COLUMNS = ["file", "class", "subclass", "source_repo", "licence", "group", "sha256", "note"]
 
 
@@ -38,15 +25,8 @@ class Photo:
     licence: str
     group: str  # near-duplicates, one object, one seller or one rendered scene: never split
     seller: str  # "" unless a listing photo
-
-    @property
-    def head(self) -> str:
-        return CLASSES[self.label]
-
-    @property
-    def is_generic(self) -> bool:
-        """From a data set of everyday things, not chosen for looking like a product."""
-        return any(name in self.source.lower() for name in ("caltech", "imagenet"))
+    head: str  # the category it is an example of; "" for none
+    kind: str  # of categories.toml, for reports
 
 
 def is_excluded(licence: str, patterns: list[str]) -> bool:
@@ -67,11 +47,12 @@ def fold_of(group: str, folds: int) -> int:
 
 def read_photos(folders: list[Path], exclude_licences: list[str] = ()) -> list[Photo]:
     """Rows of images/manifest.csv in each folder, without those of an excluded licence, and without
-    renders before a real photo of another fold. Columns: file, relative to images/; class, one of CLASSES; subclass, a finer
-    name for reports, may be empty; source_repo, where the photo comes from; licence; group, which near-duplicates share, may
-    be empty; sha256 of the file, the group of a photo without one; note, `key=value` between semicolons, of which `seller`
-    and `background_group`, the group of the photo that a render stands before, are read."""
-    photos = []
+    renders before a real photo of another fold. Columns: file, relative to images/; class, one of those that the first folder's
+    categories name; subclass, a finer name for reports, may be empty; source_repo, where the photo comes from; licence; group,
+    which near-duplicates share, may be empty; sha256 of the file, the group of a photo without one; note, `key=value` between
+    semicolons, of which `seller` and `background_group`, the group of the photo that a render stands before, are read."""
+    photos, known = [], categories.of_data(folders[0])
+    heads = known.heads
     for data in folders:
         manifest = data / "images" / "manifest.csv"
         with open(manifest, newline="", encoding="utf-8") as file:
@@ -80,8 +61,8 @@ def read_photos(folders: list[Path], exclude_licences: list[str] = ()) -> list[P
             if missing:
                 raise SystemExit(f"{manifest}: lacks the columns {', '.join(missing)}")
             for number, row in enumerate(table, 2):
-                if row["class"] not in CLASSES:
-                    raise SystemExit(f"{manifest}, line {number}: class {row['class']!r} is none of {', '.join(CLASSES)}")
+                if row["class"] not in heads:
+                    raise SystemExit(f"{manifest}, line {number}: class {row['class']!r} is none of {', '.join(heads)}, the classes of {known.file}")
                 if is_excluded(row["licence"], exclude_licences):
                     continue
                 seller = noted(row["note"], "seller")
@@ -90,7 +71,8 @@ def read_photos(folders: list[Path], exclude_licences: list[str] = ()) -> list[P
                 if behind and fold_of(behind, FOLDS) != fold_of(group, FOLDS):
                     continue
                 path = str(data / "images" / row["file"])
-                photos.append(Photo(path, row["class"], row["subclass"], row["source_repo"], row["licence"], group, seller))
+                kind = known.kind_of(row["source_repo"], row["subclass"], seller)
+                photos.append(Photo(path, row["class"], row["subclass"], row["source_repo"], row["licence"], group, seller, heads[row["class"]], kind))
     return photos
 
 
@@ -102,42 +84,16 @@ def photo_folds(photos: list[Photo]) -> np.ndarray:
     return np.array([dealt.get(photo.group, fold_of(photo.group, FOLDS)) for photo in photos])
 
 
-def heads_of(shown: list[tuple[str, int]]) -> list[str]:
-    """The categories whose head can be trained and measured, of (head, fold) of every photo: its photos, and those of others,
-    stand in two folds at least, so that each fold left out leaves some of both."""
+def heads_of(shown: list[tuple[str, int]], names: list[str]) -> list[str]:
+    """Those of the categories `names` whose head can be trained and measured, of (head, fold) of every photo: its photos, and
+    those of others, stand in two folds at least, so that each fold left out leaves some of both."""
     def folds(of) -> int:
         return len({fold for name, fold in shown if of(name)})
-    enough = [head for head in HEADS if min(folds(lambda name: name == head), folds(lambda name: name != head)) > 1]
-    for head in HEADS:
+    enough = [head for head in names if min(folds(lambda name: name == head), folds(lambda name: name != head)) > 1]
+    for head in names:
         if head not in enough:
             print(f"{head}: no head is made: its photos, by object, seller and scene, stand in {folds(lambda name: name == head)} of {FOLDS} folds, and two are needed", file=sys.stderr)
     return enough
-
-
-def embed(paths: list[str], out: Path, *, tensors: bool = False, encoder: Path | None = None) -> np.ndarray:
-    """Embeddings f32 [images, D] from the server's own code; kept in `out` and reused for the same list, files and encoder."""
-    out.mkdir(parents=True, exist_ok=True)
-    listing = "\n".join(paths) + "\n"
-    stats = [(stat.st_size, stat.st_mtime_ns) for stat in map(os.stat, paths)]
-    manifest = ((encoder or Path("models/image_encoder/1")) / "model.toml").read_bytes()  # holds the hash of the encoder's files
-    key = hashlib.sha256(repr((listing, stats, manifest, tensors)).encode()).hexdigest()
-    done = out / "key"
-    if not (done.exists() and done.read_text() == key):
-        (out / "list.txt").write_text(listing)
-        command = [WILDWARDEN, "embed", str(out / "list.txt"), "--out", str(out)]
-        command += ["--tensors"] if tensors else []
-        command += ["--encoder", str(encoder)] if encoder else []
-        done.unlink(missing_ok=True)
-        finished = subprocess.run(command, check=False)
-        if finished.returncode not in (0, 1):  # 1: some images failed; their rows are NaN
-            raise SystemExit(f"{' '.join(command)} ended with exit code {finished.returncode}")
-        done.write_text(key)
-    return np.load(out / "embeddings.npy")
-
-
-def findings(path: Path | None, model: str) -> list[str]:
-    """What people found of a model's failures, from a file like findings.toml; [] without one."""
-    return tomllib.loads(path.read_text(encoding="utf-8")).get(model, {}).get("known_failures", []) if path else []
 
 
 def interval(statistic, rows: np.ndarray, groups: np.ndarray, rounds: int = 500, seed: int = 1) -> tuple[float, list[float]]:
@@ -167,34 +123,3 @@ def fit_platt(logits: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
     model = LogisticRegression(C=1e6, class_weight="balanced").fit(logits[:, None], labels)
     slope, intercept = float(model.coef_[0, 0]), float(model.intercept_[0])
     return max(slope, 1e-3), intercept
-
-
-def toml_value(value) -> str:
-    if isinstance(value, dict):
-        return "{ " + ", ".join(f"{key} = {toml_value(item)}" for key, item in value.items()) + " }"
-    if isinstance(value, list):
-        return "[" + ", ".join(toml_value(item) for item in value) + "]"
-    if isinstance(value, float):
-        return repr(float(value))
-    return json.dumps(value, ensure_ascii=False)  # strings, integers and booleans read the same in TOML
-
-
-def write_folder(folder: Path, manifest: dict, files: dict[str, bytes], card: dict) -> None:
-    """A model folder: the files, and a model.toml with their hashes. Written beside and moved in, so never half there."""
-    beside = folder.with_name(folder.name + ".new")
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(parents=True)
-    for name, content in files.items():
-        (beside / name).write_bytes(content)
-    lines = [f"{key} = {toml_value(value)}" for key, value in manifest.items() if not isinstance(value, dict)]
-    for key, value in manifest.items():
-        if isinstance(value, dict):
-            lines += ["", f"[{key}]"] + [f"{k} = {toml_value(v)}" for k, v in value.items()]
-    lines += ["", "[files]"] + [f'"{name}" = "{hashlib.sha256(content).hexdigest()}"' for name, content in files.items()]
-    lines += ["", "[card]"] + [f"{k} = {toml_value(v)}" for k, v in card.items() if k not in ("data", "metrics")]
-    for key in ("data", "metrics"):
-        for row in card.get(key, []):
-            lines += ["", f"[[card.{key}]]"] + [f"{k} = {toml_value(v)}" for k, v in row.items()]
-    (beside / "model.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    shutil.rmtree(folder, ignore_errors=True)
-    beside.rename(folder)

@@ -10,7 +10,8 @@ import argparse
 import random
 from pathlib import Path
 
-from common import embed, photo_folds, read_photos
+from common import photo_folds, read_photos
+from program import embed
 
 PHOTOS, LEAST = 256, 16  # a half
 
@@ -30,7 +31,7 @@ def main() -> None:
     if count < LEAST:
         raise SystemExit(f"there are {len(paths)} photos; to quantise an encoder and to check it takes {2 * LEAST} at least")
     for name, chosen in (("calibration", paths[:count]), ("check", paths[count : 2 * count])):
-        embed(chosen, arguments.out / name, tensors=True, encoder=arguments.encoder)
+        embed(chosen, arguments.out / name, arguments.encoder, tensors=True)
 
 
 if __name__ == "__main__":

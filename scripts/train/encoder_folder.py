@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from common import embed, write_folder
+from model_folder import write_folder
+from program import embed
 
 MANIFEST = {
     "name": "image_encoder",
@@ -57,7 +58,7 @@ def main() -> None:
     write_folder(arguments.folder, manifest, files, card)
     if arguments.golden:
         with tempfile.TemporaryDirectory() as temporary:
-            embed([str(arguments.golden)], Path(temporary), tensors=True, encoder=arguments.folder)
+            embed([str(arguments.golden)], Path(temporary), arguments.folder, tensors=True)
             tensor = np.load(Path(temporary) / "tensors.npy")
         session = onnxruntime.InferenceSession(str(arguments.model), providers=["CPUExecutionProvider"])
         (embedding,) = session.run(["embedding"], {"input": tensor})

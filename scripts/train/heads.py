@@ -1,17 +1,18 @@
-"""Calibrates the three heads on photos they have not seen, measures them, and writes their model folders.
+"""Calibrates the heads on photos they have not seen, measures them, and writes their model folders.
 
-    heads.py WORK MODELS DATA [DATA ...] [--version V] [--tuned] [--exclude-licence WORDS ...]
+    heads.py WORK OUT DATA [DATA ...] [--version V] [--tuned] [--findings FILE] [--exclude-licence WORDS ...]
 
 WORK/set_0, set_1, set_2 and set_all each hold heads.npz and the folder image_encoder/: in set_<fold> neither the encoder's
 fine-tuning nor the heads have seen that fold. Every photo is scored by the set that has not seen it, through the server's own
 code; calibration is fitted on those scores (Platt 1999), and for the photos of a fold on the scores of the other two, so that
 nothing is calibrated on what it is measured on. The shipped heads are those of set_all, with a calibration from all folds.
 
-Writes MODELS/<head>/<version>, WORK/set_<fold>/models/<head>/<version> to evaluate with, and WORK/photos.npz for the fusion.
+Writes OUT/all/<head>/<version>, which are shipped, and OUT/<fold>/<head>/<version> to evaluate with. OUT is emptied first.
 """
 
 import argparse
 import json
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -20,25 +21,27 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from sklearn.metrics import roc_auc_score
 
-from common import FOLDS, HEADS, Photo, embed, findings, fit_platt, heads_of, photo_folds, read_photos, write_folder
+import categories
+from categories import Category, Slice
+from common import FOLDS, Photo, fit_platt, heads_of, photo_folds, read_photos
 from measure import Rows, ranking
-
-WHAT = {"ivory": "Ivory objects and tusks", "pangolin_scale": "Pangolins and their scales", "rhino_horn": "Rhinoceroses and their horn"}
-
-
-def summary(name: str, photos: list[Photo]) -> str:
-    mine = sum(photo.head == name for photo in photos)
-    return f"{WHAT[name]}, learnt from {mine} photos, against {len(photos) - mine} others."
+from model_folder import findings, write_folder
+from program import embed
 
 
-def failures(name: str, photos: list[Photo]) -> list[str]:
+def summary(category: Category, photos: list[Photo]) -> str:
+    mine = sum(photo.head == category.name for photo in photos)
+    return f"{category.what}, learnt from {mine} photos, against {len(photos) - mine} others."
+
+
+def failures(category: Category, photos: list[Photo]) -> list[str]:
     """What the photos themselves say of where it may fail."""
-    mine = [photo for photo in photos if photo.head == name]
+    mine = [photo for photo in photos if photo.head == category.name]
     found = []
     rendered = sum(photo.source == "render" for photo in mine)
     if rendered:
         found.append(f"{rendered} of the {len(mine)} photos it learnt from are rendered: how well real photos of what they show are found is UNMEASURED.")
-    live = sum(photo.label in ("pangolin", "rhino") for photo in mine)
+    live = sum(photo.label in category.live for photo in mine)
     if live:
         found.append(f"{live} of these photos show live animals: they are flagged, too.")
     sellers = Counter(photo.seller for photo in mine if photo.seller)
@@ -70,27 +73,29 @@ def to_onnx(weights: np.ndarray, bias: float) -> bytes:
     return model.SerializeToString()
 
 
-def unseen_logits(work: Path, photos: list[Photo], folds: np.ndarray, encoder: str) -> tuple[np.ndarray, np.ndarray]:
-    """Raw logits [photos, heads] by the set that has not seen the photo, and a row of embeddings a fold for golden samples."""
-    logits, samples = np.full((len(photos), len(HEADS)), np.nan), {}
+def unseen_logits(work: Path, photos: list[Photo], folds: np.ndarray, made: list[str], encoder: str) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Raw logits [photos, heads made] by the set that has not seen the photo, and an embedding a fold for golden samples."""
+    logits, samples = np.full((len(photos), len(made)), np.nan), []
     for fold in range(FOLDS):
         rows = np.flatnonzero(folds == fold)
         folder = work / f"set_{fold}"
-        heads = np.load(folder / "heads.npz")
-        embeddings = embed([photos[row].path for row in rows], folder / f"photos_{encoder}", encoder=folder / encoder)
-        logits[rows] = embeddings @ heads["heads.w"].T + heads["heads.b"]
-        samples[f"set_{fold}"] = embeddings[0]
+        embeddings = embed([photos[row].path for row in rows], folder / f"photos_{encoder}", folder / encoder)
+        logits[rows] = embeddings @ np.stack([of_set(folder, name)[0] for name in made]).T + np.float32([of_set(folder, name)[1] for name in made])
+        samples.append(embeddings[0])
     return logits, samples
 
 
-def of_set(heads: Path, name: str) -> tuple[np.ndarray, float]:
-    """Weights and bias of one head of a set."""
-    found, index = np.load(heads), HEADS.index(name)
+def of_set(folder: Path, name: str) -> tuple[np.ndarray, float]:
+    """Weights f32 [D] and bias of one head of a set."""
+    found = np.load(folder / "heads.npz")
+    index = found["heads.names"].tolist().index(name)
     return found["heads.w"][index], float(found["heads.b"][index])
 
 
-def write_head(folder: Path, name: str, version: str, linear: tuple[np.ndarray, float], platt: tuple[float, float], sample: np.ndarray, card: dict) -> None:
+def write_head(folder: Path, category: dict, linear: tuple[np.ndarray, float], platt: tuple[float, float], sample: np.ndarray, card: dict) -> None:
+    """The folder <head>/<version>; `category` is {"category": name}, or empty for a head that feeds none."""
     weights, bias = linear
+    name, version = folder.parent.name, folder.name
     sample = sample.astype(np.float64).round(4)
     golden = {"samples": [{"embedding": sample.tolist(), "output": [float(np.float32(sample @ weights + bias))]}]}
     slope, intercept = platt
@@ -98,37 +103,31 @@ def write_head(folder: Path, name: str, version: str, linear: tuple[np.ndarray, 
         "name": name, "version": version, "kind": "head", "encoder": version, "file": "model.onnx",  # encoder and heads are made together
         "inputs": [{"name": "embedding", "dtype": "float32", "shape": [-1, len(weights)]}],
         "outputs": [{"name": "logits", "dtype": "float32", "shape": [-1, 1]}],
-        "labels": [{"name": name} | ({"category": name} if name in HEADS else {}) | {"calibration": {"slope": round(slope, 5), "intercept": round(intercept, 5)}}],
+        "labels": [{"name": name} | category | {"calibration": {"slope": round(slope, 5), "intercept": round(intercept, 5)}}],
         "golden": {"file": "golden.json", "tolerance": 0.01},
     }
     write_folder(folder, manifest, {"model.onnx": to_onnx(weights, bias), "golden.json": json.dumps(golden).encode()}, card)
 
 
-def slices(name: str, photos: list[Photo], folds: np.ndarray) -> list[tuple[str, np.ndarray]]:
-    """Named sets of photos to measure a head on: which rows count, positives and negatives together."""
+def slices(name: str, photos: list[Photo], folds: np.ndarray, named: list[Slice]) -> list[tuple[str, np.ndarray]]:
+    """Named sets of photos to measure a head on, `named` among them: which rows count, positives and negatives together."""
     positive = np.array([photo.head == name for photo in photos])
     listing = np.array([bool(photo.seller) for photo in photos])
-    rendered = np.array([photo.source == "render" for photo in photos])
-    generic = np.array([photo.is_generic for photo in photos])
-    real = ~rendered
+    real = np.array([photo.source != "render" for photo in photos])
+    kinds = np.array([photo.kind for photo in photos])
     found = [("real photos", real), ("all photos", np.ones(len(photos), bool))]
-    if name == "ivory":
-        found += [("listing photos of sellers never seen, folds pooled", listing)]
-        found += [(f"listing photos of sellers never seen, fold {fold}", listing & (folds == fold)) for fold in range(FOLDS)]
-        found += [("museum ivory against generic photos", real & ~listing & (positive | generic))]
-    if name == "pangolin_scale":
-        found += [("real pangolins against real photos", real)]
-    found += [("rendered product against rendered look-alikes", rendered)]
-    if name == "rhino_horn":
-        craft = np.array([photo.subclass == "horn_craft" for photo in photos])
-        found += [("rendered horn against rendered look-alikes and buffalo-horn craft", rendered | craft)]
+    found += [("listing photos of sellers never seen, folds pooled", listing)]
+    found += [(f"listing photos of sellers never seen, fold {fold}", listing & (folds == fold)) for fold in range(FOLDS)]
+    for each in named:
+        if each.category in ("", name):
+            found.append((each.name, np.where(positive, *(np.isin(kinds, of) if of else True for of in (each.positives, each.negatives)))))
     return found
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("work", type=Path)
-    parser.add_argument("models", type=Path)
+    parser.add_argument("out", type=Path)
     parser.add_argument("data", type=Path, nargs="+")
     parser.add_argument("--version", default="1")
     parser.add_argument("--exclude-licence", action="append", default=[])
@@ -136,41 +135,40 @@ def main() -> None:
     parser.add_argument("--tuned", action="store_true", help="the encoders were fine-tuned: say so in the cards")
     arguments = parser.parse_args()
     work, version = arguments.work, arguments.version
-    photos = read_photos(arguments.data, arguments.exclude_licence)
+    known, photos = categories.of_data(arguments.data[0]), read_photos(arguments.data, arguments.exclude_licence)
     folds = photo_folds(photos)
-    raw, samples = unseen_logits(work, photos, folds, "image_encoder")
+    made = heads_of([(photo.head, int(fold)) for photo, fold in zip(photos, folds)], known.names)
+    raw, samples = unseen_logits(work, photos, folds, made, "image_encoder")
     readable = np.isfinite(raw).all(1)
     photos, folds, raw = [photo for photo, ok in zip(photos, readable) if ok], folds[readable], raw[readable]
-    full = unseen_logits(work, photos, folds, "fp32")[0] if (work / "set_0" / "fp32").is_dir() else None
+    full = unseen_logits(work, photos, folds, made, "fp32")[0]
     groups = np.array([photo.group for photo in photos])
     calibrated = np.zeros_like(raw)
     sources = Counter((photo.source, photo.licence) for photo in photos)
-    for name in heads_of([(photo.head, int(fold)) for photo, fold in zip(photos, folds)]):
-        index = HEADS.index(name)
+    shutil.rmtree(arguments.out, ignore_errors=True)
+    for index, name in enumerate(made):
+        category = known.categories[known.names.index(name)]
         y = np.array([int(photo.head == name) for photo in photos])
         for fold in range(FOLDS):
             slope, intercept = fit_platt(raw[folds != fold, index], y[folds != fold])
             calibrated[folds == fold, index] = slope * raw[folds == fold, index] + intercept
             card = {"summary": f"Without fold {fold}, to evaluate on it.", "licence": "not for release", "known_failures": [], "data": [], "metrics": []}
-            write_head(work / f"set_{fold}" / "models" / name / version, name, version, of_set(work / f"set_{fold}" / "heads.npz", name), (slope, intercept), samples[f"set_{fold}"], card)
+            write_head(arguments.out / str(fold) / name / version, {"category": name}, of_set(work / f"set_{fold}", name), (slope, intercept), samples[fold], card)
         protocol = f"{FOLDS} folds by object, scene and seller, {'encoder fine-tuned and ' if arguments.tuned else ''}head fitted without the fold; 95 % bootstrap over groups; "
         metrics = []
-        for what, chosen in slices(name, photos, folds):
+        for what, chosen in slices(name, photos, folds, known.slices):
             metrics += ranking(what, Rows(y, calibrated[:, index], groups, np.flatnonzero(chosen)), protocol)
-        if full is not None:
-            metrics += lost_by_int8(Rows(y, raw[:, index], groups, np.arange(len(y))), full[:, index], protocol)
+        metrics += lost_by_int8(Rows(y, raw[:, index], groups, np.arange(len(y))), full[:, index], protocol)
         card = {
-            "summary": summary(name, photos), "licence": licence(photos),
-            "known_failures": failures(name, photos) + findings(arguments.findings, name),
+            "summary": summary(category, photos), "licence": licence(photos),
+            "known_failures": failures(category, photos) + findings(arguments.findings, name),
             "data": [{"source": source, "licence": licence, "count": count} for (source, licence), count in sources.most_common()],
             "metrics": metrics,
         }
-        sample = embed([photos[0].path], work / "set_all" / "sample", encoder=work / "set_all" / "image_encoder")[0]
-        write_head(arguments.models / name / version, name, version, of_set(work / "set_all" / "heads.npz", name), fit_platt(raw[:, index], y), sample, card)
+        sample = embed([photos[0].path], work / "set_all" / "sample", work / "set_all" / "image_encoder")[0]
+        write_head(arguments.out / "all" / name / version, {"category": name}, of_set(work / "set_all", name), fit_platt(raw[:, index], y), sample, card)
         for metric in metrics:
             print(f"{name:15} {metric['name']:85} {metric['value']:.4f} {metric.get('interval', '')}")
-    fields = {field: np.array([getattr(photo, field) for photo in photos]) for field in ("path", "label", "subclass", "source", "group", "seller", "head")}
-    np.savez(work / "photos.npz", logits=calibrated, fold=folds, **fields)
 
 
 def lost_by_int8(rows: Rows, full: np.ndarray, protocol: str) -> list[dict]:

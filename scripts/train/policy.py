@@ -1,0 +1,44 @@
+"""Reads and edits policy.toml as TOML: comments, order and everything that is not set stay as they are."""
+
+from pathlib import Path
+
+import tomlkit
+from tomlkit.exceptions import ParseError
+
+
+def read(file: Path) -> tomlkit.TOMLDocument:
+    """The policy. Ends with exit code 1 when there is none or it is no TOML."""
+    try:
+        return tomlkit.parse(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, ParseError) as error:
+        raise SystemExit(f"{file}: can't be read as TOML: {error}") from error
+
+
+def names(policy: tomlkit.TOMLDocument) -> list[str]:
+    """The categories of the policy, in its order."""
+    return [table["name"] for table in policy.get("category", [])]
+
+
+def category(policy: tomlkit.TOMLDocument, name: str):
+    """The table [[category]] of this name, with its [category.fusion]. Ends with exit code 1 when the policy has none."""
+    found = next((table for table in policy.get("category", []) if table["name"] == name), None)
+    if found is None:
+        raise SystemExit(f"the policy has no [[category]] named {name!r}; it has {', '.join(names(policy)) or 'none'}")
+    if "fusion" not in found:
+        raise SystemExit(f"the policy's [[category]] {name} has no [category.fusion]")
+    return found
+
+
+def set_numbers(table, where: str, numbers: dict[str, float]) -> None:
+    """Sets numbers that the table has, with four decimals. Ends with exit code 1 when one is not there."""
+    for key, value in numbers.items():
+        if key not in table:
+            raise SystemExit(f"{where} lacks {key}; it has {', '.join(table)}")
+        table[key] = tomlkit.value(f"{value:.4f}")
+
+
+def write(file: Path, policy: tomlkit.TOMLDocument) -> None:
+    """The file, whole or as it was."""
+    beside = file.with_name(file.name + ".new")
+    beside.write_text(tomlkit.dumps(policy), encoding="utf-8")
+    beside.replace(file)
