@@ -10,7 +10,7 @@
 
 use std::collections::HashMap;
 use std::io::Cursor;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use divan::{Bencher, black_box};
 use image::codecs::jpeg::JpegEncoder;
@@ -18,10 +18,12 @@ use image::imageops::{FilterType, resize};
 use ndarray::{Array2, Array4};
 use wildwarden::config::{Config, Limits};
 use wildwarden::domain::{Logit, Probability, Rating};
-use wildwarden::model::check::Checks;
-use wildwarden::model::loaded::{Budget, LoadedModel, Pace};
-use wildwarden::model::registry::ModelSet;
-use wildwarden::model::session::{Input, Runtime};
+use wildwarden::lifecycle::opening;
+use wildwarden::model::folder::ModelFolder;
+use wildwarden::model::folder::check::Checks;
+use wildwarden::model::runtime::loaded::LoadedModel;
+use wildwarden::model::runtime::pace::{Budget, Pace};
+use wildwarden::model::runtime::session::{Input, Runtime};
 use wildwarden::pipeline::Pipeline;
 use wildwarden::preprocess::image::{DecodeLimits, MARGIN, TensorMaker, WantedSize, decode};
 use wildwarden::preprocess::text::{Lexicon, TextProcessor};
@@ -48,21 +50,25 @@ fn limits() -> Limits {
     config().limits
 }
 
-fn models() -> &'static ModelSet {
-    static SET: OnceLock<ModelSet> = OnceLock::new();
-    SET.get_or_init(|| ModelSet::read(&config().models, &config().versions, &Checks::logged(1 << 30)).unwrap())
+fn folder(name: &str) -> Arc<ModelFolder> {
+    let path = config().models.join(name).join("1");
+    Arc::new(ModelFolder::read(&path, &Checks::logged(1 << 30)).unwrap())
 }
 
 fn loaded(name: &str) -> LoadedModel {
     let runtime = Runtime::load(&config().onnxruntime).unwrap();
-    let folder = models().folders().find(|folder| folder.manifest.name == name).unwrap();
-    LoadedModel::load(runtime, folder, Budget { workers: 1, threads: 1, pace: Pace::Full }, &Checks::logged(1 << 30))
-        .unwrap()
+    LoadedModel::load(
+        runtime,
+        &folder(name),
+        Budget { workers: 1, threads: 1, pace: Pace::Full },
+        &Checks::logged(1 << 30),
+    )
+    .unwrap()
 }
 
 /// What the shipped models need of a photo.
 fn wanted() -> WantedSize {
-    let encoder = models().encoder.as_ref().unwrap();
+    let encoder = folder("image_encoder");
     WantedSize::for_inputs(encoder.manifest.image.as_slice(), MARGIN)
 }
 
@@ -89,7 +95,7 @@ fn text(bytes: usize) -> String {
 }
 
 fn text_processor() -> TextProcessor {
-    let folder = models().text.as_ref().unwrap();
+    let folder = folder("text_classifier");
     let text = folder.manifest.text.as_ref().unwrap();
     let words = folder.file(&text.words).unwrap();
     let words = std::str::from_utf8(&words).unwrap();
@@ -111,7 +117,7 @@ fn image_decode_in_full(bencher: Bencher<'_, '_>, size: (u32, u32)) {
 #[divan::bench(args = PHOTOS)]
 fn image_resize_and_normalise(bencher: Bencher<'_, '_>, size: (u32, u32)) {
     let decoded = decode(&photo(size), LIMITS, wanted()).unwrap();
-    let encoder = models().encoder.as_ref().unwrap();
+    let encoder = folder("image_encoder");
     let spec = encoder.manifest.image.as_ref().unwrap();
     let mut planes = vec![0.0; 3 * spec.width as usize * spec.height as usize];
     let mut maker = TensorMaker::default();
@@ -121,7 +127,7 @@ fn image_resize_and_normalise(bencher: Bencher<'_, '_>, size: (u32, u32)) {
 #[divan::bench(args = PHOTOS)]
 fn image_sha256(bencher: Bencher<'_, '_>, size: (u32, u32)) {
     let content = photo(size);
-    bencher.bench(|| wildwarden::model::manifest::hex_sha256(black_box(&content)));
+    bencher.bench(|| wildwarden::model::folder::manifest::hex_sha256(black_box(&content)));
 }
 
 #[divan::bench(args = [1, 2, 4, 8])]
@@ -155,7 +161,7 @@ fn text_prepare_bytes(bencher: Bencher<'_, '_>, bytes: usize) {
 #[divan::bench]
 fn fuse(bencher: Bencher<'_, '_>) {
     let policy = Policy::parse(&std::fs::read_to_string(config().policy).unwrap()).unwrap();
-    let weights = policy.fusion.get(&wildwarden::domain::Category::Ivory).copied().unwrap();
+    let weights = policy.categories[0].fusion;
     let (from, to) = (Probability::new(0.5).unwrap(), Probability::new(0.01).unwrap());
     bencher.bench(|| shift_prior(weights.fuse(black_box(Some(Logit(1.2))), black_box(Some(Logit(-0.4)))), from, to));
 }
@@ -177,7 +183,7 @@ fn convert_request(bencher: Bencher<'_, '_>) {
 }
 
 fn rating() -> Rating {
-    let pipeline = Pipeline::load(&config(), Arc::default()).unwrap();
+    let pipeline = Pipeline::start(&config(), opening(&config(), None).unwrap(), Arc::default()).unwrap();
     let listing = convert::listing(request(), &limits()).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(pipeline.rate(listing, Priority::Interactive, Deadline::default())).unwrap()

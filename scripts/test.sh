@@ -8,7 +8,7 @@ scripts/setup.sh --runtime-only
 . scripts/jpeg.sh
 
 python=.runtime/python
-if ! "$python/bin/python" -c 'import grpc_tools, cv2, onnx, sklearn' 2>/dev/null; then
+if ! "$python/bin/python" -c 'import grpc_tools, cv2, onnx, sklearn, tomlkit' 2>/dev/null; then
   say "setting up Python, for the client in the tests and for the training scripts"
   python3 -m venv "$python" || { echo "wildwarden test: python3 cannot make environments: install venv (Debian: apt-get install python3-venv)" >&2; exit 2; }
   "$python/bin/pip" install --quiet --disable-pip-version-check 'grpcio-tools==1.85.1' --requirement scripts/train/requirements.txt

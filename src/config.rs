@@ -1,19 +1,22 @@
 //! Configuration: defaults, file, environment and flags, laid over each other and checked. An invalid [`Config`] cannot
 //! exist. The only file that reads the environment.
 
+mod keys;
 mod models;
+mod numbers;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
 use toml::{Table, Value};
 
+pub use self::keys::{ApiKey, Role};
+use self::numbers::{number, size};
 use crate::error::{Error, Result};
-use crate::model::choice::Rules;
+use crate::model::catalogue::choice::Rules;
 use crate::schedule::BatchRule;
 
 pub use models::Rollout;
@@ -23,6 +26,8 @@ use models::{RawModels, RawRollout};
 /// The complete, commented default configuration.
 pub const DEFAULT: &str = include_str!("config.default.toml");
 const PREFIX: &str = "WILDWARDEN_";
+/// Variables with the prefix that are no settings: whom commands speak to.
+const OF_COMMANDS: [&str; 3] = ["WILDWARDEN_SERVER", "WILDWARDEN_OPERATORS", "WILDWARDEN_KEY"];
 /// Where `scripts/setup.sh` unpacks ONNX Runtime, from the project's folder.
 const UNPACKED: &str = ".runtime";
 
@@ -105,38 +110,6 @@ pub struct Limits {
     pub max_id_bytes: usize,
     /// Rows of tensors, images or texts, a `ModelInfer`.
     pub max_infer_rows: usize,
-}
-
-/// What a key allows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// Rate listings.
-    Classify,
-    /// Read limits and versions.
-    Info,
-    /// Run models on tensors, read what they take and how they run.
-    Infer,
-    /// Load, promote and roll back models.
-    Admin,
-}
-
-/// A key that may call.
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ApiKey {
-    /// Name for logs.
-    pub name: String,
-    /// SHA-256 of the key, lower-case hex.
-    pub sha256: String,
-    /// What it allows.
-    pub roles: Vec<Role>,
-}
-
-impl std::fmt::Debug for ApiKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ApiKey").field("name", &self.name).field("sha256", &"***").field("roles", &self.roles).finish()
-    }
 }
 
 /// A setting given on the command line: section, key, value.
@@ -228,9 +201,9 @@ impl Config {
     /// # Errors
     /// [`Error::Setup`] naming where the setting came from, its key, value and what is allowed.
     pub fn load(file: Option<&Path>, flags: &[Flag]) -> Result<Self> {
-        let environment: HashMap<String, String> =
-            std::env::vars().filter(|(name, _)| name.starts_with(PREFIX) || name == "ORT_DYLIB_PATH").collect();
-        Self::from_parts(file, environment, flags)
+        let variables = std::env::vars().filter(|(name, _)| name.starts_with(PREFIX) || name == "ORT_DYLIB_PATH");
+        let variables = variables.filter(|(name, _)| !OF_COMMANDS.contains(&name.as_str())).collect();
+        Self::from_parts(file, variables, flags)
     }
 
     /// As [`Self::load`], with an environment given by the caller.
@@ -275,16 +248,6 @@ impl Config {
             "" => None,
             given => Some(address("server.admin_listen", given)?),
         };
-        let limits = Limits {
-            max_images: size("limits.max_images", raw.limits.max_images, 1..=64)?,
-            max_image_bytes: size("limits.max_image_bytes", raw.limits.max_image_bytes, 1024..=1 << 30)?,
-            max_image_pixels: number("limits.max_image_pixels", raw.limits.max_image_pixels, 4096..=500_000_000)?,
-            max_text_bytes: size("limits.max_text_bytes", raw.limits.max_text_bytes, 64..=1 << 24)?,
-            max_batch_items: size("limits.max_batch_items", raw.limits.max_batch_items, 1..=1024)?,
-            max_message_bytes: size("limits.max_message_bytes", raw.limits.max_message_bytes, 4096..=1 << 30)?,
-            max_id_bytes: size("limits.max_id_bytes", raw.limits.max_id_bytes, 16..=4096)?,
-            max_infer_rows: size("limits.max_infer_rows", raw.limits.max_infer_rows, 1..=4096)?,
-        };
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let intra_op_threads = size("scheduler.intra_op_threads", raw.scheduler.intra_op_threads, 1..=64)?;
         let workers = match size("scheduler.workers", raw.scheduler.workers, 0..=256)? {
@@ -296,11 +259,7 @@ impl Config {
             text: batch_rule("text", raw.batching.text_max_batch, raw.batching.text_max_wait_ms)?,
         };
         let bulk_yields = number("scheduler.bulk_yields_ms", raw.scheduler.bulk_yields_ms, 0..=60_000)?;
-        for key in &raw.auth.keys {
-            if key.sha256.len() != 64 || !key.sha256.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
-                return Err(Error::Setup(format!("auth.keys.{}: sha256 must be 64 lower-case hex digits", key.name)));
-            }
-        }
+        raw.auth.keys.iter().try_for_each(ApiKey::check)?;
         let log_json = match raw.log.format.as_str() {
             "text" => false,
             "json" => true,
@@ -317,7 +276,7 @@ impl Config {
             admin_listen,
             drain: Duration::from_secs(number("server.drain_seconds", raw.server.drain_seconds, 0..=600)?),
             max_concurrent_streams: u32::try_from(streams).unwrap_or(u32::MAX),
-            limits,
+            limits: raw.limits.check()?,
             models: raw.models.directory.clone(),
             policy: raw.models.policy.clone(),
             max_file_bytes: number("models.max_file_bytes", raw.models.max_file_bytes, 1024..=1 << 36)?,
@@ -340,6 +299,21 @@ impl Config {
     }
 }
 
+impl RawLimits {
+    fn check(&self) -> Result<Limits> {
+        Ok(Limits {
+            max_images: size("limits.max_images", self.max_images, 1..=64)?,
+            max_image_bytes: size("limits.max_image_bytes", self.max_image_bytes, 1024..=1 << 30)?,
+            max_image_pixels: number("limits.max_image_pixels", self.max_image_pixels, 4096..=500_000_000)?,
+            max_text_bytes: size("limits.max_text_bytes", self.max_text_bytes, 64..=1 << 24)?,
+            max_batch_items: size("limits.max_batch_items", self.max_batch_items, 1..=1024)?,
+            max_message_bytes: size("limits.max_message_bytes", self.max_message_bytes, 4096..=1 << 30)?,
+            max_id_bytes: size("limits.max_id_bytes", self.max_id_bytes, 16..=4096)?,
+            max_infer_rows: size("limits.max_infer_rows", self.max_infer_rows, 1..=4096)?,
+        })
+    }
+}
+
 /// The library's place after `scripts/setup.sh`, by the platform's naming.
 fn unpacked_library() -> PathBuf {
     let name = if cfg!(target_os = "macos") { "libonnxruntime.dylib" } else { "libonnxruntime.so" };
@@ -356,17 +330,6 @@ fn batch_rule(kind: &str, max_batch: u64, max_wait_ms: u64) -> Result<BatchRule>
     let max_batch = size(&format!("batching.{kind}_max_batch"), max_batch, 1..=256)?;
     let max_wait = number(&format!("batching.{kind}_max_wait_ms"), max_wait_ms, 0..=1000)?;
     Ok(BatchRule { max_batch, max_wait: Duration::from_millis(max_wait) })
-}
-
-fn number(key: &str, value: u64, allowed: RangeInclusive<u64>) -> Result<u64> {
-    if allowed.contains(&value) {
-        return Ok(value);
-    }
-    Err(Error::Setup(format!("{key}: {value} must be in {} to {}", allowed.start(), allowed.end())))
-}
-
-fn size(key: &str, value: u64, allowed: RangeInclusive<u64>) -> Result<usize> {
-    number(key, value, allowed).map(|value| usize::try_from(value).unwrap_or(usize::MAX))
 }
 
 /// `WILDWARDEN_SECTION_KEY`, told by the sections that exist.
@@ -410,7 +373,7 @@ fn set_text(merged: &mut Table, place: (&str, &str), text: &str) -> std::result:
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::choice::VersionPolicy;
+    use crate::model::catalogue::choice::VersionPolicy;
 
     fn load(file: &str, environment: &[(&str, &str)], flags: &[Flag]) -> Result<Config> {
         let folder = tempfile::tempdir().unwrap();
@@ -445,17 +408,17 @@ mod tests {
 
     #[test]
     fn versions_and_labels_make_rules_also_from_the_environment() {
-        let file = "[models]\nversions = { ivory = \"2\", rhino_horn = [\"1\", \"2\"], x = \"latest\" }\nlabels = { ivory = { canary = \"3\" } }";
+        let file = "[models]\nversions = { tusk = \"2\", horn = [\"1\", \"2\"], x = \"latest\" }\nlabels = { tusk = { canary = \"3\" } }";
         let config =
             load(file, &[("WILDWARDEN_MODELS_WATCH", "false"), ("WILDWARDEN_ROLLOUT_MAX_ERROR_PERCENT", "1.5")], &[]);
         let config = config.unwrap();
-        let ivory = &config.versions["ivory"];
-        assert_eq!((&ivory.policy, ivory.canary.as_deref()), (&VersionPolicy::Pinned("2".into()), Some("3")));
-        assert_eq!(config.versions["rhino_horn"].policy, VersionPolicy::Several(vec!["1".into(), "2".into()]));
+        let tusk = &config.versions["tusk"];
+        assert_eq!((&tusk.policy, tusk.canary.as_deref()), (&VersionPolicy::Pinned("2".into()), Some("3")));
+        assert_eq!(config.versions["horn"].policy, VersionPolicy::Several(vec!["1".into(), "2".into()]));
         assert_eq!(config.versions["x"].policy, VersionPolicy::Latest);
         assert!(!config.watch_models && (config.rollout.max_error_percent - 1.5).abs() < 1e-9);
-        let flags = [("models", "versions", "{ ivory = \"7\" }".to_owned())];
-        assert_eq!(load("", &[], &flags).unwrap().versions["ivory"].policy, VersionPolicy::Pinned("7".into()));
+        let flags = [("models", "versions", "{ tusk = \"7\" }".to_owned())];
+        assert_eq!(load("", &[], &flags).unwrap().versions["tusk"].policy, VersionPolicy::Pinned("7".into()));
     }
 
     #[test]
@@ -466,8 +429,8 @@ mod tests {
             ("[limits]\nmax_images = \"six\"", vec![], vec!["max_images", "six", "integer"]),
             ("", vec![("WILDWARDEN_LIMITS_MAX_IMAGES", "six")], vec!["WILDWARDEN_LIMITS_MAX_IMAGES", "six"]),
             ("", vec![("WILDWARDEN_LIMIT_MAX_IMAGES", "6")], vec!["WILDWARDEN_LIMIT_MAX_IMAGES"]),
-            ("[models]\nversions = { ivory = [] }", vec![], vec!["models.versions.ivory", "latest"]),
-            ("[models]\nlabels = { ivory = { stable = \"1\", canary = \"1\" } }", vec![], vec!["models.labels.ivory"]),
+            ("[models]\nversions = { tusk = [] }", vec![], vec!["models.versions.tusk", "latest"]),
+            ("[models]\nlabels = { tusk = { stable = \"1\", canary = \"1\" } }", vec![], vec!["models.labels.tusk"]),
             ("[models]\npoll_ms = 3", vec![], vec!["models.poll_ms", "3", "20 to 3600000"]),
             ("[rollout]\nmax_error_percent = 101.0", vec![], vec!["rollout.max_error_percent", "101", "0 to 100"]),
             ("[server]\nlisten = \"here\"", vec![], vec!["server.listen", "here"]),

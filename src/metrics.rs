@@ -179,15 +179,15 @@ mod tests {
         metrics.call("Classify", "OK");
         metrics
             .models()
-            .in_service([(["ivory", "1", "ab"], "stable"), (["ivory", "2", "cd"], "canary")].into_iter(), 0.1);
-        metrics.models().in_service([(["ivory", "2", "cd"], "stable")].into_iter(), 0.0);
+            .in_service([(["tusk", "1", "ab"], "stable"), (["tusk", "2", "cd"], "canary")].into_iter(), 0.1);
+        metrics.models().in_service([(["tusk", "2", "cd"], "stable")].into_iter(), 0.0);
         let page = metrics.render(5, 7);
         for line in [
             "wildwarden_image_cache_lookups_total{outcome=\"hit\"} 1",
             "wildwarden_images_total{status=\"ok\"} 2",
             "wildwarden_stage_duration_seconds_count{stage=\"decode\"} 1",
             "wildwarden_requests_total{rpc=\"Classify\",code=\"OK\"} 1",
-            "wildwarden_model_info{model=\"ivory\",version=\"2\",sha256=\"cd\",role=\"stable\"} 1",
+            "wildwarden_model_info{model=\"tusk\",version=\"2\",sha256=\"cd\",role=\"stable\"} 1",
             "wildwarden_queue_jobs 5",
             "wildwarden_image_cache_images 7",
         ] {

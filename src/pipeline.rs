@@ -3,7 +3,6 @@
 
 pub mod bare;
 mod cache;
-pub mod check;
 mod conclude;
 pub mod embed;
 pub mod generation;
@@ -13,28 +12,33 @@ pub mod infer;
 mod inputs;
 mod job;
 mod look;
+mod outcome;
 mod read;
+mod run;
 pub mod shadow;
 pub mod traffic;
 mod worker;
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::time::Instant;
 
 use self::conclude::{Gathered, conclude, micros};
 use self::generation::Generation;
 use self::inputs::Inputs;
-use self::job::{Job, Outcome, Task};
+use self::job::{Job, Task};
+use self::outcome::Outcome;
 use self::shadow::Comparison;
 use self::traffic::{Candidate, Traffic, Trial};
 use crate::config::Config;
 use crate::domain::{Listing, Rating, TextField};
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
-use crate::model::session::Runtime;
-use crate::schedule::scheduler::{Scheduler, Settings, Ticket, Worker};
+use crate::model::runtime::session::Runtime;
+use crate::schedule::scheduler::{Scheduler, Settings, Worker};
+use crate::schedule::ticket::Ticket;
 use crate::schedule::{Deadline, Priority};
 
 /// How long a shadow may wait for workers before its listing is given up.
@@ -45,20 +49,12 @@ const SHADOW_PATIENCE: Duration = Duration::from_secs(30);
 pub struct Pipeline {
     scheduler: Scheduler<Job, Outcome>,
     queue_capacity: usize,
-    traffic: RwLock<Traffic>,
+    traffic: ArcSwap<Traffic>,
     metrics: Arc<Metrics>,
     runtime_build: String,
 }
 
 impl Pipeline {
-    /// Reads policy and models, checks golden samples, starts the workers.
-    ///
-    /// # Errors
-    /// [`Error::Setup`] or [`Error::Model`] naming file and value.
-    pub fn load(config: &Config, metrics: Arc<Metrics>) -> Result<Self> {
-        Self::start(config, Generation::read(config)?, metrics)
-    }
-
     /// Starts the workers, with `generation` in service.
     ///
     /// # Errors
@@ -72,7 +68,7 @@ impl Pipeline {
         Ok(Self {
             scheduler: Scheduler::start(workers.collect(), settings)?,
             queue_capacity: config.queue_capacity,
-            traffic: RwLock::new(Traffic { stable: Arc::new(generation), candidate: None }),
+            traffic: ArcSwap::from_pointee(Traffic { stable: Arc::new(generation), candidate: None }),
             metrics,
             runtime_build: Runtime::load(&config.onnxruntime)?.build(),
         })
@@ -85,14 +81,13 @@ impl Pipeline {
 
     /// All that is in service now.
     pub fn traffic(&self) -> Traffic {
-        // The lock only ever guards the exchange of pointers.
-        self.traffic.read().unwrap_or_else(PoisonError::into_inner).clone()
+        Traffic::clone(&self.traffic.load())
     }
 
     /// Puts other generations in service for listings that come from now on. Returns what served before; running listings
     /// may still hold it.
     pub fn switch(&self, traffic: Traffic) -> Traffic {
-        std::mem::replace(&mut *self.traffic.write().unwrap_or_else(PoisonError::into_inner), traffic)
+        Traffic::clone(&self.traffic.swap(Arc::new(traffic)))
     }
 
     /// Commit that the loaded ONNX Runtime was built from.
@@ -134,6 +129,7 @@ impl Pipeline {
                 }
             },
         };
+        generation.check_wanted(&listing.options.categories)?;
         let tickets = self.submit(&generation, &listing, priority, deadline)?;
         let outcome = finish(&generation, &listing, tickets, deadline, Some(&self.metrics)).await;
         generation.health().note(&outcome);

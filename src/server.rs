@@ -10,7 +10,6 @@ use tokio::sync::{OnceCell, oneshot};
 use tokio::task::JoinHandle;
 use tonic::codec::CompressionEncoding;
 use tonic::service::Routes;
-use tonic::service::interceptor::InterceptedService;
 use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
@@ -20,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::lifecycle::Lifecycle;
 use crate::transport::admin;
 use crate::transport::calls::CallsLayer;
-use crate::transport::guard::{Guard, blame_caller_in_headers, mark_open};
+use crate::transport::guard::{Guard, blame_caller_in_headers};
 use crate::transport::models::Models;
 use crate::transport::oip::Oip;
 use crate::transport::oip::control::Control;
@@ -86,34 +85,19 @@ impl Server {
             // The limit counts what comes out: a few kilobytes may hold gigabytes.
             .accept_compressed(CompressionEncoding::Gzip)
             .accept_compressed(CompressionEncoding::Deflate);
-        let risk = InterceptedService::new(risk, Guard::new(&config.keys));
         let lifecycle: Arc<OnceCell<Lifecycle>> = Arc::default();
         let oip = Oip::new(Arc::clone(&shared), Control(Arc::clone(&lifecycle)));
         let oip = GrpcInferenceServiceServer::new(oip)
             .max_decoding_message_size(config.limits.max_message_bytes)
             .accept_compressed(CompressionEncoding::Gzip)
             .accept_compressed(CompressionEncoding::Deflate);
-        let oip = InterceptedService::new(oip, Guard::new(&config.keys));
-        let reflection = |descriptors: &'static [u8]| {
-            tonic_reflection::server::Builder::configure()
-                .register_encoded_file_descriptor_set(descriptors)
-                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        };
-        // The contract's messages are described, its services for callers are not here.
-        let for_operators = || {
-            let served = ["wildwarden.v1.ModelService", "grpc.health.v1.Health"];
-            served
-                .into_iter()
-                .fold(reflection(proto::DESCRIPTORS), tonic_reflection::server::Builder::with_service_name)
-        };
-        let broken = |cause: tonic_reflection::server::Error| Error::Bug(format!("reflection: {cause}"));
         let models = Models { lifecycle: Arc::clone(&lifecycle) };
-        let models = InterceptedService::new(ModelServiceServer::new(models), Guard::new(&config.keys));
+        let calls = CallsLayer { guard: Guard::new(&config.keys), metrics: Arc::clone(&shared.metrics) };
         let operators = Routes::from(admin::routes(Arc::clone(&shared)))
             .add_service(health_service.clone())
-            .add_service(for_operators().build_v1().map_err(broken)?)
-            .add_service(for_operators().build_v1alpha().map_err(broken)?)
-            .add_service(models);
+            .add_service(for_operators().build_v1().map_err(no_reflection)?)
+            .add_service(for_operators().build_v1alpha().map_err(no_reflection)?)
+            .add_service(ModelServiceServer::new(models));
         let limit = config.limits.max_message_bytes;
         let blame = tower::util::MapResponseLayer::new(move |mut response: http::Response<tonic::body::Body>| {
             blame_caller_in_headers(response.headers_mut(), limit);
@@ -124,16 +108,15 @@ impl Server {
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_frame_size(MAX_FRAME)
             .max_concurrent_streams(config.max_concurrent_streams)
-            .layer(CallsLayer(Arc::clone(&shared.metrics)))
+            .layer(calls.clone())
             .layer(blame)
-            .layer(tower::util::MapRequestLayer::new(mark_open::<tonic::body::Body>))
             .add_service(health_service)
-            .add_service(reflection(proto::PUBLIC_DESCRIPTORS).build_v1().map_err(broken)?)
-            .add_service(reflection(proto::PUBLIC_DESCRIPTORS).build_v1alpha().map_err(broken)?)
+            .add_service(reflection(proto::PUBLIC_DESCRIPTORS).build_v1().map_err(no_reflection)?)
+            .add_service(reflection(proto::PUBLIC_DESCRIPTORS).build_v1alpha().map_err(no_reflection)?)
             .add_service(risk)
             .add_service(oip);
         let admin = match config.admin_listen {
-            Some(wanted) => Some(Admin::start(wanted, operators, CallsLayer(Arc::clone(&shared.metrics))).await?),
+            Some(wanted) => Some(Admin::start(wanted, operators, calls).await?),
             None => None,
         };
         let (stop, stopped) = oneshot::channel();
@@ -219,6 +202,22 @@ impl Admin {
         let router = tonic::transport::Server::builder().accept_http1(true).layer(calls).add_routes(routes);
         Ok(Self { address, serving: tokio::spawn(router.serve_with_incoming(incoming(listener))) })
     }
+}
+
+fn reflection(descriptors: &'static [u8]) -> tonic_reflection::server::Builder<'static> {
+    tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(descriptors)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+}
+
+/// The contract's messages are described, its services for callers are not there.
+fn for_operators() -> tonic_reflection::server::Builder<'static> {
+    let served = ["wildwarden.v1.ModelService", "grpc.health.v1.Health"];
+    served.into_iter().fold(reflection(proto::DESCRIPTORS), tonic_reflection::server::Builder::with_service_name)
+}
+
+fn no_reflection(cause: tonic_reflection::server::Error) -> Error {
+    Error::Bug(format!("reflection: {cause}"))
 }
 
 async fn tell(health: &HealthReporter, status: ServingStatus) {

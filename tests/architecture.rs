@@ -7,6 +7,7 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Each top-level module and the modules it may name. `server` and `cli` put things together and may name all.
@@ -19,7 +20,7 @@ const ALLOWED: [(&str, &[&str]); 17] = [
     ("metrics", &["memory", "telemetry"]),
     ("memory", &[]),
     ("random", &[]),
-    ("config", &["error", "model::choice", "schedule"]),
+    ("config", &["error", "model::catalogue::choice", "schedule"]),
     ("preprocess", &["domain", "error", "input_spec"]),
     ("schedule", &["error"]),
     ("model", &["domain", "error", "input_spec", "memory", "random"]),
@@ -39,12 +40,13 @@ const EVALUATE: &[&str] = &[
     "config",
     "domain",
     "error",
-    "model::manifest::hex_sha256",
+    "model::folder::manifest::hex_sha256",
     "page",
     "pipeline",
     "preprocess::image",
     "random",
     "schedule",
+    "score::policy",
     "transport",
 ];
 /// A caller like any other: knows the contract and how listings are read, and no stage.
@@ -56,10 +58,11 @@ const TRANSPORT: &[&str] = &[
     "error",
     "lifecycle",
     "metrics",
-    "model::manifest",
-    "model::repository::order",
+    "model::folder::manifest",
+    "model::catalogue::repository::order",
     "pipeline",
     "schedule",
+    "score::policy",
 ];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
@@ -114,8 +117,116 @@ fn only_one_file_names_ort_only_config_reads_the_environment_and_only_memory_is_
     for file in files {
         let text = std::fs::read_to_string(&file).unwrap();
         let code: String = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
-        assert!(file.ends_with("model/session.rs") || !names_ort(&code), "{} names ort", file.display());
+        assert!(file.ends_with("model/runtime/session.rs") || !names_ort(&code), "{} names ort", file.display());
         assert!(file.ends_with("src/memory.rs") || !code.contains("unsafe"), "{} is unsafe", file.display());
         assert!(file.ends_with("config.rs") || !code.contains("env::var"), "{} reads the environment", file.display());
     }
+}
+
+/// Lines a file may have, its tests in it.
+const LONGEST: usize = 450;
+
+#[test]
+fn no_file_is_long() {
+    let mut files = Vec::new();
+    sources(Path::new("src"), &mut files);
+    for file in files {
+        let lines = std::fs::read_to_string(&file).unwrap().lines().count();
+        assert!(lines <= LONGEST, "{} has {lines} lines", file.display());
+    }
+}
+
+/// `src/a/b.rs` and `src/a/b/mod.rs` are `a::b`; `lib.rs` is the root.
+fn module_of(file: &Path) -> Vec<String> {
+    let path = file.strip_prefix("src").unwrap().with_extension("");
+    let mut parts: Vec<String> = path.iter().map(|part| part.to_str().unwrap().to_owned()).collect();
+    if matches!(parts.last().map(String::as_str), Some("mod" | "lib")) {
+        parts.pop();
+    }
+    parts
+}
+
+fn is_name(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+/// What a path's text names: itself, or for `a::{b, c::d}` both `a::b` and `a::c::d`.
+fn ends(text: &str) -> Vec<Vec<String>> {
+    let plain: String = text.chars().take_while(|&c| is_name(c) || c == ':').collect();
+    let path: Vec<String> = plain.split("::").filter(|part| !part.is_empty()).map(str::to_owned).collect();
+    let Some(group) = text[plain.len()..].strip_prefix('{') else { return vec![path] };
+    let (mut depth, mut items) = (0, vec![String::new()]);
+    for c in group.chars() {
+        match c {
+            '}' if depth == 0 => break,
+            ',' if depth == 0 => items.push(String::new()),
+            _ => {
+                depth += i32::from(c == '{') - i32::from(c == '}');
+                items.last_mut().unwrap().push(c);
+            }
+        }
+    }
+    let below = items.iter().flat_map(|item| ends(item.trim()));
+    below.map(|end| path.iter().cloned().chain(end).collect()).collect()
+}
+
+/// The modules that a file names, tests left out: paths from the root, from a parent, and from its own modules.
+fn named_by(here: &[String], text: &str) -> BTreeSet<Vec<String>> {
+    let text = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+    let code: String =
+        text.lines().filter(|line| !line.trim_start().starts_with("//")).flat_map(|line| [line, "\n"]).collect();
+    let mut found = BTreeSet::new();
+    for start in ["crate::", "super::", "self::", "use "] {
+        for (at, _) in code.match_indices(start) {
+            if code[..at].ends_with(|c: char| is_name(c) || c == ':') {
+                continue;
+            }
+            let text = if start == "use " { &code[at + start.len()..] } else { &code[at..] };
+            for path in ends(text) {
+                let first = path.first().map_or("", String::as_str);
+                let up = path.iter().take_while(|part| *part == "super").count();
+                found.insert(match first {
+                    "crate" => path[1..].to_vec(),
+                    "self" => here.iter().chain(&path[1..]).cloned().collect(),
+                    "super" => here[..here.len() - up].iter().chain(&path[up..]).cloned().collect(),
+                    _ => here.iter().chain(&path).cloned().collect(),
+                });
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn no_files_name_each_other_in_a_circle() {
+    let mut files = Vec::new();
+    sources(Path::new("src"), &mut files);
+    let modules: BTreeSet<Vec<String>> = files.iter().map(|file| module_of(file)).collect();
+    let mut names: BTreeMap<Vec<String>, BTreeSet<Vec<String>>> = BTreeMap::new();
+    for file in &files {
+        let here = module_of(file);
+        let of_file = |path: &Vec<String>| {
+            let longest = (1..=path.len()).rev().map(|length| path[..length].to_vec());
+            longest.into_iter().find(|module| modules.contains(module)).filter(|module| *module != here)
+        };
+        let text = std::fs::read_to_string(file).unwrap();
+        names.insert(here.clone(), named_by(&here, &text).iter().filter_map(of_file).collect());
+    }
+    assert!(names.values().map(BTreeSet::len).sum::<usize>() > 500, "hardly any path was found");
+    // What names nothing that is left is in no circle.
+    loop {
+        let free: Vec<_> = names.iter().filter(|(_, named)| named.is_empty()).map(|(here, _)| here.clone()).collect();
+        if free.is_empty() {
+            break;
+        }
+        names.retain(|here, _| !free.contains(here));
+        names.values_mut().for_each(|named| named.retain(|other| !free.contains(other)));
+    }
+    let circle: Vec<String> = names
+        .iter()
+        .map(|(here, named)| {
+            format!("{} -> {:?}", here.join("::"), named.iter().map(|n| n.join("::")).collect::<Vec<_>>())
+        })
+        .collect();
+    assert!(circle.is_empty(), "files in a circle, or above one:\n{}", circle.join("\n"));
 }

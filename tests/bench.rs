@@ -20,7 +20,7 @@ const PHOTOS: &str = "tests/fixtures/images";
 /// Runs the program while the server, which lives in this process, answers.
 fn bench(server: &Server, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wildwarden"));
-    command.arg("bench").args(arguments).args(["--address", &server.address().to_string()]);
+    command.arg("bench").args(arguments).args(["--server", &server.address().to_string()]);
     command.output().unwrap()
 }
 
@@ -173,7 +173,7 @@ async fn a_search_ends_with_a_rate_and_a_ramp_has_a_row_a_step() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_server_no_key_and_no_photo_are_one_sentence_and_exit_code_2() {
-    let key = wildwarden::model::manifest::hex_sha256(b"secret");
+    let key = wildwarden::model::folder::manifest::hex_sha256(b"secret");
     let keys = format!("[{{ name = \"a\", sha256 = \"{key}\", roles = [\"classify\"] }}]");
     let server = common::start(&[("auth", "keys", keys)]).await;
     let photo = format!("{PHOTOS}/mug.jpg");
@@ -189,7 +189,7 @@ async fn no_server_no_key_and_no_photo_are_one_sentence_and_exit_code_2() {
     let output = bench(&server, &["closed", "--images", "/nowhere.jpg", "--requests", "1"]);
     assert!(text(&output.stderr).contains("/nowhere.jpg") && output.status.code() == Some(2));
     let mut command = Command::new(env!("CARGO_BIN_EXE_wildwarden"));
-    let output = command.arg("bench").args(few).args(["--address", "127.0.0.1:1"]).output().unwrap();
+    let output = command.arg("bench").args(few).args(["--server", "127.0.0.1:1"]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("127.0.0.1:1: no server there"), "{}", text(&output.stderr));
 }

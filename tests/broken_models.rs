@@ -19,12 +19,11 @@ use common::{client, config, copy_folder, listing, start};
 use onnx_files::{Change, head, relu};
 use tonic::transport::Channel;
 use wildwarden::config::Config;
-use wildwarden::model::check::Checks;
-use wildwarden::model::manifest::hex_sha256;
-use wildwarden::model::onnx::{NEWEST_IR, OPERATOR_SETS};
-use wildwarden::model::registry::ModelSet;
-use wildwarden::model::session::{Runtime, Session};
-use wildwarden::pipeline::check::admit;
+use wildwarden::lifecycle::check::admit;
+use wildwarden::lifecycle::opening;
+use wildwarden::model::folder::manifest::hex_sha256;
+use wildwarden::model::folder::onnx::{NEWEST_IR, OPERATOR_SETS};
+use wildwarden::model::runtime::session::{Runtime, Session};
 use wildwarden::pipeline::generation::Generation;
 use wildwarden::server::Server;
 use wildwarden::transport::proto::model_service_client::ModelServiceClient;
@@ -93,9 +92,9 @@ const BROKEN: &[(&str, Break, &[&str])] = &[
     ("unknown kind", |f| toml(f, "kind = \"head\"", "kind = \"tail\""), &["model.toml", "tail", "head"]),
     ("a head with [image]", |f| toml(f, "[golden]", IMAGE), &["model.toml", "[image]", "head"]),
     (
-        "unknown category",
-        |f| toml(f, "category = \"ivory\"", "category = \"tiger\""),
-        &["model.toml", "tiger", "rhino_horn"],
+        "a category that is no name",
+        |f| toml(f, "category = \"ivory\"", "category = \"Tiger bone\""),
+        &["model.toml", "Tiger bone", "small letter"],
     ),
     (
         "a category that another head feeds",
@@ -296,21 +295,18 @@ fn the_newest_versions_are_those_that_the_runtime_loads() {
 /// Models in service, and the way in for a new one.
 struct Service {
     config: Config,
-    set: ModelSet,
     serving: Generation,
 }
 
 impl Service {
     fn start() -> Self {
         let config = config(&[("scheduler", "workers", "1".into())]);
-        let set = ModelSet::read(&config.models, &config.versions, &Checks::logged(config.max_file_bytes)).unwrap();
-        let serving = Generation::load(&config, &set, None).unwrap();
-        Self { config, set, serving }
+        let serving = opening(&config, None).unwrap();
+        Self { config, serving }
     }
 
     fn load(&self, folder: &Path) -> wildwarden::error::Result<Generation> {
-        let checks = Checks::logged(self.config.max_file_bytes);
-        admit(&self.config, &self.set, Some(&self.serving), folder, &checks).map(|(_, generation)| generation)
+        admit(&self.config, &self.serving, folder)
     }
 }
 

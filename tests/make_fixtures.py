@@ -1,6 +1,6 @@
 """Draws the fixtures: scenes, every image format, damaged files, Pillow's own result of preprocessing, faulty heads.
 
-    python tests/make_fixtures.py        needs numpy, pillow and onnx; writes tests/fixtures/
+    python tests/make_fixtures.py        needs numpy, pillow, onnx and the program (WILDWARDEN=...); writes tests/fixtures/
 
 Everything is drawn here, with a fixed seed: the images are the project's own.
 """
@@ -8,7 +8,10 @@ Everything is drawn here, with a fixed seed: the images are the project's own.
 import base64
 import json
 import math
+import os
 import struct
+import subprocess
+import tempfile
 import zlib
 from pathlib import Path
 
@@ -21,6 +24,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageOps
 OUT = Path(__file__).parent / "fixtures"
 IMAGES, HOSTILE, GOLDEN, MODELS = OUT / "images", OUT / "images" / "hostile", OUT / "golden", OUT / "models"
 SIDE = 32
+CARVINGS = {"bangle", "beads", "carving", "netsuke", "seal"}
 rng = np.random.default_rng(7)
 
 
@@ -220,6 +224,24 @@ def heads() -> None:
     head("narrow_head", narrow, [constant("one", [1], np.int64)], 64)
 
 
+def fitted_head() -> None:
+    """A head that is really fitted, by ridge regression: carvings among the rendered fixtures against all others."""
+    photos = sorted((IMAGES / "rendered").glob("*.jpg"))
+    with tempfile.TemporaryDirectory() as out:
+        listing = Path(out) / "photos.txt"
+        listing.write_text("".join(f"{photo}\n" for photo in photos))
+        subprocess.run([os.environ.get("WILDWARDEN", "target/release/wildwarden"), "embed", "--out", out, listing], check=True)
+        embeddings = np.load(Path(out) / "embeddings.npy").astype(np.float64)
+    target = np.where([photo.stem in CARVINGS for photo in photos], 4.0, -4.0)
+    mean = embeddings.mean(0)
+    centred = embeddings - mean
+    dual = np.linalg.solve(centred @ centred.T + 0.1 * np.eye(len(photos)), target - target.mean())
+    weights = centred.T @ dual
+    nodes = [helper.make_node("Gemm", ["embedding", "weights", "bias"], ["logits"])]
+    bias = target.mean() - mean @ weights
+    head("carvings_head", nodes, [numpy_helper.from_array(weights[:, None].astype(np.float32), "weights"), numpy_helper.from_array(np.array([bias], np.float32), "bias")])
+
+
 def classifier() -> None:
     """Takes the image itself: the mean of its normalised values, as a logit."""
     value = helper.make_tensor_value_info
@@ -238,6 +260,7 @@ def main() -> None:
     golden(names)
     hostile()
     heads()
+    fitted_head()
     classifier()
     print(sum(1 for path in OUT.rglob("*") if path.is_file()), "fixtures")
 

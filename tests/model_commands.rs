@@ -125,7 +125,7 @@ fn hash_mends_an_empty_and_a_short_hash_and_keeps_comments() {
     let folder = out.path().join("ivory/2");
     let path = folder.join("model.toml");
     let good = std::fs::read_to_string(&path).unwrap();
-    let sha256 = wildwarden::model::manifest::hex_sha256(&std::fs::read(folder.join("model.onnx")).unwrap());
+    let sha256 = wildwarden::model::folder::manifest::hex_sha256(&std::fs::read(folder.join("model.onnx")).unwrap());
     for old in ["", "a"] {
         std::fs::write(&path, good.replace(&sha256, old)).unwrap();
         assert_eq!(model(&["hash", folder.to_str().unwrap()]).0, 0);
@@ -175,8 +175,11 @@ fn golden_samples_are_recorded_for_every_kind_and_hold() {
     // A header of 6 EB above no data.
     let header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (1152921504606846975, 1280), }\n";
     let promising = out.path().join("promising.npy");
-    std::fs::write(&promising, [b"\x93NUMPY\x01\x00", &(header.len() as u16).to_le_bytes()[..], header].concat())
-        .unwrap();
+    std::fs::write(
+        &promising,
+        [b"\x93NUMPY\x01\x00", &u16::try_from(header.len()).unwrap().to_le_bytes()[..], header].concat(),
+    )
+    .unwrap();
     let (code, said) = model(&["golden", "models/ivory/1", promising.to_str().unwrap()]);
     assert!(code == 2 && said.contains("f32 [N, D] as .npy"), "{code} {said}");
     let cases = [
@@ -231,9 +234,20 @@ fn recorded_samples_keep_the_tolerance_and_list_no_old_image() {
 }
 
 #[test]
-fn an_address_without_a_scheme_is_refused_saying_what_it_must_begin_with() {
-    let (code, said) = model(&["list", "--admin-address", "127.0.0.1:1"]);
-    assert!(code == 2 && said.contains("must begin with http://"), "{said}");
+fn a_server_is_named_in_one_way_by_every_command() {
+    for command in [&["model", "list"][..], &["classify", "--title", "x"], &["bench", "closed", "--images", "models"]] {
+        let output = |server: &[&str], variable: Option<(&str, &str)>| {
+            let mut run = Command::new(env!("CARGO_BIN_EXE_wildwarden"));
+            let output = run.args(command).args(server).envs(variable).output().unwrap();
+            (output.status.code().unwrap(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+        };
+        let (code, said) = output(&["--server", "https://127.0.0.1:1"], None);
+        assert!(code == 2 && said.contains("https is not spoken"), "{said}");
+        let variable = if command[0] == "model" { "WILDWARDEN_OPERATORS" } else { "WILDWARDEN_SERVER" };
+        for (code, said) in [output(&["--server", "127.0.0.1:1"], None), output(&[], Some((variable, "127.0.0.1:1")))] {
+            assert!(code == 2 && said.contains("127.0.0.1:1") || command[0] == "bench", "{code} {said}");
+        }
+    }
 }
 
 #[test]

@@ -24,7 +24,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_types::StatusExt;
-use wildwarden::model::manifest::hex_sha256;
+use wildwarden::model::folder::manifest::hex_sha256;
 use wildwarden::server::Server;
 use wildwarden::transport::proto::DESCRIPTORS;
 use wildwarden::transport::proto::inference::grpc_inference_service_client::GrpcInferenceServiceClient;
@@ -104,6 +104,7 @@ async fn integers_are_taken_in_both_forms_and_inputs_in_any_order() {
     assert_eq!((one.outputs.len(), &one.raw_output_contents[0]), (1, &raw.raw_output_contents[0]));
 }
 
+#[allow(clippy::too_many_lines, reason = "a table of refusals")]
 #[tokio::test]
 async fn invalid_requests_are_refused_naming_input_value_and_what_is_allowed() {
     let server =

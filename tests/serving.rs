@@ -115,7 +115,7 @@ async fn explanations_add_up_and_point_into_the_callers_strings() {
     // The calibrated probability must follow from bias and contributions: with the calibration of the manifest undone, the
     // logit of a longer list of tokens is exactly theirs. Two categories with different calibrations are checked.
     let manifest = std::fs::read_to_string("models/text_classifier/1/model.toml").unwrap();
-    let manifest = wildwarden::model::manifest::Manifest::parse(std::path::Path::new("."), &manifest).unwrap();
+    let manifest = wildwarden::model::folder::manifest::Manifest::parse(std::path::Path::new("."), &manifest).unwrap();
     for (score, label) in text.scores.iter().zip(&manifest.labels) {
         let logit = score.bias + score.tokens.iter().map(|token| token.contribution).sum::<f64>();
         let expected = label.calibration.slope * logit + label.calibration.intercept;
@@ -132,9 +132,10 @@ async fn explanations_add_up_and_point_into_the_callers_strings() {
         let map = explanation.heat_map.as_ref().unwrap();
         assert_eq!((map.rows, map.columns, map.values.len()), (7, 7, 49));
         let mean = f64::from(map.values.iter().sum::<f32>()) / 49.0;
-        let name = ["ivory", "pangolin_scale", "rhino_horn"][usize::try_from(score.category).unwrap() - 1];
+        let name = &score.category;
         let manifest = std::fs::read_to_string(format!("models/{name}/1/model.toml")).unwrap();
-        let manifest = wildwarden::model::manifest::Manifest::parse(std::path::Path::new("."), &manifest).unwrap();
+        let manifest =
+            wildwarden::model::folder::manifest::Manifest::parse(std::path::Path::new("."), &manifest).unwrap();
         let calibration = manifest.labels[0].calibration;
         let answered = (score.probability / (1.0 - score.probability)).ln();
         let expected = calibration.slope * mean + calibration.intercept;
@@ -160,10 +161,10 @@ async fn only_the_categories_asked_for_are_rated() {
     let server = start(&[]).await;
     let mut client = client(&server).await;
     let mut request = listing("犀角杯 象牙", &["horn.jpg"]);
-    request.options = Some(Options { categories: vec![3], ..Default::default() });
+    request.options = Some(Options { categories: vec!["rhino_horn".into()], ..Default::default() });
     let response = client.classify(request).await.unwrap().into_inner();
-    assert_eq!(response.categories.iter().map(|rating| rating.category).collect::<Vec<_>>(), [3]);
-    assert!(response.reasons.iter().all(|reason| reason.category == 3 || reason.category == 0));
+    assert_eq!(response.categories.iter().map(|rating| rating.category.as_str()).collect::<Vec<_>>(), ["rhino_horn"]);
+    assert!(response.reasons.iter().all(|reason| ["rhino_horn", ""].contains(&reason.category.as_str())));
 }
 
 #[tokio::test]
@@ -254,7 +255,12 @@ async fn server_info_tells_limits_categories_and_versions() {
     let server = start(&[]).await;
     let info = client(&server).await.get_server_info(GetServerInfoRequest {}).await.unwrap().into_inner();
     assert_eq!(info.limits.unwrap().max_images, 9);
-    assert_eq!(info.categories, [1, 2, 3]);
+    let names: Vec<&str> = info.categories.iter().map(|category| category.name.as_str()).collect();
+    assert_eq!(names, ["ivory", "pangolin_scale", "rhino_horn"]);
+    for category in &info.categories {
+        assert!(category.rated_by_images && category.rated_by_texts && category.titles.len() == 2, "{category:?}");
+        assert!(category.descriptions.values().all(|told| !told.is_empty()));
+    }
     assert_eq!(info.models.len(), 6);
     assert!(info.models.iter().all(|model| model.sha256.len() == 64) && info.policy.unwrap().sha256.len() == 64);
 }

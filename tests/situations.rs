@@ -16,7 +16,7 @@ use hyper_util::client::legacy::Client as HyperClient;
 use hyper_util::rt::TokioExecutor;
 use tonic::{Code, Request};
 use tonic_types::StatusExt;
-use wildwarden::model::manifest::hex_sha256;
+use wildwarden::model::folder::manifest::hex_sha256;
 use wildwarden::server::Server;
 use wildwarden::transport::proto::classify_result::Outcome;
 use wildwarden::transport::proto::risk_service_client::RiskServiceClient;
@@ -43,7 +43,7 @@ async fn invalid_requests_are_refused_naming_field_value_and_limit() {
     let mut client = client(&server).await;
     let many = ClassifyRequest { images: vec![image("tiny.png"); 10], ..Default::default() };
     let big = Image { image_id: "big".into(), content: vec![0; 100_001].into() };
-    let unknown = Options { categories: vec![9], ..Default::default() };
+    let unknown = Options { categories: vec!["tiger_bone".into()], ..Default::default() };
     for (request, field, named) in [
         (ClassifyRequest::default(), "images", "nothing to look at"),
         (listing(" \n\t", &[]), "images", "nothing to look at"),
@@ -51,7 +51,7 @@ async fn invalid_requests_are_refused_naming_field_value_and_limit() {
         (listing(&"字".repeat(30_000), &[]), "title", "limits.max_text_bytes"),
         (ClassifyRequest { images: vec![big], ..Default::default() }, "images[0].content", "100001"),
         (ClassifyRequest { listing_id: "x".repeat(200), ..listing(DRESS, &[]) }, "listing_id", "200"),
-        (ClassifyRequest { options: Some(unknown), ..listing(DRESS, &[]) }, "options.categories[0]", "9"),
+        (ClassifyRequest { options: Some(unknown), ..listing(DRESS, &[]) }, "options.categories[0]", "tiger_bone"),
     ] {
         let (code, at, message) = refusal(&mut client, request).await;
         assert_eq!((code, at.as_str()), (Code::InvalidArgument, field), "{message}");
@@ -386,7 +386,12 @@ async fn without_a_text_model_texts_are_no_fault_and_the_lexicon_is_read() {
     let mut client = client(&server).await;
     let dress = client.classify(listing(DRESS, &["mug.jpg"])).await.unwrap().into_inner();
     assert_eq!(dress.suggestion(), Suggestion::Pass, "{:?}", dress.reasons);
-    assert!(!dress.degraded && dress.missing == ["text", "model:text_classifier"], "{:?}", dress.missing);
+    assert!(
+        !dress.degraded
+            && dress.missing == ["text", "category:pangolin_scale", "category:rhino_horn", "model:text_classifier"],
+        "{:?}",
+        dress.missing
+    );
     let offer = client.classify(listing(OFFER, &["mug.jpg"])).await.unwrap().into_inner();
     assert!(offer.reasons.iter().any(|reason| reason.code() == ReasonCode::ClaimTerm), "{:?}", offer.reasons);
     let only_text = client.classify(listing(DRESS, &[])).await.unwrap().into_inner();
@@ -421,7 +426,7 @@ async fn a_text_model_that_rates_nothing_is_refused_at_the_start_in_the_words_of
     std::fs::write(text.join("model.toml"), without).unwrap();
     let config = common::config(&[("models", "directory", models.display().to_string())]);
     let words = "labels: none has a category";
-    let checked = wildwarden::pipeline::check::check(&config, &text, &[]).unwrap();
+    let checked = wildwarden::lifecycle::check::check(&config, &text, &[]).unwrap();
     assert!(checked.refused.unwrap().problem.contains(words));
     let refused = Server::bind(config).await.unwrap().load().await.unwrap_err().to_string();
     assert!(refused.contains(words), "{refused}");

@@ -20,7 +20,10 @@ import onnx
 from onnx import helper, numpy_helper
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "train"))
-from common import HEADS, WILDWARDEN, read_photos, write_folder  # noqa: E402
+import categories  # noqa: E402
+from common import read_photos  # noqa: E402
+from model_folder import write_folder  # noqa: E402
+from program import WILDWARDEN  # noqa: E402
 
 MARGINS = [1.0, 1.5, 2.0]
 DEFAULT = 1.5  # `MARGIN` in src/preprocess/image/wanted.rs
@@ -116,7 +119,7 @@ def main() -> None:
             if not reduced.any():
                 continue
             scaled = embed(paths, encoder, margin, options.work / "scaled")
-            for head in HEADS:
+            for head in categories.of_data(options.data).names:
                 off = np.abs(probabilities(scaled, head) - probabilities(full, head))[reduced]
                 median, p99 = np.median(off), np.percentile(off, 99)
                 print(f"| {name} | {margin} | {head} | {len(off)} | {median:.4f} | {p99:.4f} | {off.max():.4f} |", flush=True)

@@ -75,7 +75,7 @@ def wildwarden(settings: dict[str, str], models: Path | None = None):
 def load(address: str, mode: str, source: list[str], *more: str) -> dict:
     """The last step of a `wildwarden bench` run as it reports it. A wrong answer ends this script."""
     with tempfile.NamedTemporaryFile(suffix=".json") as out:
-        command = [PROGRAM, "bench", mode, *source, "--address", address, "--json", out.name, *more]
+        command = [PROGRAM, "bench", mode, *source, "--server", address, "--json", out.name, *more]
         run = subprocess.run([str(part) for part in command], cwd=ROOT, capture_output=True, text=True, check=False)
         if run.returncode != 0:
             raise RuntimeError(f"{' '.join(map(str, command))}: {run.stderr[-500:]}")

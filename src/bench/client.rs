@@ -1,11 +1,10 @@
 //! Sends listings over a few connections and judges every answer.
 
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 use tonic::Code;
 use tonic::Request;
@@ -37,7 +36,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Whom to ask, and how.
 #[derive(Debug, Clone)]
 pub struct Target {
-    /// `host:port`, or a URL.
+    /// A URL.
     pub address: String,
     /// Sent as `authorization: Bearer`.
     pub key: Option<String>,
@@ -87,9 +86,8 @@ impl Connections {
     /// # Errors
     /// [`Error::Setup`] naming the address or the key.
     pub async fn open(target: &Target) -> Result<Self> {
-        let refused = |cause: &dyn std::fmt::Display| Error::Setup(format!("--address {}: {cause}", target.address));
-        let url =
-            if target.address.contains("://") { target.address.clone() } else { format!("http://{}", target.address) };
+        let refused = |cause: &dyn std::fmt::Display| Error::Setup(format!("--server {}: {cause}", target.address));
+        let url = target.address.clone();
         let endpoint = Endpoint::from_shared(url).map_err(|cause| refused(&cause))?;
         let endpoint = endpoint
             .connect_timeout(CONNECT_TIMEOUT)
@@ -194,7 +192,7 @@ impl Caller {
     }
 
     fn judge(&self, rated: &Rated, request_id: &str, answer: ClassifyResponse) -> Outcome {
-        self.versions.lock().unwrap_or_else(PoisonError::into_inner).count(&answer);
+        self.versions.lock().count(&answer);
         let judged = judge(rated, request_id, &answer, self.connections.target.allow_model_change);
         match judged {
             Ok(()) => Outcome::Right(answer.timings.unwrap_or_default()),
@@ -204,7 +202,7 @@ impl Caller {
 
     /// Sets of models that answered under load, and their answers.
     pub fn versions(&self) -> Vec<(String, u64)> {
-        self.versions.lock().unwrap_or_else(PoisonError::into_inner).sets().collect()
+        self.versions.lock().sets().collect()
     }
 
     /// What is sent.
@@ -253,8 +251,8 @@ mod tests {
         ClassifyResponse {
             request_id: "r".into(),
             risk,
-            categories: vec![CategoryRating { category: 1, probability: risk, ..Default::default() }],
-            models: vec![ModelVersion { name: "ivory".into(), version: version.into(), ..Default::default() }],
+            categories: vec![CategoryRating { category: "cups".into(), probability: risk, ..Default::default() }],
+            models: vec![ModelVersion { name: "tusk".into(), version: version.into(), ..Default::default() }],
             ..Default::default()
         }
     }
@@ -278,7 +276,7 @@ mod tests {
     #[test]
     fn other_models_are_wrong_unless_allowed() {
         let problem = judge(&rated(), "r", &answer(0.5, "2"), false).unwrap_err();
-        assert!(problem.contains("ivory 2") && problem.contains("--allow-model-change"), "{problem}");
+        assert!(problem.contains("tusk 2") && problem.contains("--allow-model-change"), "{problem}");
         assert_eq!(judge(&rated(), "r", &answer(0.9, "2"), true), Ok(()));
     }
 }

@@ -18,7 +18,7 @@ pub struct Known {
     pub risk: f64,
     /// Name in the contract, `SUGGESTION_REVIEW` for example.
     pub suggestion: String,
-    /// Fused probabilities by name of the category in the contract, `CATEGORY_IVORY` for example.
+    /// Fused probabilities by name of the category.
     pub categories: BTreeMap<String, f64>,
 }
 
@@ -29,9 +29,7 @@ impl Known {
         Self {
             risk: response.risk,
             suggestion: response.suggestion().as_str_name().to_owned(),
-            categories: categories
-                .map(|rating| (rating.category().as_str_name().to_owned(), rating.probability))
-                .collect(),
+            categories: categories.map(|rating| (rating.category.clone(), rating.probability)).collect(),
         }
     }
 
@@ -46,7 +44,7 @@ impl Known {
             return Err(format!("suggestion is {suggestion}, not {}", self.suggestion));
         }
         for rating in &response.categories {
-            let name = rating.category().as_str_name();
+            let name = rating.category.as_str();
             let known = self.categories.get(name).ok_or_else(|| format!("{name} was not rated before"))?;
             near(name, rating.probability, *known)?;
         }
@@ -102,7 +100,7 @@ mod tests {
     use crate::transport::proto::ModelVersion;
 
     fn answer(risk: f64) -> ClassifyResponse {
-        let categories = vec![CategoryRating { category: 1, probability: risk, ..Default::default() }];
+        let categories = vec![CategoryRating { category: "cups".into(), probability: risk, ..Default::default() }];
         ClassifyResponse { risk, suggestion: 2, categories, ..Default::default() }
     }
 
@@ -117,15 +115,14 @@ mod tests {
         assert!(known.compare(&ClassifyResponse { categories: vec![], ..answer(0.5) }).is_err());
         let mut other = answer(0.5);
         other.categories[0].probability = 0.4;
-        assert!(known.compare(&other).unwrap_err().contains("CATEGORY_IVORY"));
+        assert!(known.compare(&other).unwrap_err().contains("cups"));
     }
 
     #[test]
     fn an_answer_of_two_versions_of_a_model_does_not_agree_with_itself() {
-        let model =
-            |version: &str| ModelVersion { name: "ivory".into(), version: version.into(), ..Default::default() };
+        let model = |version: &str| ModelVersion { name: "tusk".into(), version: version.into(), ..Default::default() };
         let mixed = ClassifyResponse { models: vec![model("1"), model("2")], ..answer(0.5) };
-        assert!(agrees_with_itself(&mixed).unwrap_err().contains("ivory"));
+        assert!(agrees_with_itself(&mixed).unwrap_err().contains("tusk"));
         assert_eq!(agrees_with_itself(&ClassifyResponse { models: vec![model("2")], ..answer(0.5) }), Ok(()));
         assert!(agrees_with_itself(&ClassifyResponse { risk: 0.9, ..answer(0.5) }).is_err());
     }

@@ -30,8 +30,6 @@ pub enum Source {
         path: PathBuf,
         /// What image paths in a file are relative to.
         images_root: Option<PathBuf>,
-        /// More labels that mean "negative".
-        names: LabelNames,
     },
 }
 
@@ -57,8 +55,8 @@ pub fn read(source: &Source, limit: Option<usize>, seed: u64) -> Result<Vec<List
         Source::Photos { path, title, images_per_listing } => {
             (cases_of_photos(path, title, *images_per_listing)?, path)
         }
-        Source::Labelled { path, images_root, names } => {
-            (input::read(path, images_root.as_deref(), names)?.cases, path)
+        Source::Labelled { path, images_root } => {
+            (input::read(path, images_root.as_deref(), &LabelNames::Ignored)?.cases, path)
         }
     };
     if cases.is_empty() {

@@ -6,13 +6,11 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::MutexGuard;
-use std::sync::PoisonError;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -71,7 +69,7 @@ impl Plan {
 
 /// A recorder that tasks share. A poisoned one is whole but for one reply.
 pub fn lock(recorder: &Mutex<Recorder>) -> MutexGuard<'_, Recorder> {
-    recorder.lock().unwrap_or_else(PoisonError::into_inner)
+    recorder.lock()
 }
 
 /// `callers` at a time, each sending when its last answer is there. `call` sends the next listing and says how many photos

@@ -58,13 +58,13 @@ mod tests {
     #[test]
     fn answers_are_counted_by_the_models_that_gave_them() {
         let model =
-            |version: &str| ModelVersion { name: "ivory".into(), version: version.into(), sha256: "0123456789".into() };
+            |version: &str| ModelVersion { name: "tusk".into(), version: version.into(), sha256: "0123456789".into() };
         let answer = |version: &str| ClassifyResponse { models: vec![model(version)], ..Default::default() };
         let mut versions = Versions::default();
         for version in ["1", "2", "1"] {
             versions.count(&answer(version));
         }
         let sets: Vec<_> = versions.sets().collect();
-        assert_eq!(sets, [("ivory 1 01234567".to_owned(), 2), ("ivory 2 01234567".to_owned(), 1)]);
+        assert_eq!(sets, [("tusk 1 01234567".to_owned(), 2), ("tusk 2 01234567".to_owned(), 1)]);
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use clap::Args;
+use serde_json::json;
 use tokio::time::Instant;
 
 use super::{Settings, print};
@@ -23,11 +24,14 @@ pub(super) struct Bare {
     #[arg(long, value_name = "PATH")]
     images: PathBuf,
     /// Seconds to measure, after one of warm-up.
-    #[arg(long, value_name = "S", default_value_t = 5.0, value_parser = super::bench::rate)]
+    #[arg(long, value_name = "S", default_value_t = 5.0, value_parser = super::numbers::rate)]
     duration: f64,
     /// Decode JPEGs with every pixel, not at the size the models need.
     #[arg(long)]
     full_decode: bool,
+    /// JSON instead.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     settings: Settings,
 }
@@ -63,11 +67,16 @@ impl Bare {
         let mean_ms = |part: fn(&Sum) -> Duration| {
             1e3 * sums.iter().map(part).sum::<Duration>().as_secs_f64() / f64::from(images.max(1))
         };
+        let (preparing, inference) = (mean_ms(|sum| sum.preparing), mean_ms(|sum| sum.inference));
+        let rate = f64::from(images) / self.duration;
+        if self.json {
+            let told = json!({ "images_per_second": rate, "decode_and_resize_ms": preparing, "models_ms": inference });
+            print(&told.to_string());
+            return Ok(ExitCode::SUCCESS);
+        }
         print(&format!(
             "{:.1} images/s; {:.3} ms to decode and resize, {:.3} ms in the models",
-            f64::from(images) / self.duration,
-            mean_ms(|sum| sum.preparing),
-            mean_ms(|sum| sum.inference)
+            rate, preparing, inference
         ));
         Ok(ExitCode::SUCCESS)
     }

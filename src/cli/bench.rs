@@ -1,7 +1,7 @@
 //! `wildwarden bench`
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -9,12 +9,13 @@ use anyhow::Context;
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::numbers::{number, rate};
+use super::peer::Server;
 use crate::bench::client::Target;
 use crate::bench::listings::Source;
 use crate::bench::load::{Length, Plan};
 use crate::bench::run::{self, Mode, Outcome, Progress, Settings};
 use crate::bench::{page, text};
-use crate::evaluate::case::LabelNames;
 
 /// Callers that share a connection by default, and the most connections opened by default.
 const CALLERS_A_CONNECTION: usize = 8;
@@ -107,9 +108,6 @@ struct Shared {
     /// What image paths in INPUT are relative to. Default: its folder.
     #[arg(long, value_name = "DIR", conflicts_with = "images")]
     images_root: Option<PathBuf>,
-    /// A label of INPUT that means "offers nothing prohibited", besides the usual ones. May be repeated.
-    #[arg(long, value_name = "NAME")]
-    negative: Vec<String>,
     /// Send a random sample of this many listings.
     #[arg(long, value_name = "N", value_parser = count)]
     limit: Option<usize>,
@@ -117,12 +115,8 @@ struct Shared {
     #[arg(long, visible_alias = "no-repeat")]
     unique: bool,
 
-    /// Server.
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:50051")]
-    address: String,
-    /// Key to send as `authorization: Bearer`. Better kept in a file: --key "$(cat key)".
-    #[arg(long)]
-    key: Option<String>,
+    #[command(flatten)]
+    peer: Server,
     /// HTTP/2 connections. Default: one for 8 listings on the way, at most 8.
     #[arg(long, value_name = "N", value_parser = count)]
     connections: Option<usize>,
@@ -162,7 +156,7 @@ struct Shared {
     #[arg(long)]
     allow_errors: bool,
 
-    /// Write all figures.
+    /// Write all figures; `-`: to standard output, in the place of the summary.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     /// Write a row a second; a row a step of a ramp or search.
@@ -197,8 +191,13 @@ impl Bench {
         bar.finish_and_clear();
         let outcome = outcome?;
         shared.write(&outcome)?;
+        let told = if shared.json.as_deref() == Some(Path::new("-")) {
+            serde_json::to_string_pretty(&outcome.report)?
+        } else {
+            text::summary(&outcome.report)
+        };
         // A reader that has gone, such as `head`, is no fault of the run.
-        let _ = writeln!(std::io::stdout(), "{}", text::summary(&outcome.report));
+        let _ = writeln!(std::io::stdout(), "{told}");
         let faults = outcome.report.faults(shared.allow_errors);
         faults.iter().for_each(|fault| super::tell(fault));
         Ok(if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
@@ -210,11 +209,7 @@ impl Shared {
         let on_the_way = if let Mode::Closed { concurrency } = mode { concurrency } else { self.max_in_flight };
         let default_connections = on_the_way.div_ceil(CALLERS_A_CONNECTION).min(MOST_CONNECTIONS);
         let source = match (&self.images, &self.input) {
-            (None, Some(path)) => Source::Labelled {
-                path: path.clone(),
-                images_root: self.images_root.clone(),
-                names: LabelNames { negative: self.negative.clone() },
-            },
+            (None, Some(path)) => Source::Labelled { path: path.clone(), images_root: self.images_root.clone() },
             (images, _) => Source::Photos {
                 path: images.clone().unwrap_or_default(),
                 title: self.title.clone(),
@@ -222,8 +217,8 @@ impl Shared {
             },
         };
         let target = Target {
-            address: self.address.clone(),
-            key: self.key.clone(),
+            address: self.peer.server.clone(),
+            key: self.peer.key.clone(),
             deadline: Duration::from_millis(self.deadline_ms),
             connections: self.connections.unwrap_or(default_connections),
             unique: self.unique,
@@ -252,7 +247,8 @@ impl Shared {
             path.as_ref()
                 .map_or(Ok(()), |path| std::fs::write(path, content()?).with_context(|| path.display().to_string()))
         };
-        put(&self.json, &|| Ok(serde_json::to_string_pretty(report)? + "\n"))?;
+        let json = self.json.clone().filter(|path| path != Path::new("-"));
+        put(&json, &|| Ok(serde_json::to_string_pretty(report)? + "\n"))?;
         put(&self.csv, &|| Ok(report.csv()))?;
         put(&self.html, &|| Ok(page::page(report)))?;
         put(&self.histogram, &|| Ok(outcome.latency.percentile_file()))
@@ -285,15 +281,6 @@ fn line(progress: &Progress) -> String {
 
 fn count(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|count| (1..=100_000).contains(count)).ok_or_else(|| "must be 1 to 100000".to_owned())
-}
-
-fn number(text: &str, least: f64, most: f64) -> Result<f64, String> {
-    let number = text.parse().ok().filter(|number| (least..=most).contains(number));
-    number.ok_or_else(|| format!("must be {least} to {most}"))
-}
-
-pub(super) fn rate(text: &str) -> Result<f64, String> {
-    number(text, 0.01, 1_000_000.0)
 }
 
 fn seconds(text: &str) -> Result<f64, String> {

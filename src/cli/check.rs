@@ -4,12 +4,13 @@ use std::process::ExitCode;
 
 use clap::Args;
 use comfy_table::{Table, presets};
+use serde_json::json;
 
 use super::{Settings, print};
 use crate::config::DEFAULT;
+use crate::lifecycle::check::sets;
 use crate::lifecycle::opening;
-use crate::model::session::Runtime;
-use crate::pipeline::check::sets;
+use crate::model::runtime::session::Runtime;
 
 /// Check configuration, policy and models; start nothing.
 ///
@@ -21,6 +22,9 @@ pub(super) struct Check {
     /// Print the complete default configuration, commented, and exit.
     #[arg(long)]
     print_default: bool,
+    /// JSON instead.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     settings: Settings,
 }
@@ -34,6 +38,17 @@ impl Check {
         let config = self.settings.load([("scheduler", "workers", "1".to_owned())])?;
         let generation = opening(&config, None)?;
         let policy = generation.policy_version();
+        let sets = sets(&config, &generation)?;
+        if self.json {
+            let sets: Vec<_> = sets.iter().map(|(name, problem)| json!({ "name": name, "problem": problem })).collect();
+            let categories: Vec<_> = generation.policy().rated().map(|declared| declared.category).collect();
+            let told = json!({
+                "set": generation.set(), "policy": policy, "models": generation.models(), "sets": sets,
+                "categories": categories, "onnxruntime_build": Runtime::load(&config.onnxruntime)?.build(),
+            });
+            print(&told.to_string());
+            return Ok(ExitCode::SUCCESS);
+        }
         let mut table = Table::new();
         table.load_style(presets::UTF8_HORIZONTAL_ONLY);
         table.set_header(["what", "version", "sha256"]);
@@ -44,7 +59,6 @@ impl Check {
             table.add_row([&model.name, &model.version, &model.sha256]);
         }
         let mut lines = vec![table.to_string()];
-        let sets = sets(&config, &generation)?;
         let what = if sets.iter().any(|(_, problem)| problem.is_some()) { "what serves" } else { "everything" };
         lines.extend(sets.into_iter().map(|(name, problem)| match problem {
             Some(problem) => format!("cannot be put in service: {problem}"),

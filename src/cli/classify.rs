@@ -11,6 +11,7 @@ use serde::de::IgnoredAny;
 use tonic::metadata::MetadataValue;
 use tonic::transport::Channel;
 
+use super::peer::Server;
 use super::{Settings, json, print, table, tell};
 use crate::config::{Config, Limits};
 use crate::lifecycle::opening;
@@ -55,12 +56,8 @@ pub(super) struct Classify {
     /// Ask for heat maps, boxes and token contributions (shown with --json).
     #[arg(long)]
     explain: bool,
-    /// The server to ask.
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:50051")]
-    server: String,
-    /// Key to send as `authorization: Bearer`. Better kept in a file: --key "$(cat key)".
-    #[arg(long)]
-    key: Option<String>,
+    #[command(flatten)]
+    peer: Server,
     /// Rate here, without a server.
     #[arg(long)]
     embedded: bool,
@@ -131,13 +128,13 @@ impl Classify {
         let mut rater = if self.embedded {
             Rater::Here(Box::new(Pipeline::start(config, opening(config, None)?, Arc::default())?), config.limits)
         } else {
-            let client = RiskServiceClient::connect(self.server.clone()).await;
+            let client = RiskServiceClient::connect(self.peer.server.clone()).await;
             let client = client.with_context(|| {
-                format!("no server at {}; start one with `wildwarden serve`, or use --embedded", self.server)
+                format!("no server at {}; start one with `wildwarden serve`, or use --embedded", self.peer.server)
             })?;
             let client =
                 client.max_encoding_message_size(usize::MAX).max_decoding_message_size(config.limits.max_message_bytes);
-            Rater::Server(Box::new(client), self.key.clone())
+            Rater::Server(Box::new(client), self.peer.key.clone())
         };
         let bar = super::progress(listings.len(), "listings")?;
         let mut rated = Vec::new();

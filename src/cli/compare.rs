@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Args;
 use comfy_table::{Table, presets};
+use parking_lot::Mutex;
 
 use super::{Settings, async_runtime, complain, print, progress};
 use crate::config::Config;
@@ -29,9 +30,6 @@ pub(super) struct Listings {
     /// Folder that image paths are relative to. Default: that of the input file.
     #[arg(long, value_name = "DIR")]
     images_root: Option<PathBuf>,
-    /// Another label that means "offers nothing prohibited"; may be given several times.
-    #[arg(long, value_name = "LABEL")]
-    negative: Vec<String>,
     /// Changed suggestions to list; JSON lists all.
     #[arg(long, value_name = "N", default_value_t = 20)]
     show: usize,
@@ -51,8 +49,7 @@ const TURN: usize = 16;
 impl Listings {
     /// Rates them with `a` and `b`, and prints what changes. Exit code 1: some could not be rated.
     pub(super) fn compare(&self, config: &Config, a: Generation, b: Generation) -> anyhow::Result<ExitCode> {
-        let names = LabelNames { negative: self.negative.clone() };
-        let cases = input::read(&self.listings, self.images_root.as_deref(), &names)?.cases;
+        let cases = input::read(&self.listings, self.images_root.as_deref(), &LabelNames::Ignored)?.cases;
         let runner = |generation| -> anyhow::Result<Runner> {
             Ok(Runner::new(Pipeline::start(config, generation, Arc::default())?, config))
         };
@@ -104,7 +101,7 @@ fn shown(found: &Comparison, most: usize) -> String {
     ]);
     for shift in &found.shifts {
         let figures = [format!("{:+.4}", shift.mean), format!("{:.4}", shift.p99), format!("{:.4}", shift.max)];
-        shifts.add_row([shift.category.name().to_owned()].into_iter().chain(figures));
+        shifts.add_row([shift.category.to_string()].into_iter().chain(figures));
     }
     lines.push(shifts.to_string());
     if !found.flips.is_empty() {

@@ -1,5 +1,6 @@
 //! `wildwarden embed`
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -9,11 +10,16 @@ use anyhow::Context;
 use clap::Args;
 use ndarray::{Array2, Array4};
 
-use super::{Settings, tell};
-use crate::model::check::Checks;
-use crate::model::loaded::{Budget, LoadedModel, Pace};
-use crate::model::registry::{ModelFolder, ModelSet};
-use crate::model::session::Runtime;
+use super::{Settings, print, tell};
+use crate::config::Config;
+use crate::model::catalogue::choice::{Situation, first_candidates};
+use crate::model::catalogue::repository::Repository;
+use crate::model::folder::ModelFolder;
+use crate::model::folder::check::Checks;
+use crate::model::folder::manifest::Kind;
+use crate::model::runtime::loaded::LoadedModel;
+use crate::model::runtime::pace::{Budget, Pace};
+use crate::model::runtime::session::Runtime;
 use crate::pipeline::embed::embed;
 use crate::preprocess::image::{DecodeLimits, MARGIN, TensorMaker, WantedSize};
 
@@ -35,6 +41,9 @@ pub(super) struct Embed {
     /// Write the input tensors too.
     #[arg(long)]
     tensors: bool,
+    /// JSON on standard output: how many were embedded.
+    #[arg(long)]
+    json: bool,
     /// Decode JPEGs at no less than this many times the encoder's input; `inf`: in full. The server uses the default.
     #[arg(long, value_name = "TIMES", default_value_t = MARGIN, value_parser = margin)]
     decode_margin: f64,
@@ -55,11 +64,11 @@ impl Embed {
         let list = std::fs::read_to_string(&self.list).with_context(|| self.list.display().to_string())?;
         let paths: Vec<&str> = list.lines().filter(|line| !line.is_empty()).collect();
         let checks = Checks::logged(config.max_file_bytes);
-        let encoder = match &self.encoder {
-            Some(folder) => Some(Arc::new(ModelFolder::read(folder, &checks)?)),
-            None => ModelSet::read(&config.models, &config.versions, &checks)?.encoder,
+        let path = match &self.encoder {
+            Some(folder) => folder.clone(),
+            None => encoder_of(&config)?,
         };
-        let folder = encoder.context("the model folder holds no image_encoder")?;
+        let folder = Arc::new(ModelFolder::read(&path, &checks)?);
         let runtime = Runtime::load(&config.onnxruntime)?;
         let budget = Budget { workers: config.workers, threads: config.intra_op_threads, pace: Pace::Full };
         let encoder = LoadedModel::load(runtime, &folder, budget, &checks)?;
@@ -106,7 +115,11 @@ impl Embed {
         bar.finish_and_clear();
         self.write(&rows)?;
         let failed = rows.iter().filter(|(_, row)| row.is_none()).count();
-        tell(&format!("{} images embedded, {failed} failed", rows.len() - failed));
+        let embedded = rows.len() - failed;
+        if self.json {
+            print(&serde_json::json!({ "embedded": embedded, "failed": failed, "out": self.out }).to_string());
+        }
+        tell(&format!("{embedded} images embedded, {failed} failed"));
         Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
     }
 
@@ -129,4 +142,17 @@ impl Embed {
         }
         Ok(())
     }
+}
+
+/// The encoder that the configuration chooses, whether or not there are heads for it: they are what is to be trained.
+fn encoder_of(config: &Config) -> anyhow::Result<PathBuf> {
+    let mut repository = Repository::new(&config.models, config.max_file_bytes);
+    repository.look()?;
+    let (versions, decisions) = (repository.versions(), BTreeMap::new());
+    let rules = &config.versions;
+    let situation =
+        Situation { versions: &versions, rules, decisions: &decisions, barred: &[], serving: &[], categories: &[] };
+    let encoder = first_candidates(situation).into_iter().find(|version| version.manifest.kind == Kind::ImageEncoder);
+    let none = || format!("{} holds no image_encoder", config.models.display());
+    encoder.map(|version| version.path.clone()).with_context(none)
 }

@@ -3,16 +3,17 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use image::RgbImage;
+use parking_lot::Mutex;
 
 use super::{Settings, print, table, tell};
 use crate::config::Config;
-use crate::domain::Category;
 use crate::evaluate::case::{Case, LabelNames};
+use crate::evaluate::declared::Declared;
 use crate::evaluate::degrade::Degradation;
 use crate::evaluate::record::Record;
 use crate::evaluate::report::{self, Data, FORMAT, Measured, Method, Report, Service};
@@ -29,10 +30,10 @@ use crate::random::SplitMix64;
 
 /// Measure the models and the policy on labelled listings.
 ///
-/// Rates every listing as the server would and compares with its labels. INPUT is a folder with a folder a label (ivory,
-/// pangolin_scale, rhino_horn, negative, ...), each file in it a listing; a .jsonl file
+/// Rates every listing as the server would and compares with its labels. INPUT is a folder with a folder a label (a
+/// category of the policy, one of its aliases, or negative), each file in it a listing; a .jsonl file
 ///
-/// {"listing_id": "7", "title": "...", "description": "...", "images": ["a.jpg"], "labels": ["ivory"],
+/// {"listing_id": "7", "title": "...", "description": "...", "images": ["a.jpg"], "labels": ["..."],
 /// "source": "...", "seller": "...", "group": "...", "slices": ["..."]}
 ///
 /// or a .csv or .tsv file with the same names in its header (lists separated by `;`), or with file, label (or class), subclass,
@@ -68,6 +69,9 @@ pub(super) struct Evaluate {
     /// Stop after scores.jsonl.
     #[arg(long)]
     scores: bool,
+    /// Print evaluation.json instead of tables.
+    #[arg(long, conflicts_with = "scores")]
+    json: bool,
     /// Resamplings for the 95 % intervals.
     #[arg(long, value_name = "ROUNDS", default_value_t = 500, value_parser = clap::value_parser!(u32).range(10..=100_000))]
     bootstrap: u32,
@@ -98,7 +102,9 @@ fn share(text: &str) -> Result<f64, String> {
 impl Evaluate {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let config = self.settings.load([])?;
-        let names = LabelNames { negative: self.negative.clone() };
+        let generation = opening(&config, None)?;
+        let declared = generation.policy().rated().map(|declared| (declared.category, declared.aliases.clone()));
+        let names = LabelNames::Known { categories: declared.collect(), negative: self.negative.clone() };
         let input = input::read(&self.input, self.images_root.as_deref(), &names)?;
         if !input.unused_fields.is_empty() {
             let fields: Vec<&str> = input.unused_fields.iter().map(String::as_str).collect();
@@ -115,7 +121,7 @@ impl Evaluate {
         std::fs::create_dir_all(&self.out).with_context(|| self.out.display().to_string())?;
 
         let runtime = super::async_runtime()?;
-        let runner = Runner::new(Pipeline::start(&config, opening(&config, None)?, Arc::default())?, &config);
+        let runner = Runner::new(Pipeline::start(&config, generation, Arc::default())?, &config);
         let rated = runtime.block_on(self.rate(&runner, &cases, None))?;
         for failure in &rated.failures {
             tell(&format!("{}: {}", failure.id, failure.problem));
@@ -134,9 +140,13 @@ impl Evaluate {
         report::count(&mut data, &rated.records);
         let report = self.measure(data, Service::of(&runner.pipeline().generation()), &rated, &degraded)?;
         self.write(&report, &cases, &config)?;
-        print(&table::evaluation(&report));
-        print(&table::thresholds(&report));
-        print(&table::versions(&report));
+        if self.json {
+            print(&serde_json::to_string_pretty(&report)?);
+        } else {
+            print(&table::evaluation(&report));
+            print(&table::thresholds(&report));
+            print(&table::versions(&report));
+        }
         tell(&format!("see {}", self.out.join("report.html").display()));
         Ok(failed)
     }
@@ -166,7 +176,7 @@ impl Evaluate {
         let rated = runner.rate(cases, degradation, &store, || bar.inc(1)).await?;
         bar.finish_and_clear();
         let records: Vec<&Record> = rated.records.iter().map(|(_, record)| record).collect();
-        store.lock().unwrap_or_else(PoisonError::into_inner).replace(&records)?;
+        store.lock().replace(&records)?;
         Ok(rated)
     }
 
@@ -193,18 +203,18 @@ impl Evaluate {
             Method { bootstrap_rounds: self.bootstrap as usize, seed: self.seed, calibration_bins: calibration::BINS };
         let slices = if self.slices.is_empty() { SliceBy::value_variants() } else { &self.slices };
         let measured = Measured { records: &rated.records, stress: degraded, slices, worst: self.worst };
-        let bar = super::progress(Category::ALL.len(), "categories measured")?;
+        let bar = super::progress(service.categories.len(), "categories measured")?;
         let (service_ref, method_ref, measured_ref) = (&service, &method, &measured);
-        let one = |category: Category| {
-            let measured = report::measure(category, measured_ref, service_ref, method_ref);
+        let one = |declared: &Declared| {
+            let measured = report::measure(declared, measured_ref, service_ref, method_ref);
             bar.inc(1);
-            (category, measured)
+            (declared.category, measured)
         };
         // A category a thread: resampling is most of the time after rating.
         let results: Vec<_> = std::thread::scope(|scope| {
             let one = &one;
             let threads: Vec<_> =
-                Category::ALL.map(|category| scope.spawn(move || one(category))).into_iter().collect();
+                service_ref.categories.iter().map(|declared| scope.spawn(move || one(declared))).collect();
             threads.into_iter().map(|thread| thread.join().ok()).collect()
         });
         bar.finish_and_clear();
@@ -216,9 +226,10 @@ impl Evaluate {
             }
         }
         let records: Vec<&Record> = rated.records.iter().map(|(_, record)| record).collect();
-        let operation = operation::rows(&records, service.setting(&method));
+        let setting = service.setting(&method, service.review);
+        let operation = operation::rows(&records, &service.categories, setting);
         let demand = Demand { listings_a_day: self.listings_a_day, precision: self.precision };
-        let thresholds = thresholds(&records, service.block, demand, service.setting(&method));
+        let thresholds = thresholds(&records, &service.categories, demand, setting);
         let failures = rated.failures.clone();
         Ok(Report { format: FORMAT, data, service, method, unmeasured, operation, thresholds, categories, failures })
     }

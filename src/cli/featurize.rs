@@ -31,6 +31,9 @@ pub(super) struct Featurize {
     /// Tokens a window.
     #[arg(long, default_value_t = 48)]
     window_tokens: usize,
+    /// JSON on standard output: how many texts and windows there are.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, serde::Deserialize)]
@@ -59,11 +62,15 @@ impl Featurize {
             bar.inc(1);
         }
         bar.finish_and_clear();
+        let told = serde_json::json!({ "texts": input.lines().count(), "windows": texts.len(), "out": self.out });
         std::fs::create_dir_all(&self.out).with_context(|| self.out.display().to_string())?;
         ndarray_npy::write_npy(self.out.join("ids.npy"), &Array1::from(ids))?;
         ndarray_npy::write_npy(self.out.join("values.npy"), &Array1::from(values))?;
         ndarray_npy::write_npy(self.out.join("starts.npy"), &Array1::from(starts))?;
         ndarray_npy::write_npy(self.out.join("texts.npy"), &Array1::from(texts))?;
+        if self.json {
+            super::print(&told.to_string());
+        }
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -10,6 +10,8 @@ mod evaluate;
 mod featurize;
 mod json;
 mod model;
+mod numbers;
+mod peer;
 mod policy;
 mod serve;
 mod table;
@@ -26,7 +28,7 @@ use crate::config::{Config, Flag};
 use crate::error::Result;
 use crate::telemetry;
 
-/// Rates marketplace listings for illegal wildlife trade: ivory, pangolin scales, rhino horn.
+/// Rates marketplace listings for illegal wildlife trade.
 ///
 /// Start a server with `wildwarden serve`, ask it with `wildwarden classify`. Settings come from a TOML file (--config),
 /// the environment (WILDWARDEN_SECTION_KEY) and flags, in rising priority; `wildwarden check --print-default` shows all.

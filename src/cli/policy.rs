@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use serde_json::json;
 
 use super::compare::{self, Listings};
 use super::{Settings, print};
@@ -31,6 +32,9 @@ struct Check {
     /// The policy file.
     #[arg(default_value = "models/policy.toml")]
     policy: PathBuf,
+    /// JSON instead.
+    #[arg(long)]
+    json: bool,
 }
 
 /// Rate listings by two policies with the models in service and say what changes.
@@ -61,10 +65,22 @@ impl Check {
         let terms: usize = policy.terms.iter().map(|group| group.terms.len()).sum();
         let signs: usize = policy.signs.iter().map(|group| group.terms.len()).sum();
         let notices: usize = policy.notices.iter().map(|group| group.terms.len()).sum();
+        if self.json {
+            let categories: Vec<_> = policy.categories.iter().map(|declared| declared.category).collect();
+            let told = json!({
+                "version": version.version, "sha256": version.sha256, "categories": categories, "terms": terms,
+                "harmless": policy.harmless.len(), "signs": signs, "notices": notices,
+                "legal_bases": policy.legal_basis.len(), "review": policy.review.value(), "block": policy.block.value(),
+                "deployment_prior": policy.deployment_prior.value(),
+            });
+            print(&told.to_string());
+            return Ok(ExitCode::SUCCESS);
+        }
         print(&format!(
-            "policy {}, sha256 {}: {terms} terms, {} harmless words, {signs} signs of trade, {notices} notices, {} legal bases; REVIEW from {}, BLOCK from {} at a prior of {}; everything is in order",
+            "policy {}, sha256 {}: {} categories, {terms} terms, {} harmless words, {signs} signs of trade, {notices} notices, {} legal bases; REVIEW from {}, BLOCK from {} at a prior of {}; everything is in order",
             version.version,
             version.sha256,
+            policy.categories.len(),
             policy.harmless.len(),
             policy.legal_basis.len(),
             policy.review.value(),

@@ -2,10 +2,10 @@
 
 use comfy_table::{Cell, ContentArrangement, Table, presets};
 
-use crate::domain::Category as Kind;
+use crate::domain::Category;
 use crate::evaluate::bootstrap::Estimate;
 use crate::evaluate::report::{CategoryReport, Report, Version};
-use crate::transport::proto::{Category, ClassifyResponse, Level, ReasonCode, Suggestion};
+use crate::transport::proto::{ClassifyResponse, Level, ReasonCode, Suggestion};
 
 /// Columns of a usual terminal, for output that goes anywhere else.
 const WIDTH: u16 = 100;
@@ -29,11 +29,10 @@ pub(super) fn ratings(rated: &[(String, Result<ClassifyResponse, String>)]) -> T
         match outcome {
             Ok(response) => {
                 // A listing that is reviewed only because something could not be looked at is suspected of nothing.
-                let of_category = response.reasons.iter().any(|reason| reason.category() != Category::Unspecified);
+                let of_category = response.reasons.iter().any(|reason| !reason.category.is_empty());
                 let suspected = response.categories.iter().max_by(|a, b| a.probability.total_cmp(&b.probability));
                 let suspected = suspected.filter(|_| of_category);
-                let category =
-                    suspected.map(|rating| short(rating.category().as_str_name(), "CATEGORY_")).unwrap_or_default();
+                let category = suspected.map(|rating| rating.category.clone()).unwrap_or_default();
                 let passes = response.suggestion() == Suggestion::Pass;
                 table.add_row([
                     Cell::new(name),
@@ -84,7 +83,7 @@ pub(super) fn evaluation(report: &Report) -> String {
         };
         table.add_row([title.to_owned()].into_iter().chain(report.categories.iter().map(figure)));
     }
-    let unmeasured = report.unmeasured.iter().copied().map(Kind::name).collect::<Vec<_>>().join(", ");
+    let unmeasured = report.unmeasured.iter().map(Category::name).collect::<Vec<_>>().join(", ");
     if unmeasured.is_empty() { table.to_string() } else { format!("{table}\nunmeasured: {unmeasured}") }
 }
 
@@ -92,11 +91,13 @@ pub(super) fn evaluation(report: &Report) -> String {
 pub(super) fn thresholds(report: &Report) -> String {
     let found = &report.thresholds;
     let mut table = fitting();
-    let recalls = Kind::ALL.map(|category| format!("recall, {}", category.name()));
+    let categories = || report.service.categories.iter().map(|declared| declared.category);
+    let recalls = categories().map(|category| format!("recall, {category}"));
     let columns = ["threshold".to_owned()].into_iter().chain(recalls);
     table.set_header(columns.chain(["false alarms", "precision at prior", "reviews a day"].map(str::to_owned)));
     for row in &found.rows {
-        let recall = Kind::ALL.map(|category| row.recall.get(&category).copied().map_or_else(|| "-".into(), interval));
+        let recall =
+            categories().map(|category| row.recall.get(&category).copied().map_or_else(|| "-".into(), interval));
         let name = if Some(row.threshold) == found.proposed {
             format!("{:.4} *", row.threshold)
         } else {
@@ -143,12 +144,7 @@ fn short(name: &str, prefix: &str) -> String {
 
 fn why(response: &ClassifyResponse) -> String {
     let one = |reason: &crate::transport::proto::Reason| {
-        let category = match reason.category() {
-            Category::Unspecified => String::new(),
-            category @ (Category::Ivory | Category::PangolinScale | Category::RhinoHorn) => {
-                format!("{} ", short(category.as_str_name(), "CATEGORY_"))
-            }
-        };
+        let category = if reason.category.is_empty() { String::new() } else { format!("{} ", reason.category) };
         let mut arguments: Vec<String> =
             reason.arguments.iter().map(|(name, value)| format!("{name}={value}")).collect();
         arguments.sort();

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{number, size};
+use super::numbers::{number, size};
 use crate::error::{Error, Result};
-use crate::model::choice::{Rules, VersionPolicy};
+use crate::model::catalogue::choice::{Rules, VersionPolicy};
 
 /// How new versions are tried and when they are taken back.
 #[derive(Debug, Clone, Copy, PartialEq)]

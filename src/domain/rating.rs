@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use crate::domain::{
-    Category, ImageStatus, Language, Level, ModelVersion, Probability, Span, Suggestion, TermKind, TextField,
-};
+use super::category::Category;
+use super::listing::{ImageStatus, Language, Span, TextField};
+use super::scale::{Level, Probability, Suggestion};
+use super::words::TermKind;
 
 /// A finished rating.
 #[derive(Debug, Clone)]
@@ -47,7 +48,7 @@ pub struct Rating {
 }
 
 /// Version and content hash of a policy file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PolicyVersion {
     /// As the file says.
     pub version: String,
@@ -59,7 +60,7 @@ pub struct PolicyVersion {
 pub const DEFAULT_SET: &str = "default";
 
 /// Models and a policy that serve together.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SetVersion {
     /// Name of a set, or [`DEFAULT_SET`].
     pub name: String,
@@ -83,6 +84,13 @@ pub struct CategoryRating {
     pub level: Level,
     /// Image with the highest probability.
     pub best_image_id: Option<String>,
+}
+
+impl CategoryRating {
+    /// Nothing that was looked at says anything of the category: its probability is the deployment prior.
+    pub fn is_unrated(&self) -> bool {
+        self.image_probability.is_none() && self.text_probability.is_none()
+    }
 }
 
 /// What was seen in one image.
@@ -254,9 +262,6 @@ pub struct LegalBasis {
     pub in_force_since: String,
     /// One line.
     pub summary: String,
-    /// Categories it applies to; empty: all.
-    #[serde(default)]
-    pub categories: Vec<Category>,
     /// The wording has not been checked against the official publication.
     #[serde(default)]
     pub unverified: bool,
@@ -281,4 +286,15 @@ pub struct Timings {
     pub score_us: u64,
     /// Whole.
     pub total_us: u64,
+}
+
+/// Name, version and content of a model folder.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+pub struct ModelVersion {
+    /// Name of the model.
+    pub name: String,
+    /// Version, the folder's name.
+    pub version: String,
+    /// SHA-256 of the manifest, which holds the hash of every other file; lower-case hex.
+    pub sha256: String,
 }

@@ -15,7 +15,7 @@ pub struct Case {
     pub description: String,
     /// Image files.
     pub images: Vec<PathBuf>,
-    /// What it offers, in the order of [`Category::ALL`]; empty: nothing prohibited.
+    /// What it offers, in the order of answers; empty: nothing prohibited.
     pub labels: Vec<Category>,
     /// Where the data comes from; may be empty.
     pub source: String,
@@ -44,32 +44,53 @@ pub const NEGATIVE_NAMES: [&str; 11] = [
     "look_alikes",
 ];
 
-/// Names of labels: a category each, several spellings allowed, and the negative ones.
-#[derive(Debug, Clone, Default)]
-pub struct LabelNames {
-    /// More names that mean "negative".
-    pub negative: Vec<String>,
+/// How labels are read.
+#[derive(Debug, Clone)]
+pub enum LabelNames {
+    /// Nobody asks what the listings offer: any label will do, and none is kept.
+    Ignored,
+    /// A category each, under several names, or a negative one.
+    Known {
+        /// What the policy looks for, in the order of answers, each with its other names.
+        categories: Vec<(Category, Vec<String>)>,
+        /// More names that mean "negative".
+        negative: Vec<String>,
+    },
 }
 
 impl LabelNames {
-    /// The category that `name` means, `None` for a negative one.
+    /// The categories that `names` mean, in the order of answers, without repeats.
     ///
     /// # Errors
-    /// What is allowed.
-    pub fn read(&self, name: &str) -> Result<Option<Category>, String> {
-        match name {
-            "ivory" => Ok(Some(Category::Ivory)),
-            "pangolin_scale" | "pangolin_scales" | "pangolin" => Ok(Some(Category::PangolinScale)),
-            "rhino_horn" | "rhino_horns" | "rhino" => Ok(Some(Category::RhinoHorn)),
-            other if NEGATIVE_NAMES.contains(&other) || self.negative.iter().any(|name| name == other) => Ok(None),
-            other => Err(format!(
-                "{other:?} is no label; allowed are ivory, pangolin_scale (pangolin_scales, pangolin), rhino_horn \
-                 (rhino_horns, rhino) and, for listings that offer nothing prohibited, {}; --negative {other} adds it to \
-                 the latter",
-                NEGATIVE_NAMES.join(", ")
-            )),
+    /// The name that means none, and what is allowed.
+    pub fn read<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Result<Vec<Category>, String> {
+        let Self::Known { categories, negative } = self else { return Ok(Vec::new()) };
+        let mut meant = Vec::new();
+        for name in names {
+            let means = |(category, aliases): &&(Category, Vec<String>)| {
+                category.name() == name || aliases.iter().any(|alias| alias == name)
+            };
+            if let Some((category, _)) = categories.iter().find(means) {
+                meant.push(*category);
+            } else if !NEGATIVE_NAMES.contains(&name) && !negative.iter().any(|negative| negative == name) {
+                return Err(unknown(name, categories));
+            }
         }
+        Ok(categories.iter().map(|(category, _)| *category).filter(|category| meant.contains(category)).collect())
     }
+}
+
+fn unknown(name: &str, categories: &[(Category, Vec<String>)]) -> String {
+    let shown = |(category, aliases): &(Category, Vec<String>)| match aliases.as_slice() {
+        [] => category.to_string(),
+        aliases => format!("{category} ({})", aliases.join(", ")),
+    };
+    format!(
+        "{name:?} is no label; allowed are {} and, for listings that offer nothing prohibited, {}; --negative {name} adds it to \
+         the latter",
+        categories.iter().map(shown).collect::<Vec<_>>().join(", "),
+        NEGATIVE_NAMES.join(", ")
+    )
 }
 
 #[cfg(test)]
@@ -78,11 +99,13 @@ mod tests {
 
     #[test]
     fn labels_have_spellings_and_an_unknown_one_says_what_is_allowed() {
-        let names = LabelNames { negative: vec!["cups".into()] };
-        assert_eq!(names.read("pangolin_scales"), Ok(Some(Category::PangolinScale)));
-        assert_eq!(names.read("rhino"), Ok(Some(Category::RhinoHorn)));
-        assert_eq!(names.read("cups"), Ok(None));
-        let problem = names.read("plates").unwrap_err();
-        assert!(problem.contains("\"plates\"") && problem.contains("benign"), "{problem}");
+        let [scale, horn] = ["scale", "horn"].map(|name| Category::new(name).unwrap());
+        let categories = vec![(scale, vec!["scales".to_owned()]), (horn, Vec::new())];
+        let names = LabelNames::Known { categories, negative: vec!["cups".into()] };
+        assert_eq!(names.read(["horn", "cups", "scales", "horn"]), Ok(vec![scale, horn]));
+        assert_eq!(names.read(["benign"]), Ok(Vec::new()));
+        let problem = names.read(["horn", "plates"]).unwrap_err();
+        assert!(problem.contains("\"plates\"") && problem.contains("scale (scales), horn and"), "{problem}");
+        assert_eq!(LabelNames::Ignored.read(["plates"]), Ok(Vec::new()));
     }
 }

@@ -1,5 +1,7 @@
 //! Two sets of models on the same listings: where they agree, how far scores moved, which suggestions flipped, which is faster.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use crate::domain::Category;
@@ -69,12 +71,13 @@ impl Comparison {
             .collect();
         let change = |flip: &Flip| (flip.risk_b - flip.risk_a).abs();
         flips.sort_by(|x, y| change(y).total_cmp(&change(x)).then_with(|| x.id.cmp(&y.id)));
+        let rated: BTreeSet<Category> = pairs.iter().flat_map(|(a, _)| a.categories.keys().copied()).collect();
         let spent =
             |record: &Record| (record.timings.image_inference_us + record.timings.text_inference_us) as f64 / 1e3;
         Some(Self {
             listings: pairs.len(),
             agreement: (pairs.len() - flips.len()) as f64 / pairs.len() as f64,
-            shifts: Category::ALL.into_iter().filter_map(|category| shift(category, pairs)).collect(),
+            shifts: rated.into_iter().filter_map(|category| shift(category, pairs)).collect(),
             flips,
             inference_ms_a: quantile(pairs.iter().map(|(a, _)| spent(a)).collect(), 0.5),
             inference_ms_b: quantile(pairs.iter().map(|(_, b)| spent(b)).collect(), 0.5),
@@ -103,11 +106,11 @@ fn quantile(mut values: Vec<f64>, share: f64) -> f64 {
 mod tests {
     use super::*;
 
-    fn record(id: &str, suggestion: &str, ivory: f64, inference: u64) -> Record {
+    fn record(id: &str, suggestion: &str, tusk: f64, inference: u64) -> Record {
         let text = serde_json::json!({
             "key": id, "id": id, "labels": [], "source": "", "seller": "", "group": "", "slices": [],
-            "categories": { "ivory": { "probability": ivory, "image_probability": null, "text_probability": null, "level": "low" } },
-            "risk": ivory, "level": "low", "suggestion": suggestion, "images": [], "languages": [], "obfuscated": false,
+            "categories": { "tusk": { "probability": tusk, "image_probability": null, "text_probability": null, "level": "low" } },
+            "risk": tusk, "level": "low", "suggestion": suggestion, "images": [], "languages": [], "obfuscated": false,
             "reasons": [], "missing": [],
             "timings": { "queue_wait_us": 0, "decode_us": 0, "resize_us": 0, "image_inference_us": inference,
                          "text_features_us": 0, "text_inference_us": 0, "score_us": 0, "total_us": 0 }

@@ -40,12 +40,15 @@ pub fn page(report: &Report, shown: &Shown<'_>) -> String {
 }
 
 /// A category for people.
-fn title(category: Category) -> &'static str {
-    match category {
-        Category::Ivory => "Ivory",
-        Category::PangolinScale => "Pangolin scales",
-        Category::RhinoHorn => "Rhino horn",
-    }
+fn title(report: &Report, category: Category) -> String {
+    let declared = report.service.declared(category);
+    escape(declared.map_or(category.name(), |declared| &declared.title))
+}
+
+/// Titles of all categories behind `prefix`, in the order of answers, inside a sentence.
+fn titles(report: &Report, prefix: &str) -> Vec<String> {
+    let declared = report.service.categories.iter();
+    declared.map(|declared| format!("{prefix}{}", title(report, declared.category).to_lowercase())).collect()
 }
 
 /// A share of 1 as a percentage.
@@ -55,16 +58,42 @@ fn percent(share: f64) -> String {
 }
 
 fn header(report: &Report) -> String {
-    let (data, service) = (&report.data, &report.service);
+    let service = &report.service;
     let links = report
         .categories
         .iter()
-        .map(|measured| format!("<a href='#{}'>{}</a>", measured.category.name(), title(measured.category)));
+        .map(|measured| format!("<a href='#{}'>{}</a>", measured.category.name(), title(report, measured.category)));
     let links: String = links.collect();
+    let facts = facts(report);
+    let mut models = Table::new(["in service", "version", "sha256"]).left(3);
+    for model in service.models.iter().chain([&service.policy]) {
+        let hash = format!("<code>{}</code>", escape(&model.sha256));
+        models.row([escape(&model.name), escape(&model.version), hash]);
+    }
+    let unmeasured: Vec<String> = report.unmeasured.iter().map(|&category| title(report, category)).collect();
+    let unmeasured = if unmeasured.is_empty() {
+        String::new()
+    } else {
+        format!(
+            "<div class='card warn'><b>Unmeasured: {}.</b> The data lacks positives or negatives of it, so nothing here says \
+             how well it is found.</div>",
+            unmeasured.join(", ")
+        )
+    };
+    format!(
+        "<h1>Wildwarden evaluation</h1><p class='soft'>What the served models and policy say of labelled listings. \
+         A rating is a lead for a person, never a proof.</p><nav>{links}<a href='#read'>How to read this</a></nav>\
+         {unmeasured}<div class='card'><dl>{facts}</dl></div><div class='card'>{models}</div>"
+    )
+}
+
+/// What was rated, and by what, as a list of terms.
+fn facts(report: &Report) -> String {
+    let (data, service) = (&report.data, &report.service);
     let positives: Vec<String> = report
         .categories
         .iter()
-        .map(|measured| format!("{} {}", measured.counts.positives, title(measured.category).to_lowercase()))
+        .map(|measured| format!("{} {}", measured.counts.positives, title(report, measured.category).to_lowercase()))
         .collect();
     let images: Vec<String> = data.images.iter().map(|(status, count)| format!("{count} {status}")).collect();
     let facts = [
@@ -97,34 +126,14 @@ fn header(report: &Report) -> String {
         ("program", format!("wildwarden {}", service.program)),
     ];
     let facts = facts.iter().filter(|(_, fact)| !fact.is_empty());
-    let facts: String = facts.map(|(name, fact)| format!("<dt>{name}</dt><dd>{fact}</dd>")).collect();
-    let mut models = Table::new(["in service", "version", "sha256"]).left(3);
-    for model in service.models.iter().chain([&service.policy]) {
-        let hash = format!("<code>{}</code>", escape(&model.sha256));
-        models.row([escape(&model.name), escape(&model.version), hash]);
-    }
-    let unmeasured: Vec<&str> = report.unmeasured.iter().map(|&category| title(category)).collect();
-    let unmeasured = if unmeasured.is_empty() {
-        String::new()
-    } else {
-        format!(
-            "<div class='card warn'><b>Unmeasured: {}.</b> The data lacks positives or negatives of it, so nothing here says \
-             how well it is found.</div>",
-            unmeasured.join(", ")
-        )
-    };
-    format!(
-        "<h1>Wildwarden evaluation</h1><p class='soft'>What the served models and policy say of labelled listings. \
-         A rating is a lead for a person, never a proof.</p><nav>{links}<a href='#read'>How to read this</a></nav>\
-         {unmeasured}<div class='card'><dl>{facts}</dl></div><div class='card'>{models}</div>"
-    )
+    facts.map(|(name, fact)| format!("<dt>{name}</dt><dd>{fact}</dd>")).collect()
 }
 
 fn operation(report: &Report) -> String {
     let mut suggestions =
         Table::new(["true label", "listings"].into_iter().chain(SUGGESTIONS).chain(["REVIEW or BLOCK", "BLOCK"]));
     let mut levels = Table::new(["true label"].into_iter().chain(LEVELS));
-    let columns = Category::ALL.map(|category| format!("reaches REVIEW as {}", title(category).to_lowercase()));
+    let columns = titles(report, "reaches REVIEW as ");
     let mut confusion = Table::new(["true label"].into_iter().chain(columns.iter().map(String::as_str)));
     let count = |counts: &std::collections::BTreeMap<&'static str, usize>, name: &str| {
         counts.get(name).copied().unwrap_or_default().to_string()
@@ -135,12 +144,16 @@ fn operation(report: &Report) -> String {
         let label = row.label.replace('_', " ");
         suggestions.row([label.clone(), row.listings.to_string()].into_iter().chain(counts).chain(shares));
         levels.row([label.clone()].into_iter().chain(LEVELS.iter().map(|name| count(&row.levels, name))));
-        let flagged = Category::ALL.iter().map(|category| count(&row.flagged_as, category.name()));
+        let flagged = report
+            .service
+            .categories
+            .iter()
+            .map(|declared| row.flagged_as.get(&declared.category).copied().unwrap_or_default().to_string());
         confusion.row([label].into_iter().chain(flagged));
     }
     format!(
         "<section><h2>What moderators would see</h2><p class='soft'>Suggestions of the whole rating: fused scores, lexicon \
-         and unreadable images together. “Negative” offers none of the three categories.</p>{suggestions}\
+         and unreadable images together. “Negative” offers nothing that is looked for.</p>{suggestions}\
          <div class='two'><div><h3>Confusion of categories</h3>{confusion}</div>\
          <div><h3>Levels of listings</h3>{levels}</div></div></section>"
     )
@@ -148,14 +161,15 @@ fn operation(report: &Report) -> String {
 
 fn thresholds(report: &Report) -> String {
     let found = &report.thresholds;
-    let columns = Category::ALL.map(|category| format!("recall, {}", title(category).to_lowercase()));
+    let columns = titles(report, "recall, ");
     let names = ["threshold"].into_iter().chain(columns.iter().map(String::as_str));
     let mut table = Table::new(names.chain(["false alarms", "precision at the prior", "reviews a day"]));
     for row in &found.rows {
         let is_proposed = Some(row.threshold) == found.proposed;
         let name = format!("{}{}", percent(row.threshold), if is_proposed { " (proposed)" } else { "" });
-        let recall = Category::ALL.map(|category| row.recall.get(&category).copied().unwrap_or_default());
-        let cells = recall.into_iter().chain([row.false_alarms]).map(figures::share);
+        let declared = report.service.categories.iter();
+        let recall = declared.map(|declared| row.recall.get(&declared.category).copied().unwrap_or_default());
+        let cells = recall.chain([row.false_alarms]).map(figures::share);
         let precision = row.precision.map_or_else(|| "–".into(), |precision| format!("{:.1} %", 100.0 * precision));
         let reviews = row.reviews_a_day.map_or_else(|| "–".into(), |reviews| format!("{reviews:.0}"));
         table.row([name].into_iter().chain(cells).chain([precision, reviews]));

@@ -17,6 +17,7 @@ pub mod bootstrap;
 pub mod calibration;
 pub mod case;
 pub mod compare;
+pub mod declared;
 pub mod degrade;
 pub mod fusion;
 pub mod glyphs;

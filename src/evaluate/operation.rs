@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::domain::Category;
 use crate::evaluate::bootstrap::Estimate;
 use crate::evaluate::bootstrap::Groups;
+use crate::evaluate::declared::Declared;
 use crate::evaluate::measures::Setting;
 use crate::evaluate::record::Record;
 
@@ -22,7 +23,7 @@ pub const LEVELS: [&str; 5] = ["minimal", "low", "medium", "high", "critical"];
 #[derive(Debug, Serialize)]
 pub struct Row {
     /// A category's name, or negative.
-    pub label: &'static str,
+    pub label: String,
     /// How many.
     pub listings: usize,
     /// By suggestion.
@@ -34,33 +35,33 @@ pub struct Row {
     /// Share with BLOCK.
     pub blocked_share: Estimate,
     /// How many reach the REVIEW threshold in each category: rows and columns make the confusion of categories.
-    pub flagged_as: BTreeMap<&'static str, usize>,
+    pub flagged_as: BTreeMap<Category, usize>,
 }
 
 /// A row a label that occurs.
-pub fn rows(records: &[&Record], setting: Setting) -> Vec<Row> {
-    let labels = Category::ALL.into_iter().map(Some).chain([None]);
-    labels.filter_map(|label| row(records, label, setting)).collect()
+pub fn rows(records: &[&Record], categories: &[Declared], setting: Setting) -> Vec<Row> {
+    let labels = categories.iter().map(|declared| Some(declared.category)).chain([None]);
+    labels.filter_map(|label| row(records, label, categories, setting)).collect()
 }
 
-fn row(records: &[&Record], label: Option<Category>, setting: Setting) -> Option<Row> {
+fn row(records: &[&Record], label: Option<Category>, categories: &[Declared], setting: Setting) -> Option<Row> {
     let is_in = |record: &&&Record| label.map_or(record.labels.is_empty(), |label| record.labels.contains(&label));
     let records: Vec<&Record> = records.iter().filter(is_in).copied().collect();
     let count = |test: &dyn Fn(&Record) -> bool| records.iter().filter(|record| test(record)).count();
-    let flagged_in = |category: &Category| {
-        count(&|record| record.categories.get(category).is_some_and(|scores| scores.probability >= setting.review))
+    let flagged_in = |&Declared { category, review, .. }: &Declared| {
+        count(&|record| record.categories.get(&category).is_some_and(|scores| scores.probability >= review))
     };
     if records.is_empty() {
         return None;
     }
     Some(Row {
-        label: label.map_or(NEGATIVE, Category::name),
+        label: label.map_or_else(|| NEGATIVE.to_owned(), |label| label.to_string()),
         listings: records.len(),
         suggestions: SUGGESTIONS.iter().map(|&name| (name, count(&|record| record.suggestion == name))).collect(),
         levels: LEVELS.iter().map(|&name| (name, count(&|record| record.level == name))).collect(),
         flagged_share: share(&records, setting, Record::is_flagged),
         blocked_share: share(&records, setting, |record| record.suggestion == "block"),
-        flagged_as: Category::ALL.iter().map(|category| (category.name(), flagged_in(category))).collect(),
+        flagged_as: categories.iter().map(|declared| (declared.category, flagged_in(declared))).collect(),
     })
 }
 

@@ -44,7 +44,7 @@ pub struct Record {
     pub languages: Vec<String>,
     /// A lexicon term was found in disguise.
     pub obfuscated: bool,
-    /// Codes of the reasons, the strongest first: `image_evidence`, or `image_evidence: ivory` for those of a category.
+    /// Codes of the reasons, the strongest first: `image_evidence`, or `image_evidence: NAME` for those of a category.
     pub reasons: Vec<String>,
     /// What did not take part, as in the answer.
     pub missing: Vec<String>,
@@ -110,7 +110,7 @@ impl Record {
                 text_probability: rating.text_probability,
                 level: short(rating.level().as_str_name(), "LEVEL_"),
             };
-            Some((domain(rating.category())?, scores))
+            Some((Category::new(&rating.category).ok()?, scores))
         };
         let mut record = Self {
             key,
@@ -166,7 +166,8 @@ impl Record {
 }
 
 fn image_record(image: &proto::ImageRating, quality: Option<Quality>) -> ImageRecord {
-    let probabilities = image.scores.iter().filter_map(|score| Some((domain(score.category())?, score.probability)));
+    let probabilities =
+        image.scores.iter().filter_map(|score| Some((Category::new(&score.category).ok()?, score.probability)));
     ImageRecord {
         status: short(image.status().as_str_name(), "IMAGE_STATUS_"),
         width: image.width,
@@ -178,7 +179,7 @@ fn image_record(image: &proto::ImageRating, quality: Option<Quality>) -> ImageRe
 
 fn reason(reason: &proto::Reason) -> String {
     let code = short(reason.code().as_str_name(), "REASON_CODE_");
-    domain(reason.category()).map_or_else(|| code.clone(), |category| format!("{code}: {}", category.name()))
+    if reason.category.is_empty() { code } else { format!("{code}: {}", reason.category) }
 }
 
 fn timings(timings: proto::Timings) -> Timings {
@@ -191,15 +192,6 @@ fn timings(timings: proto::Timings) -> Timings {
         text_inference_us: timings.text_inference_us,
         score_us: timings.score_us,
         total_us: timings.total_us,
-    }
-}
-
-fn domain(category: proto::Category) -> Option<Category> {
-    match category {
-        proto::Category::Ivory => Some(Category::Ivory),
-        proto::Category::PangolinScale => Some(Category::PangolinScale),
-        proto::Category::RhinoHorn => Some(Category::RhinoHorn),
-        proto::Category::Unspecified => None,
     }
 }
 

@@ -9,6 +9,7 @@ use crate::domain::Category;
 use crate::domain::ModelVersion;
 use crate::evaluate::bootstrap::Groups;
 use crate::evaluate::calibration::Bin;
+use crate::evaluate::declared::Declared;
 use crate::evaluate::degrade::Degradation;
 use crate::evaluate::fusion;
 use crate::evaluate::fusion::Comparison;
@@ -93,10 +94,12 @@ pub struct Service {
     pub deployment_prior: f64,
     /// The same of the modalities' probabilities.
     pub training_prior: f64,
-    /// Fused probability from which a listing is suggested for review.
+    /// Fused probability from which a listing is suggested for review, in categories that have none of their own.
     pub review: f64,
-    /// Fused probability from which a listing is suggested to be held back.
+    /// The same from which it is suggested to be held back.
     pub block: f64,
+    /// What is looked for, in the order of answers.
+    pub categories: Vec<Declared>,
 }
 
 /// A file in service.
@@ -224,21 +227,22 @@ impl Service {
             training_prior: policy.training_prior.value(),
             review: policy.review.value(),
             block: policy.block.value(),
+            categories: policy.rated().map(Declared::of).collect(),
         }
+    }
+
+    /// The category as it is declared; `None`: the policy does not look for it.
+    pub fn declared(&self, category: Category) -> Option<&Declared> {
+        self.categories.iter().find(|declared| declared.category == category)
     }
 
     fn priors(&self) -> Priors {
         Priors { training: self.training_prior, deployment: self.deployment_prior }
     }
 
-    /// For figures with `method`.
-    pub fn setting(&self, method: &Method) -> Setting {
-        Setting {
-            prior: self.deployment_prior,
-            review: self.review,
-            rounds: method.bootstrap_rounds,
-            seed: method.seed,
-        }
+    /// For figures with `method`, of a category whose REVIEW begins at `review`.
+    pub fn setting(&self, method: &Method, review: f64) -> Setting {
+        Setting { prior: self.deployment_prior, review, rounds: method.bootstrap_rounds, seed: method.seed }
     }
 }
 
@@ -254,13 +258,13 @@ pub fn count(data: &mut Data, records: &[(usize, Record)]) {
 
 /// Measures one category; `None`: it lacks positives or negatives.
 pub fn measure(
-    category: Category,
+    &Declared { category, review, .. }: &Declared,
     measured: &Measured<'_>,
     service: &Service,
     method: &Method,
 ) -> Option<CategoryReport> {
     let records: Vec<&Record> = measured.records.iter().map(|(_, record)| record).collect();
-    let (priors, setting) = (service.priors(), service.setting(method));
+    let (priors, setting) = (service.priors(), service.setting(method, review));
     let fused = Rule::Fused.samples(records.iter().copied(), category, priors);
     let counts = Counts::of(&fused);
     if !counts.are_both() {
@@ -281,12 +285,12 @@ pub fn measure(
         category,
         counts,
         scores: scores.collect(),
-        confusion: confusion(&fused, service.review),
+        confusion: confusion(&fused, review),
         levels: levels(&records, category),
         fusion: fusion::compare(&records, category, priors, setting),
         slices: slices::slices(&records, category, measured.slices, priors, setting),
         stress: stress.collect(),
-        worst: worst::worst(measured.records, category, service.review, measured.worst),
+        worst: worst::worst(measured.records, category, review, measured.worst),
     })
 }
 

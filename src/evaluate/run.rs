@@ -1,10 +1,9 @@
 //! Rates cases with the served pipeline: the same conversion, limits, models and policy as a request of a caller.
 
 use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::PoisonError;
 
 use bytes::Bytes;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::task::JoinSet;
 
 use crate::config::Config;
@@ -17,7 +16,7 @@ use crate::evaluate::quality::Quality;
 use crate::evaluate::quality::quality;
 use crate::evaluate::record::Record;
 use crate::evaluate::store::Store;
-use crate::model::manifest::hex_sha256;
+use crate::model::folder::manifest::hex_sha256;
 use crate::pipeline::Pipeline;
 use crate::preprocess::image::DecodeLimits;
 use crate::preprocess::image::WantedSize;
@@ -195,6 +194,6 @@ fn prepare(shared: &Shared, case: Case) -> Result<Prepared, String> {
 }
 
 /// A poisoned store is whole: each change is one call.
-fn lock(store: &Mutex<Store>) -> std::sync::MutexGuard<'_, Store> {
-    store.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(store: &Mutex<Store>) -> MutexGuard<'_, Store> {
+    store.lock()
 }

@@ -1,12 +1,13 @@
 //! What each threshold of the risk would catch and cost: recall a category, precision where offers are as rare as the policy
 //! says, and reviews a day at a stated volume. The lexicon's rules come on top; `operation` has the whole rating.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
 use crate::domain::Category;
 use crate::evaluate::bootstrap::Estimate;
+use crate::evaluate::declared::Declared;
 use crate::evaluate::measures::Setting;
 use crate::evaluate::operation::share;
 use crate::evaluate::record::Record;
@@ -50,8 +51,9 @@ pub struct Row {
 }
 
 /// The table for `records`; the policy's thresholds are among it. Categories without a positive have no recall.
-pub fn thresholds(records: &[&Record], block: f64, demand: Demand, setting: Setting) -> Thresholds {
-    let mut values: Vec<f64> = GRID.into_iter().chain([setting.review, block]).collect();
+pub fn thresholds(records: &[&Record], categories: &[Declared], demand: Demand, setting: Setting) -> Thresholds {
+    let own = categories.iter().flat_map(|declared| [declared.review, declared.block]);
+    let mut values: Vec<f64> = GRID.into_iter().chain(own).collect();
     values.sort_by(f64::total_cmp);
     values.dedup();
     let negatives: Vec<&Record> = records.iter().copied().filter(|record| record.labels.is_empty()).collect();
@@ -74,7 +76,8 @@ fn row(records: &[&Record], negatives: &[&Record], threshold: f64, demand: Deman
     } else {
         share(negatives, setting, |record| record.risk >= threshold)
     };
-    let recall = Category::ALL.into_iter().filter_map(of).collect();
+    let offered: BTreeSet<Category> = records.iter().flat_map(|record| record.labels.iter().copied()).collect();
+    let recall = offered.into_iter().filter_map(of).collect();
     let mut row = Row { threshold, recall, false_alarms, precision: None, reviews_a_day: None };
     if let Some(alarms) = row.false_alarms.value {
         row.precision = precision(&row, alarms, setting.prior);
@@ -100,11 +103,11 @@ mod tests {
     use super::*;
 
     fn record(id: usize, offers: bool, risk: f64) -> Record {
-        let labels: &[&str] = if offers { &["ivory"] } else { &[] };
+        let labels: &[&str] = if offers { &["cups"] } else { &[] };
         serde_json::from_value(serde_json::json!({
             "key": "", "variant": "", "id": id.to_string(), "labels": labels, "source": "", "seller": "", "group": "",
             "slices": [], "risk": risk, "level": "low", "suggestion": "pass", "images": [], "languages": [],
-            "categories": { "ivory": { "probability": risk, "image_probability": null, "text_probability": null, "level": "low" } },
+            "categories": { "cups": { "probability": risk, "image_probability": null, "text_probability": null, "level": "low" } },
             "obfuscated": false, "reasons": [], "missing": [],
             "timings": { "queue_wait_us": 0, "decode_us": 0, "resize_us": 0, "image_inference_us": 0, "text_features_us": 0,
                          "text_inference_us": 0, "score_us": 0, "total_us": 0 },
@@ -122,10 +125,12 @@ mod tests {
         let records: Vec<&Record> = records.iter().collect();
         let setting = Setting { prior: 0.01, review: 0.1, rounds: 50, seed: 1 };
         let demand = Demand { listings_a_day: 10_000.0, precision: 0.6 };
-        let found = thresholds(&records, 0.9, demand, setting);
+        let category = Category::new("cups").unwrap();
+        let declared = Declared { category, title: "Cups".into(), review: 0.1, block: 0.9 };
+        let found = thresholds(&records, &[declared], demand, setting);
         let at = |threshold: f64| found.rows.iter().find(|row| (row.threshold - threshold).abs() < 1e-9).unwrap();
         let (low, high) = (at(0.1), at(0.4));
-        assert_eq!(low.recall[&Category::Ivory].value, Some(1.0));
+        assert_eq!(low.recall[&category].value, Some(1.0));
         // 1 % are offers, 1 % of the other 99 % are false alarms.
         assert!((low.precision.unwrap() - 0.01 / (0.01 + 0.99 * 0.01)).abs() < 1e-9);
         assert!((low.reviews_a_day.unwrap() - 199.0).abs() < 1e-6);

@@ -13,11 +13,13 @@ use super::plan::{DefaultSet, Plan};
 use super::remembered::Remembered;
 use super::state::Failure;
 use crate::config::Config;
-use crate::domain::DEFAULT_SET;
+use crate::domain::{Category, DEFAULT_SET};
 use crate::error::{Error, Result};
-use crate::model::choice::{Choice, Decision, Situation};
-use crate::model::opening::{Opening, open};
-use crate::model::repository::{Repository, Version};
+use crate::model::catalogue::choice::{Choice, Decision, Situation, waits_for_policy};
+use crate::model::catalogue::opening::{Opening, open};
+use crate::model::catalogue::repository::{Repository, Version};
+use crate::model::folder::check::Checks;
+use crate::model::runtime::pace::Pace;
 use crate::pipeline::generation::{Generation, PolicyFile};
 
 /// What a server starts with.
@@ -37,9 +39,8 @@ pub(super) struct First {
 type Decisions = BTreeMap<String, Decision>;
 
 /// Loads what a server starts with: the newest versions that can serve, unless something else was decided. `given`: a policy in the
-/// place of the one that would serve.
-pub(super) fn load(config: &Config, given: Option<&Arc<PolicyFile>>) -> Result<First> {
-    let mut repository = Repository::new(&config.models, config.max_file_bytes);
+/// place of the one that would serve. `repository`: where the versions are.
+pub(super) fn load(config: &Config, given: Option<&Arc<PolicyFile>>, mut repository: Repository) -> Result<First> {
     repository.look()?;
     let remembered = if config.ignore_state { None } else { Remembered::read(&config.models) };
     let decisions = remembered.as_ref().map(|r| r.decisions(&repository.versions())).unwrap_or_default();
@@ -62,8 +63,8 @@ pub(super) fn load(config: &Config, given: Option<&Arc<PolicyFile>>) -> Result<F
         return Ok(First { generation, repository, failures, waiting: Vec::new(), decisions, policy_held, default });
     }
     loop {
-        let Choice { versions, waiting } =
-            choose_first(config, &repository, &failures, &Before { decisions: &decisions, served: &served })?;
+        let before = Before { decisions: &decisions, served: &served, categories: &policy.policy.declared() };
+        let Choice { versions, waiting, .. } = choose_first(config, &repository, &failures, &before)?;
         let plan = Plan { versions, policy: Arc::clone(&policy), set: DEFAULT_SET.to_owned() };
         match build(config, &plan) {
             Ok(generation) => {
@@ -83,7 +84,16 @@ pub(super) fn load(config: &Config, given: Option<&Arc<PolicyFile>>) -> Result<F
 }
 
 fn build(config: &Config, plan: &Plan) -> std::result::Result<Generation, Fault> {
-    Loader { config, loaded: &[], before: None, stop: &AtomicBool::new(false) }.build(plan)
+    let loader = Loader {
+        config,
+        checks: Checks::logged(config.max_file_bytes),
+        pace: Pace::Full,
+        loaded: &[],
+        read: &[],
+        before: None,
+        stop: &AtomicBool::new(false),
+    };
+    loader.build(plan)
 }
 
 /// The named set that served before the last stop. One that cannot serve any more as it was is told of, and the folders choose.
@@ -143,10 +153,11 @@ fn first_policy(config: &Config, remembered: Option<&Remembered>) -> Result<(Arc
     }
 }
 
-/// What was decided and served before the last stop.
+/// What was decided and served before the last stop, and what the policy declares.
 struct Before<'a> {
     decisions: &'a Decisions,
     served: &'a [Arc<Version>],
+    categories: &'a [Category],
 }
 
 fn tell_what_is_not_there(generation: &Generation) {
@@ -165,7 +176,8 @@ fn choose_first(config: &Config, repository: &Repository, failures: &[Failure], 
     // What served is a reason to stay only while it can still serve.
     let can_serve = |version: &&Arc<Version>| !barred.contains(&version.identity);
     let serving: Vec<_> = before.served.iter().filter(can_serve).cloned().collect();
-    let situation = Situation { versions: &versions, rules, decisions, barred: &barred, serving: &serving };
+    let categories = before.categories;
+    let situation = Situation { versions: &versions, rules, decisions, barred: &barred, serving: &serving, categories };
     let opening = open(situation);
     // Left out because others rate the same: no reason not to start.
     let known = |name: &str| {
@@ -183,7 +195,8 @@ fn choose_first(config: &Config, repository: &Repository, failures: &[Failure], 
         return Err(Error::Setup(faulty.reason));
     }
     let notes = opening.as_ref().map(Opening::notes).unwrap_or_default();
-    let not_served = versions.iter().find(|version| opening.is_ok() && !known(version.name())).cloned();
+    let is_lost = |version: &&Arc<Version>| !known(version.name()) && !waits_for_policy(version, situation);
+    let not_served = versions.iter().find(|version| opening.is_ok() && is_lost(version)).cloned();
     let Opening { mut choice, left_out } = opening.map_err(|problem| Error::file(&config.models, problem))?;
     if let Some(version) = not_served {
         let name = version.name();

@@ -2,59 +2,38 @@
 //! that what serves hardly notices. It also frees what left service, and takes back a switch that does badly. It never stops
 //! for a fault.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use parking_lot::MutexGuard;
 use tokio::time::Instant;
 
-use super::Common;
 use super::judge::verdict;
 use super::load::{Fault, Loader};
+use super::orders::{Common, Order};
 use super::plan::{Plan, Target};
 use super::remembered::Remembered;
 use super::state::{Retired, State};
 use crate::config::Config;
 use crate::domain::{DEFAULT_SET, ModelVersion};
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::memory;
-use crate::model::choice::VersionPolicy;
-use crate::model::loaded::LoadedModel;
-use crate::model::repository::{Repository, Version};
-use crate::model::set::NamedSet;
+use crate::model::catalogue::choice::VersionPolicy;
+use crate::model::catalogue::named::NamedSet;
+use crate::model::catalogue::repository::{Repository, Version};
+use crate::model::folder::check::Checks;
+use crate::model::runtime::pace::Pace;
 use crate::pipeline::generation::{Generation, PolicyFile};
-use crate::pipeline::shadow::Comparison;
-use crate::pipeline::traffic::{Candidate, Share, Trial};
+use crate::pipeline::traffic::Trial;
 
 /// How much lower than the workers' the thread's priority is, as `nice` counts: about a quarter of the time on a full core. A
 /// thread that hardly ran would hold locks of memory allocation that workers wait for; resting does more, see
-/// [`Pace::Gentle`](crate::model::loaded::Pace::Gentle).
+/// [`Pace::Gentle`](crate::model::runtime::loaded::Pace::Gentle).
 const NICE: i32 = 5;
 /// Quiet time after a change of a file before the folders are looked at: a copy makes many changes.
 const SETTLE: Duration = Duration::from_millis(100);
-
-/// What the thread is asked to do.
-#[derive(Debug)]
-pub(super) enum Order {
-    /// A file changed.
-    Changed,
-    /// Look at everything now, with this configuration if one is given.
-    Reload(Option<Box<Config>>, Reply),
-    /// Load versions and keep them.
-    Load(Target, Reply),
-    /// Put versions in service; none: the candidate.
-    Promote(Option<Target>, Reply),
-    /// Try versions on a share.
-    Try { target: Target, share: Share, shadow: bool, reply: Reply },
-    /// Write down what was decided.
-    Remember,
-    /// End.
-    Stop,
-}
-
-pub(super) type Reply = oneshot::Sender<Result<()>>;
 
 pub(super) struct Keeper {
     pub common: Arc<Common>,
@@ -111,7 +90,7 @@ impl Keeper {
         self.remember();
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.common.state()
     }
 
@@ -200,7 +179,7 @@ impl Keeper {
         self.keep_several();
     }
 
-    fn see(&mut self) {
+    pub(super) fn see(&mut self) {
         let seen = self.repository.look();
         let mut state = self.common.state();
         match seen {
@@ -228,7 +207,7 @@ impl Keeper {
     }
 
     /// The policy of the configuration's file, or the one that last served in its place when it is faulty or was rolled back.
-    fn read_policy(&self, heed_held: bool) -> Arc<PolicyFile> {
+    pub(super) fn read_policy(&self, heed_held: bool) -> Arc<PolicyFile> {
         let path = self.state().config.policy.clone();
         let read = PolicyFile::read(&path);
         let mut state = self.state();
@@ -290,7 +269,7 @@ impl Keeper {
         Some((plan?, state.epoch))
     }
 
-    fn build(&self, plan: &Plan) -> std::result::Result<Generation, Fault> {
+    pub(super) fn build(&self, plan: &Plan) -> Result<Generation, Fault> {
         let (config, loaded, current) = {
             let mut state = self.state();
             let current = state.current();
@@ -299,7 +278,15 @@ impl Keeper {
             state.loading = Some(names.collect::<Vec<_>>().join(", "));
             (Arc::clone(&state.config), state.loaded(), current)
         };
-        let loader = Loader { config: &config, loaded: &loaded, before: Some(&current), stop: &self.common.stop };
+        let loader = Loader {
+            config: &config,
+            checks: Checks::logged(config.max_file_bytes),
+            pace: Pace::Gentle,
+            loaded: &loaded,
+            read: &[],
+            before: Some(&current),
+            stop: &self.common.stop,
+        };
         let built = loader.build(plan);
         self.state().loading = None;
         built
@@ -349,106 +336,6 @@ impl Keeper {
             // The reason is in the list of failures.
             let _ = self.load(&Target::Versions(vec![identity]));
         }
-    }
-
-    fn load(&mut self, target: &Target) -> Result<()> {
-        let plan = self.plan_for_call(target)?;
-        let generation = self.build_for_call(&plan)?;
-        let mut state = self.state();
-        let current = state.current();
-        let kept: Vec<_> = state.kept.iter().map(|model| &model.folder().identity).chain(current.models()).collect();
-        let new = |model: &&Arc<LoadedModel>| !kept.contains(&&model.folder().identity);
-        let new: Vec<_> = generation.engine().models().filter(new).cloned().collect();
-        state.failures.retain(|failure| !generation.models().contains(&failure.identity));
-        state.kept.extend(new);
-        state.retire(Some(Arc::new(generation)));
-        Ok(())
-    }
-
-    fn promote_candidate(&self) -> Result<()> {
-        let mut state = self.state();
-        let candidate = state.candidate().ok_or_else(|| Error::Refused("no candidate is being tried".into()))?;
-        let current = state.current();
-        if [&current, &candidate.generation].iter().all(|generation| generation.set().name == DEFAULT_SET) {
-            let new = candidate.generation.models().iter().filter(|model| !current.models().contains(model));
-            let new: Vec<ModelVersion> = new.cloned().collect();
-            state.decide(&new);
-        }
-        state.epoch += 1;
-        state.switch(Arc::clone(&candidate.generation), "promoted");
-        Ok(())
-    }
-
-    fn promote(&mut self, target: &Target) -> Result<()> {
-        let epoch = self.state().epoch;
-        let plan = self.plan_for_call(target)?;
-        let in_service = plan.is(&self.state().current());
-        let generation = if in_service { None } else { Some(self.build_for_call(&plan)?) };
-        let mut state = self.state();
-        self.unchanged_since(epoch, &state)?;
-        match target {
-            Target::Versions(versions) => state.decide(versions),
-            // A policy file that was rolled back serves again by this call.
-            Target::Set(_) => {
-                state.policy_held = state.policy_held.take().filter(|held| *held != plan.policy.version.sha256)
-            }
-        }
-        state.epoch += 1;
-        if let Some(generation) = generation {
-            state.switch(Arc::new(generation), "promoted");
-        }
-        Ok(())
-    }
-
-    fn try_out(&mut self, target: &Target, share: Share, shadow: bool) -> Result<()> {
-        let epoch = self.state().epoch;
-        let plan = self.plan_for_call(target)?;
-        if plan.rates_as(&self.state().current()) {
-            return Err(Error::Refused("these versions and this policy are in service; name others to try".into()));
-        }
-        let generation = Arc::new(self.build_for_call(&plan)?);
-        let mut state = self.state();
-        self.unchanged_since(epoch, &state)?;
-        let comparison = Arc::new(Comparison::new(state.config.rollout.shadow_in_flight));
-        let trial = if shadow { Trial::Shadow(comparison) } else { Trial::Canary(comparison) };
-        state.try_out(Candidate { generation, trial, share });
-        Ok(())
-    }
-
-    fn unchanged_since(&self, epoch: u64, state: &State) -> Result<()> {
-        let same = state.epoch == epoch;
-        if same { Ok(()) } else { Err(Error::Refused("another call changed what serves meanwhile; try again".into())) }
-    }
-
-    fn plan_for_call(&mut self, target: &Target) -> Result<Plan> {
-        let name = match target {
-            Target::Versions(versions) => return self.state().plan_with(versions),
-            Target::Set(name) => name,
-        };
-        // It may have been written a moment ago, and its folders, too.
-        self.see();
-        let policy = self.read_policy(false);
-        if name == DEFAULT_SET {
-            return self.state().plan_by_folders(&policy).map(|(plan, _)| plan).map_err(Error::Refused);
-        }
-        let config = Arc::clone(&self.state().config);
-        let refused = |error: Error| {
-            if matches!(error, Error::NotFound(_)) { error } else { Error::Refused(error.to_string()) }
-        };
-        let set = NamedSet::read(&config.models, name, config.max_file_bytes).map_err(refused)?;
-        let own = PolicyFile::of_set(&set, &config).map_err(refused)?;
-        self.state().plan_of_set(&set, own.map_or(policy, Arc::new))
-    }
-
-    fn build_for_call(&self, plan: &Plan) -> Result<Generation> {
-        self.build(plan).map_err(|Fault { version, error }| {
-            if let Some(identity) = version {
-                self.state().failed(&identity, &error);
-            }
-            memory::give_back();
-            // Operators may read the cause.
-            if matches!(error, Error::NotReady(_)) { error } else { Error::Refused(error.to_string()) }
-        })
     }
 
     /// Frees what left service once its last listing is answered, and gives the memory back.

@@ -8,12 +8,15 @@ use super::plan::Plan;
 use crate::config::Config;
 use crate::domain::ModelVersion;
 use crate::error::Error;
-use crate::model::check::Checks;
-use crate::model::loaded::{LoadedModel, Pace};
-use crate::model::registry::{ModelFolder, ModelSet};
-use crate::model::repository::Version;
-use crate::model::session::Runtime;
+use crate::model::catalogue::repository::Version;
+use crate::model::folder::ModelFolder;
+use crate::model::folder::check::Checks;
+use crate::model::folder::set::ModelSet;
+use crate::model::runtime::loaded::LoadedModel;
+use crate::model::runtime::pace::Pace;
+use crate::model::runtime::session::Runtime;
 use crate::pipeline::generation::{Generation, budget};
+use crate::pipeline::golden;
 
 /// Why a plan cannot serve.
 #[derive(Debug)]
@@ -25,11 +28,16 @@ pub(super) struct Fault {
 }
 
 /// Loads plans.
-#[derive(Debug)]
 pub(super) struct Loader<'a> {
     pub config: &'a Config,
+    /// Who hears of the steps.
+    pub checks: Checks<'a>,
+    /// How fast.
+    pub pace: Pace,
     /// Models in memory, which are shared.
     pub loaded: &'a [Arc<LoadedModel>],
+    /// Folders that were read.
+    pub read: &'a [Arc<ModelFolder>],
     /// What serves now.
     pub before: Option<&'a Generation>,
     /// Set when the server stops: a load is given up between two models.
@@ -39,54 +47,63 @@ pub(super) struct Loader<'a> {
 impl Loader<'_> {
     /// A generation of `plan`, with golden samples checked on every session of models that were not loaded before.
     pub(super) fn build(&self, plan: &Plan) -> Result<Generation, Fault> {
-        let pace = if self.before.is_some() { Pace::Gentle } else { Pace::Full };
-        let budget = budget(self.config, pace);
-        let checks = Checks::logged(self.config.max_file_bytes);
+        let budget = budget(self.config, self.pace);
+        let checks = &self.checks;
         let unblamed = |error| Fault { version: None, error };
+        let blamed = |error| Fault { version: blame(&error, &plan.versions), error };
         let runtime = Runtime::load(&self.config.onnxruntime).map_err(unblamed)?;
-        let mut loaded = self.loaded.to_vec();
+        let folders = plan.versions.iter().map(|version| self.folder(version)).collect::<Result<_, _>>()?;
+        // Whether they fit each other is cheaper to tell than whether they load.
+        let set = ModelSet::of(folders, &self.config.models, checks).map_err(blamed)?;
+        let is_new =
+            |folder: &&Arc<ModelFolder>| !self.loaded.iter().any(|model| model.folder().identity == folder.identity);
         let mut new = Vec::new();
-        for version in &plan.versions {
-            if loaded.iter().any(|model| model.folder().identity == version.identity) {
-                continue;
-            }
-            if self.stop.load(Ordering::Relaxed) {
-                return Err(unblamed(Error::NotReady("the server is shutting down".into())));
-            }
-            let model = read(version, &checks).and_then(|folder| LoadedModel::load(runtime, &folder, budget, &checks));
-            let model = model.map_err(|error| Fault { version: Some(Box::new(version.identity.clone())), error })?;
+        for folder in set.folders().filter(is_new) {
+            self.go_on()?;
+            let model = LoadedModel::load(runtime, folder, budget, checks).map_err(|error| fault(folder, error))?;
             new.push(Arc::new(model));
         }
-        loaded.extend(new.iter().cloned());
-        let blamed = |error| Fault { version: blame(&error, &plan.versions), error };
-        let set = ModelSet::of(self.folders(plan, &loaded), &self.config.models, &checks).map_err(blamed)?;
+        let loaded: Vec<_> = self.loaded.iter().chain(&new).cloned().collect();
         let generation =
-            Generation::assemble((self.config, &checks), &set, Arc::clone(&plan.policy), &loaded, self.before);
+            Generation::assemble((self.config, checks), &set, Arc::clone(&plan.policy), &loaded, self.before);
         let generation = generation.map_err(blamed)?.named(&plan.set);
         for model in &new {
-            let identity = || Some(Box::new(model.folder().identity.clone()));
-            generation.try_golden(model, budget, &checks).map_err(|error| Fault { version: identity(), error })?;
+            golden::try_all(&generation, model, budget, checks).map_err(|error| fault(model.folder(), error))?;
             self.tell_cost(model);
         }
         Ok(generation)
     }
 
+    /// The folder of `version`: in memory already, or read now.
+    fn folder(&self, version: &Version) -> Result<Arc<ModelFolder>, Fault> {
+        let in_memory = self.loaded.iter().map(|model| model.folder()).chain(self.read);
+        if let Some(folder) = in_memory.into_iter().find(|folder| folder.identity == version.identity) {
+            return Ok(Arc::clone(folder));
+        }
+        self.go_on()?;
+        read(version, &self.checks).map_err(|error| Fault { version: Some(Box::new(version.identity.clone())), error })
+    }
+
+    fn go_on(&self) -> Result<(), Fault> {
+        if self.stop.load(Ordering::Relaxed) {
+            return Err(Fault { version: None, error: Error::NotReady("the server is shutting down".into()) });
+        }
+        Ok(())
+    }
+
     /// Both costs were measured in the same way, though perhaps not beside the same load: a hint, and no reason to refuse.
     fn tell_cost(&self, new: &LoadedModel) {
-        let Some(before) = self.before else { return };
+        // Commands that check and compare tell it themselves.
+        let Some(before) = self.before.filter(|_| self.pace == Pace::Gentle) else { return };
         let in_service = before.engine().models().find(|model| model.name() == new.name());
         let version = &new.folder().manifest.version;
         let (cost, before) = (new.cost(), in_service.map(|model| model.cost().to_string()));
         tracing::info!(name = new.name(), version, %cost, in_service = before, "loaded");
     }
+}
 
-    fn folders(&self, plan: &Plan, loaded: &[Arc<LoadedModel>]) -> Vec<Arc<ModelFolder>> {
-        let folder = |version: &Arc<Version>| {
-            let model = loaded.iter().find(|model| model.folder().identity == version.identity);
-            model.map(|model| Arc::clone(model.folder()))
-        };
-        plan.versions.iter().filter_map(folder).collect()
-    }
+fn fault(folder: &ModelFolder, error: Error) -> Fault {
+    Fault { version: Some(Box::new(folder.identity.clone())), error }
 }
 
 fn read(version: &Version, checks: &Checks<'_>) -> crate::error::Result<Arc<ModelFolder>> {

@@ -2,34 +2,41 @@
 //! beside them, what is returned to. Loads happen on one thread of their own; calls that only switch happen at once, also
 //! while something loads. It never rates a listing.
 
+mod calls;
+pub mod check;
 mod first;
 mod judge;
 mod keeper;
 mod load;
+mod orders;
 mod plan;
+mod planning;
 mod remembered;
 mod state;
 mod status;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use notify::{RecursiveMode, Watcher};
+use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 pub use self::status::{CandidateStatus, SetStatus, Status, VersionState, VersionStatus};
 
-use self::keeper::{Keeper, Order, Reply};
+use self::keeper::Keeper;
+use self::orders::{Common, Order, Reply};
 use self::plan::Target;
 use self::state::State;
 use crate::config::Config;
 use crate::domain::ModelVersion;
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
-use crate::model::manifest::Manifest;
+use crate::model::catalogue::repository::Repository;
+use crate::model::folder::manifest::Manifest;
 use crate::pipeline::Pipeline;
 use crate::pipeline::generation::{Generation, PolicyFile};
 use crate::pipeline::shadow::ShadowReport;
@@ -37,27 +44,6 @@ use crate::pipeline::traffic::Share;
 
 /// Calls that may wait for the thread.
 const WAITING_ORDERS: usize = 64;
-
-/// What calls and the keeper's thread share.
-#[derive(Debug)]
-pub(crate) struct Common {
-    state: Mutex<State>,
-    stop: AtomicBool,
-    /// The thread was told of a change and has not looked yet: a copy makes many, and one message is enough.
-    changed: AtomicBool,
-}
-
-impl Common {
-    fn tell_of_change(&self, orders: &SyncSender<Order>) {
-        if !self.changed.swap(true, Ordering::Relaxed) && orders.try_send(Order::Changed).is_err() {
-            self.changed.store(false, Ordering::Relaxed);
-        }
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// The models of a server, from start to end.
 #[derive(Debug)]
@@ -75,7 +61,12 @@ pub struct Lifecycle {
 /// # Errors
 /// See [`Lifecycle::start`].
 pub fn opening(config: &Config, policy: Option<PolicyFile>) -> Result<Generation> {
-    Ok(first::load(config, policy.map(Arc::new).as_ref())?.generation)
+    Ok(first::load(config, policy.map(Arc::new).as_ref(), repository(config))?.generation)
+}
+
+/// The folders of `config`, not looked at yet.
+fn repository(config: &Config) -> Repository {
+    Repository::new(&config.models, config.max_file_bytes)
 }
 
 /// What a call names.
@@ -102,7 +93,7 @@ impl Lifecycle {
     /// # Errors
     /// [`Error::Setup`] or [`Error::Model`] naming file and value, when a model has no version that can serve.
     pub fn start(config: &Arc<Config>, metrics: Arc<Metrics>) -> Result<Self> {
-        let first = first::load(config, None)?;
+        let first = first::load(config, None, repository(config))?;
         let pipeline = Arc::new(Pipeline::start(config, first.generation, Arc::clone(&metrics))?);
         let state = State {
             config: Arc::clone(config),

@@ -12,9 +12,9 @@ use super::plan::Plan;
 use super::state::State;
 use crate::domain::{DEFAULT_SET, ModelVersion};
 use crate::error::{Error, Result};
-use crate::model::choice::Decision;
-use crate::model::repository::Version;
-use crate::model::set::{is_name, together};
+use crate::model::catalogue::choice::Decision;
+use crate::model::catalogue::named::{is_name, together};
+use crate::model::catalogue::repository::Version;
 use crate::pipeline::generation::PolicyFile;
 
 /// Name of the file in the folder of the models.
@@ -77,11 +77,11 @@ impl SavedSet {
             find(saved, versions).ok_or_else(changed)
         };
         let versions = self.models.iter().map(found).collect::<std::result::Result<Vec<_>, _>>()?;
-        let versions = together(&versions, served)?;
         if !is_name(&self.name) {
             return Err(format!("{:?} is no name of a set", self.name));
         }
         let policy = Arc::new(PolicyFile::parse(self.policy.clone())?);
+        let versions = together(&versions, served, &policy.policy.declared())?;
         Ok(Plan { versions, policy, set: self.name.clone() })
     }
 
@@ -238,7 +238,7 @@ mod tests {
     use super::*;
 
     fn saved(version: &str) -> SavedVersion {
-        SavedVersion { name: "ivory".into(), version: version.into(), sha256: "0".into() }
+        SavedVersion { name: "tusk".into(), version: version.into(), sha256: "0".into() }
     }
 
     #[test]
@@ -248,7 +248,7 @@ mod tests {
         let decision = SavedDecision { serve: Some("1".into()), until_newer_than: saved("2") };
         let remembered = Remembered {
             format: FORMAT,
-            decisions: [("ivory".to_owned(), decision)].into(),
+            decisions: [("tusk".to_owned(), decision)].into(),
             served: vec![saved("1")],
             set: None,
             policy: None,

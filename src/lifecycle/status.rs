@@ -9,8 +9,8 @@ use tokio::time::Instant;
 use super::state::State;
 use crate::domain::{DEFAULT_SET, ModelVersion, PolicyVersion, SetVersion};
 use crate::error::{Error, Result};
-use crate::model::manifest::Manifest;
-use crate::model::repository::order;
+use crate::model::catalogue::repository::order;
+use crate::model::folder::manifest::Manifest;
 use crate::pipeline::generation::Generation;
 use crate::pipeline::traffic::{Candidate, Traffic, Trial};
 
@@ -181,7 +181,9 @@ impl State {
         let serving = stable.versions();
         let named = self.sets.iter().map(|set| match set {
             Ok(set) => {
-                let reason = set.versions(&self.versions, &serving).err().unwrap_or_default();
+                // What a policy of its own declares is held against it when it is loaded.
+                let categories = if set.policy.is_some() { Vec::new() } else { stable.policy().declared() };
+                let reason = set.versions(&self.versions, &serving, &categories).err().unwrap_or_default();
                 SetStatus { name: set.name.clone(), summary: set.summary.clone(), state: does(&set.name), reason }
             }
             Err((name, reason)) => {

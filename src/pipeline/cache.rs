@@ -4,7 +4,7 @@
 use moka::sync::Cache;
 use sha2::{Digest, Sha256};
 
-use super::job::ImageOutcome;
+use super::outcome::ImageOutcome;
 use crate::domain::{ImageStatus, Logit, PerCategory, Probability};
 use crate::preprocess::image::Doubt;
 
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn what_a_model_failed_on_is_not_kept_and_a_cache_of_size_0_keeps_nothing() {
-        let failed = ImageOutcome { faults: vec![Error::model("ivory", "failed")], ..Default::default() };
+        let failed = ImageOutcome { faults: vec![Error::model("tusk", "failed")], ..Default::default() };
         let cache = ImageCache::new(10);
         cache.put(ContentHash::of(b"a"), &failed);
         assert!(cache.get(ContentHash::of(b"a")).is_none());

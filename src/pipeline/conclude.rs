@@ -4,15 +4,15 @@ use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 use super::generation::Generation;
-use super::job::{ImageOutcome, Outcome, TextOutcome};
+use super::outcome::{ImageOutcome, Outcome, TextOutcome};
 use crate::domain::{
-    Category, ImageCategoryScore, ImageRating, ImageStatus, Language, Listing, PerCategory, Rating, TextCategoryScore,
-    TextField, TextRating, Timings, TokenContribution,
+    Category, ImageCategoryScore, ImageRating, ImageStatus, Language, Listing, ListingImage, PerCategory, Rating,
+    TextCategoryScore, TextField, TextRating, Timings, TokenContribution,
 };
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
-use crate::model::manifest::Kind;
-use crate::schedule::scheduler::Finished;
+use crate::model::folder::manifest::Kind;
+use crate::schedule::ticket::Finished;
 use crate::score::rating::{Evidence, rate};
 
 /// Outcomes of a listing's jobs, images and texts apart, each in the order of submission.
@@ -122,6 +122,18 @@ fn given_text(listing: &Listing, field: TextField) -> &str {
     }
 }
 
+/// What a listing's parts say, put together.
+struct Parts<'a> {
+    generation: &'a Generation,
+    listing: &'a Listing,
+    categories: &'a [Category],
+    evidence: Evidence,
+    missing: Vec<String>,
+    faults: Vec<Error>,
+    /// Images whose bytes say nothing.
+    unreadable: usize,
+}
+
 /// Fuses and rates what became of a listing's parts; `fields` are those of its texts, in order.
 ///
 /// # Errors
@@ -133,91 +145,17 @@ pub(super) fn conclude(
     gathered: Gathered,
 ) -> Result<Rating> {
     let Gathered { images, texts, timings } = gathered;
-    let categories = &listing.options.categories;
-    let mut evidence = Evidence { categories: categories.clone(), ..Evidence::default() };
-    let mut missing: Vec<String> = Vec::new();
-    let mut faults: Vec<Error> = Vec::new();
-
-    let mut image_ratings = Vec::new();
-    let mut unreadable = 0;
-    for (given, mut outcome) in listing.images.iter().zip(images) {
-        // No model failed, so there is none: a photo that nobody looked at is for a person to look at.
-        let no_model = outcome.status == ImageStatus::NotRated && outcome.faults.is_empty();
-        faults.append(&mut outcome.faults);
-        if outcome.status == ImageStatus::Ok {
-            evidence.images.push((given.image_id.clone(), outcome.logits.clone()));
-            evidence.labels.extend(outcome.labels.iter().map(|(name, p)| (given.image_id.clone(), name.clone(), *p)));
-        } else {
-            missing.push(format!("image:{}", given.image_id));
-        }
-        if let Some(doubt) = outcome.doubt {
-            missing.push(format!("image:{}:{}", given.image_id, doubt.name()));
-            evidence.unreadable_images.push((given.image_id.clone(), doubt.name()));
-        }
-        if !matches!(outcome.status, ImageStatus::Ok | ImageStatus::NotRated) {
-            unreadable += 1;
-        }
-        if no_model || !matches!(outcome.status, ImageStatus::Ok | ImageStatus::NotRated) {
-            evidence.unreadable_images.push((given.image_id.clone(), outcome.status.name()));
-        }
-        image_ratings.push(image_rating(given.image_id.clone(), outcome, categories));
-    }
-    let mut text_ratings = Vec::new();
-    for (&field, mut outcome) in fields.iter().zip(texts) {
-        faults.extend(outcome.fault.take());
-        if !outcome.logits.is_empty() {
-            evidence.texts.push((field, outcome.logits.clone()));
-        }
-        evidence.signs = evidence.signs.or(outcome.found.signs);
-        evidence.notices.extend(outcome.found.notices.drain(..).map(|(notice, term)| (field, notice, term)));
-        for &category in categories {
-            let words = outcome.tokens.get(category).map(|(tokens, _)| weightiest(tokens, given_text(listing, field)));
-            evidence.words.extend(words.filter(|words| !words.is_empty()).map(|words| (field, category, words)));
-        }
-        if is_unread(outcome.language, given_text(listing, field)) {
-            evidence.unread_texts.push(field);
-        }
-        let terms = outcome.found.terms.iter().filter(|term| categories.contains(&term.category));
-        evidence.terms.extend(terms.map(|term| (field, term.clone())));
-        if !listing.options.explain_text {
-            outcome.tokens = PerCategory::default();
-        }
-        text_ratings.push(text_rating(field, outcome, categories));
-    }
-
-    if !listing.images.is_empty() && fields.is_empty() && unreadable == listing.images.len() {
-        let statuses: Vec<String> =
-            evidence.unreadable_images.iter().map(|(id, status)| format!("{id}: {status}")).collect();
-        let problem = format!("no image could be read ({}) and there is no text", statuses.join(", "));
-        return Err(Error::invalid("images", problem));
-    }
-    let nothing_scored = evidence.images.is_empty() && evidence.texts.is_empty();
-    if let (true, Some(fault)) = (nothing_scored, faults.first()) {
-        return Err(fault.clone());
-    }
-    for fault in &faults {
-        tracing::error!(request_id = listing.request_id, %fault, "a model did not answer");
-    }
-    let missing_models: BTreeSet<String> = faults.iter().map(fault_name).collect();
-    let degraded = !missing.is_empty() || !missing_models.is_empty();
-    if evidence.images.is_empty() {
-        missing.push("image".into());
-    }
-    if evidence.texts.is_empty() {
-        missing.push("text".into());
-    }
-    if !evidence.unread_texts.is_empty() {
-        missing.push("text:language".into());
-    }
-    missing.extend(missing_models.iter().map(|model| format!("model:{model}")));
-    // What is not there by configuration is no fault, and is said.
-    let engine = generation.engine();
-    if !fields.is_empty() && engine.text().is_none() {
-        missing.push(format!("model:{}", Kind::TextClassifier.name()));
-    }
-    if !listing.images.is_empty() && engine.image_scorers().next().is_none() {
-        missing.push(format!("model:{}", Kind::ImageClassifier.name()));
-    }
+    let categories = &generation.policy().chosen(&listing.options.categories);
+    let evidence = Evidence { categories: categories.clone(), ..Evidence::default() };
+    let (missing, faults) = (Vec::new(), Vec::new());
+    let mut parts = Parts { generation, listing, categories, evidence, missing, faults, unreadable: 0 };
+    let image_ratings = listing.images.iter().zip(images).map(|(given, outcome)| parts.image(given, outcome)).collect();
+    let text_ratings = fields.iter().zip(texts).map(|(field, outcome)| parts.text(*field, outcome)).collect();
+    parts.check(fields)?;
+    let missing_models: BTreeSet<String> = parts.faults.iter().map(fault_name).collect();
+    let degraded = !parts.missing.is_empty() || !missing_models.is_empty();
+    parts.name_missing(fields, &missing_models);
+    let Parts { mut evidence, missing, .. } = parts;
     let models = generation.models().iter().filter(|model| !missing_models.contains(&model.name)).cloned().collect();
     evidence.missing_models = missing_models.into_iter().collect();
 
@@ -240,6 +178,97 @@ pub(super) fn conclude(
         timings,
         rated_at: SystemTime::now(),
     })
+}
+
+impl Parts<'_> {
+    fn image(&mut self, given: &ListingImage, mut outcome: ImageOutcome) -> ImageRating {
+        let id = &given.image_id;
+        // No model failed, so there is none: a photo that nobody looked at is for a person to look at.
+        let no_model = outcome.status == ImageStatus::NotRated && outcome.faults.is_empty();
+        self.faults.append(&mut outcome.faults);
+        if outcome.status == ImageStatus::Ok {
+            self.evidence.images.push((id.clone(), outcome.logits.clone()));
+            self.evidence.labels.extend(outcome.labels.iter().map(|(name, p)| (id.clone(), name.clone(), *p)));
+        } else {
+            self.missing.push(format!("image:{id}"));
+        }
+        if let Some(doubt) = outcome.doubt {
+            self.missing.push(format!("image:{id}:{}", doubt.name()));
+            self.evidence.unreadable_images.push((id.clone(), doubt.name()));
+        }
+        let is_unreadable = !matches!(outcome.status, ImageStatus::Ok | ImageStatus::NotRated);
+        self.unreadable += usize::from(is_unreadable);
+        if no_model || is_unreadable {
+            self.evidence.unreadable_images.push((id.clone(), outcome.status.name()));
+        }
+        image_rating(id.clone(), outcome, self.categories)
+    }
+
+    fn text(&mut self, field: TextField, mut outcome: TextOutcome) -> TextRating {
+        let (evidence, text) = (&mut self.evidence, given_text(self.listing, field));
+        self.faults.extend(outcome.fault.take());
+        if !outcome.logits.is_empty() {
+            evidence.texts.push((field, outcome.logits.clone()));
+        }
+        evidence.signs = evidence.signs.or(outcome.found.signs);
+        evidence.notices.extend(outcome.found.notices.drain(..).map(|(notice, term)| (field, notice, term)));
+        for &category in self.categories {
+            let words = outcome.tokens.get(category).map(|(tokens, _)| weightiest(tokens, text));
+            evidence.words.extend(words.filter(|words| !words.is_empty()).map(|words| (field, category, words)));
+        }
+        if is_unread(outcome.language, text) {
+            evidence.unread_texts.push(field);
+        }
+        let terms = outcome.found.terms.iter().filter(|term| self.categories.contains(&term.category));
+        evidence.terms.extend(terms.map(|term| (field, term.clone())));
+        if !self.listing.options.explain_text {
+            outcome.tokens = PerCategory::default();
+        }
+        text_rating(field, outcome, self.categories)
+    }
+
+    /// Whether enough is left to rate; models that failed are told of.
+    fn check(&self, fields: &[TextField]) -> Result<()> {
+        if self.unreadable > 0 && fields.is_empty() && self.unreadable == self.listing.images.len() {
+            let unreadable = self.evidence.unreadable_images.iter();
+            let statuses: Vec<String> = unreadable.map(|(id, status)| format!("{id}: {status}")).collect();
+            let problem = format!("no image could be read ({}) and there is no text", statuses.join(", "));
+            return Err(Error::invalid("images", problem));
+        }
+        let nothing_scored = self.evidence.images.is_empty() && self.evidence.texts.is_empty();
+        if let (true, Some(fault)) = (nothing_scored, self.faults.first()) {
+            return Err(fault.clone());
+        }
+        for fault in &self.faults {
+            tracing::error!(request_id = self.listing.request_id, %fault, "a model did not answer");
+        }
+        Ok(())
+    }
+
+    /// What did not take part, besides single images.
+    fn name_missing(&mut self, fields: &[TextField], missing_models: &BTreeSet<String>) {
+        let Self { generation, listing, categories, evidence, missing, .. } = self;
+        if evidence.images.is_empty() {
+            missing.push("image".into());
+        }
+        if evidence.texts.is_empty() {
+            missing.push("text".into());
+        }
+        if !evidence.unread_texts.is_empty() {
+            missing.push("text:language".into());
+        }
+        missing.extend(missing_models.iter().map(|model| format!("model:{model}")));
+        // What is not there by configuration is no fault, and is said.
+        let unfed = categories.iter().filter(|category| generation.rates(**category) == (false, false));
+        missing.extend(unfed.map(|category| format!("category:{category}")));
+        let engine = generation.engine();
+        if !fields.is_empty() && engine.text().is_none() {
+            missing.push(format!("model:{}", Kind::TextClassifier.name()));
+        }
+        if !listing.images.is_empty() && engine.image_scorers().next().is_none() {
+            missing.push(format!("model:{}", Kind::ImageClassifier.name()));
+        }
+    }
 }
 
 /// Whole microseconds.

@@ -4,8 +4,8 @@ use ndarray::Array4;
 
 use super::inputs::tensor;
 use crate::error::{Error, Result};
-use crate::model::loaded::LoadedModel;
-use crate::model::session::Input;
+use crate::model::runtime::loaded::LoadedModel;
+use crate::model::runtime::session::Input;
 use crate::preprocess::image::{DecodeLimits, TensorMaker, WantedSize, decode};
 
 /// Embedding of an image's first frame, `f32 [D]`, and the input `f32 [1, 3, height, width]` it was made from, on the

@@ -6,20 +6,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::cache::ImageCache;
-use super::golden;
 use super::health::Health;
 use crate::config::{Batching, Config};
-use crate::domain::{DEFAULT_SET, ModelVersion, PolicyVersion, SetVersion};
+use crate::domain::{Category, DEFAULT_SET, ModelVersion, PolicyVersion, SetVersion};
 use crate::error::{Error, Result};
-use crate::model::check::{Checks, Step};
-use crate::model::engine::Engine;
-use crate::model::files::plain_text;
-use crate::model::loaded::{Budget, LoadedModel, Pace};
-use crate::model::manifest::{Label, hex_sha256};
-use crate::model::registry::ModelSet;
-use crate::model::repository::Version;
-use crate::model::session::Runtime;
-use crate::model::set::NamedSet;
+use crate::model::catalogue::named::NamedSet;
+use crate::model::catalogue::repository::Version;
+use crate::model::folder::check::Checks;
+use crate::model::folder::files::plain_text;
+use crate::model::folder::manifest::{Label, hex_sha256};
+use crate::model::folder::set::ModelSet;
+use crate::model::runtime::engine::Engine;
+use crate::model::runtime::loaded::LoadedModel;
+use crate::model::runtime::pace::{Budget, Pace};
+use crate::model::runtime::session::Runtime;
 use crate::preprocess::image::{DecodeLimits, MARGIN, WantedSize};
 use crate::preprocess::text::{Lexicon, LexiconEntry, Meaning, SignRule, TextProcessor};
 use crate::score::policy::{Policy, SignGroup, located};
@@ -98,39 +98,6 @@ pub fn budget(config: &Config, pace: Pace) -> Budget {
 }
 
 impl Generation {
-    /// Reads models and policy as `config` says, and checks the golden samples.
-    ///
-    /// # Errors
-    /// [`Error::Setup`] or [`Error::Model`] naming file and value.
-    pub fn read(config: &Config) -> Result<Self> {
-        let checks = Checks::logged(config.max_file_bytes);
-        Self::load(config, &ModelSet::read(&config.models, &config.versions, &checks)?, None)
-    }
-
-    /// Loads `set` and the policy and checks the golden samples. Models that `before` holds in the same version are shared
-    /// with it.
-    ///
-    /// # Errors
-    /// See [`Self::read`].
-    pub fn load(config: &Config, set: &ModelSet, before: Option<&Self>) -> Result<Self> {
-        Self::checked(config, set, before, &Checks::logged(config.max_file_bytes))
-    }
-
-    /// As [`Self::load`], telling of every step that a new model passes.
-    ///
-    /// # Errors
-    /// See [`Self::read`].
-    pub fn checked(config: &Config, set: &ModelSet, before: Option<&Self>, checks: &Checks<'_>) -> Result<Self> {
-        let policy = Arc::new(PolicyFile::read(&config.policy)?);
-        let loaded: Vec<Arc<LoadedModel>> =
-            before.iter().flat_map(|before| before.engine.models()).map(Arc::clone).collect();
-        let generation = Self::assemble((config, checks), set, policy, &loaded, before)?;
-        let new = generation.engine.models().filter(|model| !loaded.iter().any(|old| Arc::ptr_eq(old, model)));
-        let budget = budget(config, Pace::Full);
-        new.into_iter().try_for_each(|model| generation.try_golden(model, budget, checks))?;
-        Ok(generation)
-    }
-
     /// Puts `set` and `policy` together. Models that `loaded` holds in the same version are shared, and so is what belongs
     /// to models that `before` serves with as well: the text preparation, and the remembered scores of images.
     ///
@@ -173,21 +140,6 @@ impl Generation {
             limits: DecodeLimits { max_pixels: config.limits.max_image_pixels },
             health: Health::default(),
         })
-    }
-
-    /// Runs the golden samples of one of its models on every session, which also warms them.
-    ///
-    /// # Errors
-    /// [`Error::Setup`] when a sample is malformed, [`Error::Model`] when an output is off by more than its tolerance.
-    pub fn try_golden(&self, model: &LoadedModel, budget: Budget, checks: &Checks<'_>) -> Result<()> {
-        budget.for_each_worker(|worker| golden::check(self, model, worker))?;
-        let folder = model.folder();
-        let found = if folder.manifest.golden.is_some() { "within tolerance" } else { "there are none" };
-        checks.passed(&folder.path, Step::Golden, found);
-        folder.release();
-        // What was run to check it is nobody's request.
-        model.statistics().clear();
-        Ok(())
     }
 
     /// Tells generations apart within this process.
@@ -252,6 +204,28 @@ impl Generation {
         &self.policy.version
     }
 
+    /// Checks the categories that a caller asks for.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] naming the first that the policy does not look for.
+    pub fn check_wanted(&self, wanted: &[Category]) -> Result<()> {
+        let known = self.policy().chosen(&[]);
+        let Some((index, lost)) = wanted.iter().enumerate().find(|(_, category)| !known.contains(category)) else {
+            return Ok(());
+        };
+        let known = known.iter().map(Category::name).collect::<Vec<_>>().join(", ");
+        Err(Error::invalid(
+            format!("options.categories[{index}]"),
+            format!("{:?} is not looked for; the policy looks for {known}", lost.name()),
+        ))
+    }
+
+    /// Whether an image model, and whether the text model, rates `category`.
+    pub fn rates(&self, category: Category) -> (bool, bool) {
+        let feeds = |labels: &[Label]| labels.iter().any(|label| label.category == Some(category));
+        (feeds(&self.image_labels), feeds(&self.text_labels))
+    }
+
     /// The policy's terms.
     pub fn lexicon(&self) -> &Lexicon {
         &self.lexicon
@@ -298,7 +272,9 @@ fn same_image_models(a: &Engine, b: &Engine) -> bool {
 
 fn lexicon_entries(policy: &Policy) -> Vec<LexiconEntry> {
     let entry = |term: &String, meaning| LexiconEntry { term: term.clone(), meaning };
-    let terms = policy.terms.iter().flat_map(|group| {
+    let looked_for = policy.chosen(&[]);
+    let groups = policy.terms.iter().filter(|group| looked_for.contains(&group.category));
+    let terms = groups.flat_map(|group| {
         let meaning = if group.only_disguised {
             Meaning::OnlyDisguised(group.category)
         } else {

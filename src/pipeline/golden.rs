@@ -10,19 +10,36 @@ use super::inputs::tensor;
 use super::read::first_window_logits;
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::model::check::Checks;
-use crate::model::golden::{GoldenFile, GoldenInput, GoldenSample};
-use crate::model::loaded::LoadedModel;
-use crate::model::manifest::Kind;
-use crate::model::registry::{ModelFolder, ModelSet};
-use crate::model::session::Input;
+use crate::model::folder::ModelFolder;
+use crate::model::folder::check::{Checks, Step};
+use crate::model::folder::golden::{GoldenFile, GoldenInput, GoldenSample};
+use crate::model::folder::manifest::Kind;
+use crate::model::folder::set::ModelSet;
+use crate::model::runtime::loaded::LoadedModel;
+use crate::model::runtime::pace::Budget;
+use crate::model::runtime::session::Input;
 use crate::preprocess::image::{TensorMaker, decode};
+
+/// Runs the golden samples of one of `generation`'s models on every session, which also warms them.
+///
+/// # Errors
+/// [`Error::Setup`] when a sample is malformed, [`Error::Model`] when an output is off by more than its tolerance.
+pub fn try_all(generation: &Generation, model: &LoadedModel, budget: Budget, checks: &Checks<'_>) -> Result<()> {
+    budget.for_each_worker(|worker| check(generation, model, worker))?;
+    let folder = model.folder();
+    let found = if folder.manifest.golden.is_some() { "within tolerance" } else { "there are none" };
+    checks.passed(&folder.path, Step::Golden, found);
+    folder.release();
+    // What was run to check it is nobody's request.
+    model.statistics().clear();
+    Ok(())
+}
 
 /// Runs the golden samples of `model` on the session of `worker`.
 ///
 /// # Errors
 /// [`Error::Setup`] when a sample is malformed or an output is off by more than its tolerance.
-pub(super) fn check(generation: &Generation, model: &LoadedModel, worker: usize) -> Result<()> {
+fn check(generation: &Generation, model: &LoadedModel, worker: usize) -> Result<()> {
     let folder = model.folder();
     let Some(golden) = &folder.manifest.golden else { return Ok(()) };
     let path = folder.path.join(&golden.file);
@@ -51,7 +68,7 @@ pub fn record(config: &Config, folder: &Path, inputs: &[GoldenInput]) -> Result<
     let checks = Checks::logged(config.max_file_bytes);
     let folder = Arc::new(ModelFolder::read(folder, &checks)?);
     // It alone: what it computes depends on no other.
-    let set = ModelSet::default().with(Arc::clone(&folder))?;
+    let set = ModelSet::alone(Arc::clone(&folder))?;
     let policy = Arc::new(PolicyFile::read(&config.policy)?);
     let generation = Generation::assemble((config, &checks), &set, policy, &[], None)?;
     let model = generation.engine().models().next().ok_or_else(|| Error::Bug("a set of one model has none".into()))?;

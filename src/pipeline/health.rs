@@ -1,11 +1,12 @@
 //! How a generation does with the listings it rates: enough to take it back when it does badly.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+
 use std::time::Duration;
 
 use crate::domain::{Rating, ReasonCode, Timings};
 use crate::error::{Error, Result};
+use parking_lot::Mutex;
 
 /// Listings that are remembered.
 const WINDOW: usize = 2000;
@@ -54,7 +55,7 @@ impl Health {
                 | Error::PermissionDenied(_),
             ) => return,
         };
-        let mut listings = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut listings = self.0.lock();
         if listings.len() == WINDOW {
             listings.pop_front();
         }
@@ -63,7 +64,7 @@ impl Health {
 
     /// What the last listings say.
     pub fn vitals(&self) -> Vitals {
-        let listings: Vec<Listing> = self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect();
+        let listings: Vec<Listing> = self.0.lock().iter().copied().collect();
         let times = listings.iter().filter_map(|listing| listing.took).collect();
         let failed = listings.iter().filter(|listing| listing.failed).count();
         Vitals { listings: listings.len(), failed, p99: percentile(times, 99) }
@@ -71,7 +72,7 @@ impl Health {
 
     /// Forgets everything: a switch begins a new watch.
     pub fn forget(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.0.lock().clear();
     }
 }
 
@@ -101,7 +102,7 @@ mod tests {
     #[test]
     fn faults_of_models_count_and_those_of_callers_do_not() {
         let health = Health::default();
-        health.note(&Err(Error::model("ivory", "broke")));
+        health.note(&Err(Error::model("tusk", "broke")));
         health.note(&Err(Error::DeadlineExceeded));
         health.note(&Err(Error::invalid("images", "none")));
         assert_eq!(health.vitals(), Vitals { listings: 1, failed: 1, p99: Duration::ZERO });

@@ -6,10 +6,10 @@ use ndarray::{Array2, Axis, s};
 use tokio::time::Instant;
 
 use super::generation::Generation;
-use super::job::{Outcome, TextOutcome};
+use super::outcome::{Outcome, TextOutcome};
 use crate::domain::{Logit, PerCategory, TokenContribution};
 use crate::error::{Error, Result};
-use crate::model::engine::TextScores;
+use crate::model::runtime::engine::TextScores;
 use crate::preprocess::text::{Feature, Found, PRESENT, Passages, language, look_up};
 use crate::schedule::Deadline;
 use crate::score::calibrate::calibrate;

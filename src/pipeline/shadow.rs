@@ -2,12 +2,13 @@
 //! suggestion flipped; never a listing's content.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::health::{percentile, work_us};
-use crate::domain::{Category, Rating, Reason, ReasonCode, Suggestion};
+use crate::domain::{Category, CategoryRating, Rating, Reason, ReasonCode, Suggestion};
 
 /// Flips that are kept, the newest.
 const KEPT_FLIPS: usize = 200;
@@ -87,7 +88,7 @@ struct Seen {
     agreed: u64,
     faults: u64,
     dropped: u64,
-    shifts: [Shifts; Category::ALL.len()],
+    shifts: BTreeMap<Category, Shifts>,
     stable_us: VecDeque<u64>,
     candidate_us: VecDeque<u64>,
     flips: VecDeque<Flip>,
@@ -131,9 +132,9 @@ impl Comparison {
         seen.compared += 1;
         seen.agreed += u64::from(agree);
         *seen.transitions.entry((stable.suggestion, candidate.suggestion)).or_default() += 1;
-        for (shifts, category) in seen.shifts.iter_mut().zip(Category::ALL) {
-            if let (Some(a), Some(b)) = (probability(stable, category), probability(candidate, category)) {
-                shifts.add(b - a);
+        for rated in &stable.categories {
+            if let Some(moved) = probability(candidate, rated.category) {
+                seen.shifts.entry(rated.category).or_default().add(moved - rated.probability.value());
             }
         }
         let cached = |rating: &Rating| rating.images.iter().any(|image| image.cached);
@@ -164,7 +165,7 @@ impl Comparison {
             let values: Vec<u64> = kept.iter().copied().collect();
             (percentile(values.clone(), 50), percentile(values, 99))
         };
-        let shifts = seen.shifts.iter().zip(Category::ALL).filter_map(|(shifts, category)| shifts.summary(category));
+        let shifts = seen.shifts.iter().filter_map(|(category, shifts)| shifts.summary(*category));
         ShadowReport {
             compared: seen.compared,
             agreed: seen.agreed,
@@ -178,8 +179,8 @@ impl Comparison {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock()
     }
 }
 
@@ -213,9 +214,11 @@ fn keep<T>(kept: &mut VecDeque<T>, value: T, most: usize) {
 }
 
 fn moved_most(a: &Rating, b: &Rating) -> Option<Category> {
-    let moved = |category: Category| Some((category, (probability(b, category)? - probability(a, category)?).abs()));
-    Category::ALL
-        .into_iter()
+    let moved = |rated: &CategoryRating| {
+        Some((rated.category, (probability(b, rated.category)? - rated.probability.value()).abs()))
+    };
+    a.categories
+        .iter()
         .filter_map(moved)
         .filter(|(_, by)| *by > 0.0)
         .max_by(|a, b| a.1.total_cmp(&b.1))

@@ -3,11 +3,12 @@
 
 use std::sync::Arc;
 
-use super::infer::infer;
 use super::inputs::Inputs;
-use super::job::{Job, Outcome, Task};
+use super::job::{Job, Task};
 use super::look::look;
+use super::outcome::Outcome;
 use super::read::read;
+use super::run::infer;
 use crate::schedule::Deadline;
 
 /// Runs a batch of one lane on the sessions of `worker`: an outcome for each job, in their order.
@@ -33,7 +34,10 @@ pub(super) fn run(worker: usize, inputs: &mut Inputs, batch: Vec<(Job, Deadline)
     }
     // A lane holds images, texts or runs, never two of them.
     if !runs.is_empty() {
-        runs.into_iter().map(|(run, deadline)| infer(worker, run, deadline)).collect()
+        let one = |(run, deadline): (_, Deadline)| {
+            if deadline.has_passed() { Outcome::Expired } else { Outcome::Infer(infer(worker, run)) }
+        };
+        runs.into_iter().map(one).collect()
     } else if texts.is_empty() {
         look(&generation, worker, inputs, &images, explained)
     } else {

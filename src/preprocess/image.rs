@@ -3,6 +3,7 @@
 mod bmp;
 mod decode;
 mod exif;
+mod frames;
 mod gif;
 mod jpeg;
 mod png;
@@ -12,22 +13,11 @@ mod webp;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-pub use decode::{DecodeLimits, Decoded, Doubt, GoOn, MAX_FRAMES, MAX_SIDE};
+pub use frames::{DecodeLimits, Decoded, Doubt, GoOn, ImageFault, MAX_FRAMES, MAX_SIDE};
 pub use tensor::TensorMaker;
 pub use wanted::{MARGIN, WantedSize};
 
 use crate::domain::ImageStatus;
-
-/// Why an image could not be looked at.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ImageFault {
-    /// The kind, for machines.
-    pub status: ImageStatus,
-    /// The cause, for people.
-    pub message: String,
-    /// Format name when it was recognised, else empty.
-    pub format: &'static str,
-}
 
 /// Decodes an image within `limits`: at most [`MAX_FRAMES`] upright RGB frames, no smaller than `wanted` or the image.
 ///

@@ -3,6 +3,7 @@
 mod disguise;
 mod features;
 mod language;
+mod letters;
 mod lexicon;
 mod normalize;
 mod passages;

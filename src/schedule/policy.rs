@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{BatchRule, Priority};
+use super::job::{BatchRule, Priority};
 
 /// Whether `new` jobs may join `queued` ones. An idle queue admits a listing of any size the limits allow, or a large
 /// listing could never be rated by a server with a short queue.

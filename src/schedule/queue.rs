@@ -1,14 +1,16 @@
 //! A bounded queue between async callers and worker threads. Full is an answer, not a fault.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
 use std::time::Duration;
 
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::job::{Batchable, Deadline, Priority};
 use super::policy::{self, Decision};
-use super::{Batchable, Deadline, Priority};
+use super::ticket::Finished;
 
 /// A job that waits.
 #[derive(Debug)]
@@ -16,7 +18,7 @@ pub(super) struct Entry<J, R> {
     pub(super) job: J,
     pub(super) deadline: Deadline,
     pub(super) enqueued: Instant,
-    pub(super) reply: oneshot::Sender<super::scheduler::Finished<R>>,
+    pub(super) reply: oneshot::Sender<Finished<R>>,
 }
 
 impl<J, R> Entry<J, R> {
@@ -69,7 +71,7 @@ impl<J: Batchable, R> Queue<J, R> {
 
     fn lock(&self) -> MutexGuard<'_, State<J, R>> {
         // A panic while holding the lock cannot leave a deque half changed.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Adds all entries or none. Refused: the number that wait.
@@ -101,7 +103,7 @@ impl<J: Batchable, R> Queue<J, R> {
                 if state.closed {
                     return None;
                 }
-                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                self.changed.wait(&mut state);
                 continue;
             };
             let closed = state.closed;
@@ -109,7 +111,7 @@ impl<J: Batchable, R> Queue<J, R> {
                 Choice::Start(batch) if batch.is_empty() => {} // all of it was abandoned meanwhile
                 Choice::Start(batch) => return Some(batch),
                 Choice::Wait(longest) => {
-                    state = self.changed.wait_timeout(state, longest).unwrap_or_else(PoisonError::into_inner).0;
+                    self.changed.wait_for(&mut state, longest);
                 }
             }
         }

@@ -9,9 +9,10 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::job::{Batchable, Deadline, Priority};
 use super::policy::retry_after;
 use super::queue::{Entry, Queue};
-use super::{Batchable, Deadline, Priority};
+use super::ticket::{Finished, Ticket};
 use crate::error::{Error, Result};
 
 /// What a thread runs: a batch of one lane. It gives an answer for each job, in their order.
@@ -24,37 +25,6 @@ pub struct Settings {
     pub capacity: usize,
     /// How much later interactive work may come and still go before bulk work.
     pub bulk_yields: Duration,
-}
-
-/// An answer and how long its job waited.
-#[derive(Debug)]
-pub struct Finished<R> {
-    /// What the worker gave.
-    pub result: R,
-    /// From submission to start.
-    pub queue_wait: Duration,
-}
-
-/// A place in the queue. Dropping it gives the place up.
-#[derive(Debug)]
-pub struct Ticket<R>(oneshot::Receiver<Finished<R>>);
-
-impl<R> Ticket<R> {
-    /// Waits for the answer.
-    ///
-    /// # Errors
-    /// [`Error::DeadlineExceeded`] when the worker gave the job up, [`Error::Bug`] when it panicked.
-    pub async fn wait(self, deadline: Deadline) -> Result<Finished<R>> {
-        let gone =
-            |_| if deadline.has_passed() { Error::DeadlineExceeded } else { Error::Bug("a worker panicked".into()) };
-        match deadline.0 {
-            Some(at) => match tokio::time::timeout_at(at, self.0).await {
-                Ok(answer) => answer.map_err(gone),
-                Err(_) => Err(Error::DeadlineExceeded),
-            },
-            None => self.0.await.map_err(gone),
-        }
-    }
 }
 
 /// The threads and their queue.

@@ -1,11 +1,14 @@
-//! `policy.toml`: fusion weights, prior, thresholds, lexicon and legal bases, parsed and checked. Unknown keys are errors.
+//! `policy.toml`: categories, priors, thresholds, rules, lexicon and legal bases, parsed and checked. Unknown keys are errors.
 
-use std::collections::BTreeMap;
+mod category;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
+pub use self::category::{CategoryPolicy, MAX_CATEGORIES, Words};
+use self::category::{RawCategory, checked, probability, thresholds};
 use crate::domain::{Category, LegalBasis, Level, Notice, Probability, Sign, TermKind};
-use crate::score::fuse::FusionWeights;
 
 /// A checked policy.
 #[derive(Debug, Clone)]
@@ -16,13 +19,13 @@ pub struct Policy {
     pub deployment_prior: Probability,
     /// The prior at which models and fusion were fitted.
     pub training_prior: Probability,
-    /// Weights a category.
-    pub fusion: BTreeMap<Category, FusionWeights>,
+    /// What is declared, in the order of answers, the categories that are not enabled among them.
+    pub categories: Vec<CategoryPolicy>,
     /// Where the bands begin.
     pub levels: Thresholds,
-    /// Fused probability from which a listing is suggested for review.
+    /// Fused probability from which a listing is suggested for review, in categories that have none of their own.
     pub review: Probability,
-    /// Fused probability from which a listing is suggested to be blocked.
+    /// The same from which it is suggested to be blocked.
     pub block: Probability,
     /// Modalities whose probabilities differ by more than this disagree.
     pub disagreement_margin: f64,
@@ -142,7 +145,7 @@ pub struct TermGroup {
     /// Each alone means REVIEW, as a code word does; for look-alikes and claims that are to be looked at.
     #[serde(default)]
     pub review: bool,
-    /// They count only in disguise: openly the word says nothing, as the colour ivory. Of claims.
+    /// They count only in disguise: openly the word says nothing, as the name of a colour. Of claims.
     #[serde(default)]
     pub only_disguised: bool,
 }
@@ -155,7 +158,7 @@ struct RawPolicy {
     training_prior: f64,
     disagreement_margin: f64,
     evidence: f64,
-    fusion: BTreeMap<Category, FusionWeights>,
+    category: Vec<RawCategory>,
     levels: RawLevels,
     suggestions: RawSuggestions,
     #[serde(default)]
@@ -203,16 +206,6 @@ impl Policy {
     /// What is wrong, naming the key, the value and what is allowed.
     pub fn parse(text: &str) -> Result<Self, String> {
         let raw: RawPolicy = toml::from_str(text).map_err(|cause| cause.to_string())?;
-        let probability = |key: &str, value: f64| {
-            let inside = value > 0.0 && value < 1.0;
-            Probability::new(value)
-                .filter(|_| inside)
-                .ok_or_else(|| format!("{key}: {value} must be above 0 and below 1"))
-        };
-        for category in Category::ALL {
-            let weights = raw.fusion.get(&category).ok_or_else(|| format!("fusion.{} is missing", category.name()))?;
-            weights.check().map_err(|problem| format!("fusion.{}: {problem}", category.name()))?;
-        }
         let levels = Thresholds {
             low: probability("levels.low", raw.levels.low)?,
             medium: probability("levels.medium", raw.levels.medium)?,
@@ -221,15 +214,6 @@ impl Policy {
         };
         if !(levels.low < levels.medium && levels.medium < levels.high && levels.high < levels.critical) {
             return Err("levels: must rise from low to critical".into());
-        }
-        let review = probability("suggestions.review", raw.suggestions.review)?;
-        let block = probability("suggestions.block", raw.suggestions.block)?;
-        if review >= block {
-            return Err(format!(
-                "suggestions.review: {} must be below suggestions.block, {}",
-                review.value(),
-                block.value()
-            ));
         }
         if !(0.0..=1.0).contains(&raw.disagreement_margin) {
             return Err(format!("disagreement_margin: {} must be in 0 to 1", raw.disagreement_margin));
@@ -243,11 +227,18 @@ impl Policy {
             None => None,
         };
         check_terms(&raw).map_err(|(term, problem)| located(text, &term, &problem))?;
+        let mut ids = BTreeSet::new();
+        if let Some(twice) = raw.legal_basis.iter().find(|basis| !ids.insert(&basis.id)) {
+            return Err(format!("legal_basis: the id {:?} is given twice", twice.id));
+        }
+        let (review, block) = thresholds((raw.suggestions.review, raw.suggestions.block))
+            .map_err(|problem| format!("suggestions.{problem}"))?;
+        let categories = checked(raw.category, (review, block), &raw.legal_basis)?;
         Ok(Self {
             version: raw.version,
             deployment_prior: probability("deployment_prior", raw.deployment_prior)?,
             training_prior: probability("training_prior", raw.training_prior)?,
-            fusion: raw.fusion,
+            categories,
             levels,
             review,
             block,
@@ -265,6 +256,22 @@ impl Policy {
 }
 
 impl Policy {
+    /// Every category that is declared, in the order of answers.
+    pub fn declared(&self) -> Vec<Category> {
+        self.categories.iter().map(|declared| declared.category).collect()
+    }
+
+    /// What is looked for, in the order of answers.
+    pub fn rated(&self) -> impl Iterator<Item = &CategoryPolicy> {
+        self.categories.iter().filter(|declared| declared.enabled)
+    }
+
+    /// The categories that are looked for, in the order of answers; of those in `wanted` when it names any.
+    pub fn chosen(&self, wanted: &[Category]) -> Vec<Category> {
+        let names = self.rated().map(|declared| declared.category);
+        names.filter(|category| wanted.is_empty() || wanted.contains(category)).collect()
+    }
+
     /// Whether a group of this kind that is marked `review` lists `term`.
     pub fn is_reviewed(&self, term: &str, kind: TermKind) -> bool {
         self.terms.iter().any(|group| group.review && group.kind == kind && group.terms.iter().any(|t| t == term))
@@ -277,9 +284,15 @@ const MAX_WITHIN_CHARS: usize = 1000;
 /// No blank term, none of one letter where it would stand in too many words, none twice with different meanings. A refusal names
 /// the term and what is wrong with it.
 fn check_terms(raw: &RawPolicy) -> Result<(), (String, String)> {
+    let declared: Vec<Category> = raw.category.iter().map(RawCategory::name).collect();
     let mut seen: BTreeMap<(&str, Category), TermKind> = BTreeMap::new();
     for (number, group) in raw.lexicon.iter().enumerate() {
-        let place = format!("lexicon, entry {} ({}, {})", number + 1, group.kind.name(), group.category.name());
+        let place = format!("lexicon, entry {} ({}, {})", number + 1, group.kind.name(), group.category);
+        if !declared.contains(&group.category) {
+            let names = declared.iter().map(Category::name).collect::<Vec<_>>().join(", ");
+            let problem = format!("{place}: there is no such category; [[category]] declares {names}");
+            return Err((group.terms.last().cloned().unwrap_or_default(), problem));
+        }
         if group.only_disguised && group.kind != TermKind::Claim {
             return Err((
                 group.terms.last().cloned().unwrap_or_default(),
@@ -336,10 +349,13 @@ mod tests {
     #[test]
     fn a_lexicon_that_says_two_things_or_nothing_is_refused_with_its_entry() {
         let shipped = include_str!("../../models/policy.toml");
+        let category = Policy::parse(shipped).unwrap().declared()[0];
         for (terms, said) in [("[\" \"]", "blank"), ("[\"牙\"]", "one character"), ("[\"猛犸牙\"]", "look_alike")] {
             let mut text = shipped.to_owned();
             for (kind, terms) in [("look_alike", "[\"猛犸牙\"]"), ("code_word", terms)] {
-                text.push_str(&format!("\n[[lexicon]]\nkind = \"{kind}\"\ncategory = \"ivory\"\nterms = {terms}\n"));
+                text.push_str(&format!(
+                    "\n[[lexicon]]\nkind = \"{kind}\"\ncategory = \"{category}\"\nterms = {terms}\n"
+                ));
             }
             let problem = Policy::parse(&text).unwrap_err();
             assert!(problem.contains(said) && problem.contains("entry") && problem.starts_with("line "), "{problem}");

@@ -7,12 +7,12 @@ use crate::domain::{
     ReasonCode, Signs, Suggestion, TermKind, TextField,
 };
 use crate::score::fuse::shift_prior;
-use crate::score::policy::Policy;
+use crate::score::policy::{CategoryPolicy, Policy};
 
 /// Everything known of a listing before it is rated.
 #[derive(Debug, Default)]
 pub struct Evidence {
-    /// Categories to rate.
+    /// Categories to rate; those that the policy does not look for are passed over.
     pub categories: Vec<Category>,
     /// Images that were scored: id and calibrated logits.
     pub images: Vec<(String, PerCategory<Logit>)>,
@@ -58,11 +58,11 @@ pub fn rate(policy: &Policy, evidence: &Evidence) -> Verdict {
     let mut suggestion = Suggestion::Pass;
     let mut categories = Vec::new();
     let mut reasons: Vec<(f64, Reason)> = Vec::new();
-    let mut suspected = Vec::new();
-    for &category in &evidence.categories {
-        let rated = rate_category(policy, evidence, category, &mut reasons);
+    let mut suspected: Vec<&CategoryPolicy> = Vec::new();
+    for declared in policy.rated().filter(|declared| evidence.categories.contains(&declared.category)) {
+        let rated = rate_category(policy, evidence, declared, &mut reasons);
         if rated.suggestion > Suggestion::Pass {
-            suspected.push(category);
+            suspected.push(declared);
         }
         suggestion = suggestion.max(rated.suggestion);
         categories.push(rated.rating);
@@ -91,15 +91,18 @@ pub fn rate(policy: &Policy, evidence: &Evidence) -> Verdict {
         suggestion = suggestion.max(Suggestion::Review);
         reasons.push((0.0, reason(ReasonCode::UnsupportedLanguage, None, [("field", field.name().to_owned())])));
     }
-    let highest = categories.iter().max_by(|a, b| a.probability.value().total_cmp(&b.probability.value()));
-    let risk = highest.map_or(Logit(f64::NEG_INFINITY).probability(), |rating| rating.probability);
+    // What nobody looked at says nothing, unless nothing was looked at.
+    let is_rated = |rating: &&CategoryRating| !rating.is_unrated();
+    let highest = categories
+        .iter()
+        .filter(is_rated)
+        .map(|rating| rating.probability)
+        .max_by(|a, b| a.value().total_cmp(&b.value()));
+    let risk = highest.unwrap_or(policy.deployment_prior);
     let level = categories.iter().map(|rating| rating.level).max().unwrap_or(Level::Minimal);
     reasons.sort_by(|a, b| b.0.total_cmp(&a.0));
     // A listing that is reviewed only because something could not be read touches no rule yet.
-    let applies = |basis: &&LegalBasis| {
-        !suspected.is_empty()
-            && (basis.categories.is_empty() || suspected.iter().any(|category| basis.categories.contains(category)))
-    };
+    let applies = |basis: &&LegalBasis| suspected.iter().any(|declared| declared.legal_basis.contains(&basis.id));
     let legal_basis = policy.legal_basis.iter().filter(applies).cloned().collect();
     Verdict {
         risk,
@@ -116,127 +119,194 @@ struct Rated {
     suggestion: Suggestion,
 }
 
-fn rate_category(policy: &Policy, evidence: &Evidence, category: Category, reasons: &mut Vec<(f64, Reason)>) -> Rated {
+/// One category of a listing, on its way from scores to a suggestion.
+struct Judged<'a> {
+    policy: &'a Policy,
+    evidence: &'a Evidence,
+    declared: &'a CategoryPolicy,
+    /// The best image and the strongest text.
+    image: Option<(&'a String, Logit)>,
+    text: Option<(&'a TextField, Logit)>,
+    suggestion: Suggestion,
+    level: Level,
+    reasons: &'a mut Vec<(f64, Reason)>,
+}
+
+fn rate_category(
+    policy: &Policy,
+    evidence: &Evidence,
+    declared: &CategoryPolicy,
+    reasons: &mut Vec<(f64, Reason)>,
+) -> Rated {
+    let category = declared.category;
     let image = strongest(evidence.images.iter().map(|(id, logits)| (id, logits)), category);
     let text = strongest(evidence.texts.iter().map(|(field, logits)| (field, logits)), category);
-    let (image_logit, text_logit) = (image.map(|(_, logit)| logit), text.map(|(_, logit)| logit));
-    let (image_probability, text_probability) =
-        (image_logit.map(Logit::probability), text_logit.map(Logit::probability));
-
-    let probability = fused(policy, category, image_logit, text_logit);
-    let mut level = policy.levels.level(probability);
-    let mut suggestion = if probability >= policy.block {
+    let probability = fused(policy, declared, image.map(|(_, logit)| logit), text.map(|(_, logit)| logit));
+    let suggestion = if probability >= declared.block {
         Suggestion::Block
-    } else if probability >= policy.review {
+    } else if probability >= declared.review {
         Suggestion::Review
     } else {
         Suggestion::Pass
     };
-
-    let photo_alone = policy.rules.photo_stands && fused(policy, category, image_logit, None) >= policy.review;
-    let photo_stands = photo_alone && suggestion == Suggestion::Pass;
-    if photo_stands {
-        raise(&mut suggestion, &mut level);
+    let level = policy.levels.level(probability);
+    let mut judged = Judged { policy, evidence, declared, image, text, suggestion, level, reasons };
+    let photo_stands = judged.photo_stands();
+    judged.name_scores();
+    if let Some(id) = photo_stands {
+        judged.add(0.95, ReasonCode::PhotoStands, vec![("image_id", id.clone())]);
     }
-
-    let mut add = |weight: f64, code, arguments: Vec<(&'static str, String)>| {
-        reasons.push((weight, reason(code, Some(category), arguments)));
-    };
-    if let (Some((id, _)), Some(p)) = (image, image_probability)
-        && p >= policy.evidence
-    {
-        add(p.value() + 1.0, ReasonCode::ImageEvidence, vec![("image_id", id.clone()), ("probability", number(p))]);
-    }
-    if let (Some((field, _)), Some(p)) = (text, text_probability)
-        && p >= policy.evidence
-    {
-        let mut arguments = vec![("field", field.name().to_owned()), ("probability", number(p))];
-        if let Some((_, _, words)) = evidence.words.iter().find(|(of, about, _)| of == field && *about == category) {
-            arguments.push(("words", words.join(", ")));
-        }
-        add(p.value() + 1.0, ReasonCode::TextEvidence, arguments);
-    }
-    if let (Some(a), Some(b)) = (image_probability, text_probability)
-        && (a.value() - b.value()).abs() > policy.disagreement_margin
-        && suggestion > Suggestion::Pass
-    {
-        add(
-            0.4,
-            ReasonCode::ModalitiesDisagree,
-            vec![("image_probability", number(a)), ("text_probability", number(b))],
-        );
-    }
-
-    if photo_stands && let Some((id, _)) = image {
-        add(0.95, ReasonCode::PhotoStands, vec![("image_id", id.clone())]);
-    }
-
-    let mut named = Vec::new();
-    let mut claim: Option<(TextField, &FoundTerm)> = None;
-    for (field, term) in evidence.terms.iter().filter(|(_, term)| term.category == category) {
-        // A disguised mention says more than a plain one of the same term, so neither hides the other.
-        let mention = (&term.term, term.kind, term.obfuscated);
-        if named.contains(&mention) {
-            continue;
-        }
-        named.push(mention);
-        let arguments = || vec![("term", term.term.clone()), ("field", field.name().to_owned())];
-        match term.kind {
-            TermKind::Claim => {
-                add(0.9, ReasonCode::ClaimTerm, arguments());
-                if policy.is_reviewed(&term.term, term.kind) {
-                    raise(&mut suggestion, &mut level);
-                }
-                if claim.is_none_or(|(_, first)| term.obfuscated && !first.obfuscated) {
-                    claim = Some((*field, term));
-                }
-            }
-            TermKind::CodeWord => {
-                // Alone worth a look and no more: code words are mostly ordinary words.
-                raise(&mut suggestion, &mut level);
-                add(0.8, ReasonCode::CodeWord, arguments());
-            }
-            TermKind::LookAlike => {
-                // Sellers name look-alikes to pass, so the word softens the strongest measure and clears nothing.
-                suggestion = suggestion.min(Suggestion::Review);
-                if policy.is_reviewed(&term.term, term.kind) {
-                    raise(&mut suggestion, &mut level);
-                }
-                add(0.5, ReasonCode::LookAlike, arguments());
-            }
-        }
-        if term.obfuscated {
-            add(0.7, ReasonCode::ObfuscatedText, arguments());
-        }
-    }
+    let claim = judged.weigh_terms();
     if let Some((field, term)) = claim {
-        let rules = policy.rules;
+        judged.weigh_claim(field, term);
+    }
+    judged.heed_live_animal();
+    let Judged { suggestion, level, image, text, .. } = judged;
+    let rating = CategoryRating {
+        category,
+        probability,
+        image_probability: image.map(|(_, logit)| logit.probability()),
+        text_probability: text.map(|(_, logit)| logit.probability()),
+        level,
+        best_image_id: image.map(|(id, _)| id.clone()),
+    };
+    Rated { rating, suggestion }
+}
+
+impl<'a> Judged<'a> {
+    fn add(&mut self, weight: f64, code: ReasonCode, arguments: Vec<(&'static str, String)>) {
+        self.reasons.push((weight, reason(code, Some(self.declared.category), arguments)));
+    }
+
+    /// A person should look, and so it is not MINIMAL either.
+    fn raise(&mut self) {
+        self.suggestion = self.suggestion.max(Suggestion::Review);
+        self.level = self.level.max(Level::Low);
+    }
+
+    fn image_probability(&self) -> Option<Probability> {
+        self.image.map(|(_, logit)| logit.probability())
+    }
+
+    fn text_probability(&self) -> Option<Probability> {
+        self.text.map(|(_, logit)| logit.probability())
+    }
+
+    /// A photo that alone means REVIEW keeps the listing there; the photo, where it had to.
+    fn photo_stands(&mut self) -> Option<&'a String> {
+        let (id, logit) = self.image?;
+        let alone = fused(self.policy, self.declared, Some(logit), None) >= self.declared.review;
+        if !self.policy.rules.photo_stands || !alone || self.suggestion > Suggestion::Pass {
+            return None;
+        }
+        self.raise();
+        Some(id)
+    }
+
+    /// What the models saw, where it is enough to name, and whether they contradict each other.
+    fn name_scores(&mut self) {
+        let (image, text) = (self.image_probability(), self.text_probability());
+        let names = |p: &Probability| *p >= self.policy.evidence;
+        let (named_image, named_text) = (image.filter(names), text.filter(names));
+        if let (Some((id, _)), Some(p)) = (self.image, named_image) {
+            let arguments = vec![("image_id", id.clone()), ("probability", number(p))];
+            self.add(p.value() + 1.0, ReasonCode::ImageEvidence, arguments);
+        }
+        if let (Some((field, _)), Some(p)) = (self.text, named_text) {
+            let mut arguments = vec![("field", field.name().to_owned()), ("probability", number(p))];
+            let category = self.declared.category;
+            let words = self.evidence.words.iter().find(|(of, about, _)| of == field && *about == category);
+            arguments.extend(words.map(|(_, _, words)| ("words", words.join(", "))));
+            self.add(p.value() + 1.0, ReasonCode::TextEvidence, arguments);
+        }
+        if let (Some(a), Some(b)) = (image, text)
+            && (a.value() - b.value()).abs() > self.policy.disagreement_margin
+            && self.suggestion > Suggestion::Pass
+        {
+            let arguments = vec![("image_probability", number(a)), ("text_probability", number(b))];
+            self.add(0.4, ReasonCode::ModalitiesDisagree, arguments);
+        }
+    }
+
+    /// What the lexicon's terms say, each once; the claim that says most, a disguised one before an open one.
+    fn weigh_terms(&mut self) -> Option<(TextField, &'a FoundTerm)> {
+        let mut named = Vec::new();
+        let mut claim: Option<(TextField, &FoundTerm)> = None;
+        let category = self.declared.category;
+        for (field, term) in self.evidence.terms.iter().filter(|(_, term)| term.category == category) {
+            // A disguised mention says more than a plain one of the same term, so neither hides the other.
+            let mention = (&term.term, term.kind, term.obfuscated);
+            if named.contains(&mention) {
+                continue;
+            }
+            named.push(mention);
+            let is_reviewed = self.policy.is_reviewed(&term.term, term.kind);
+            match term.kind {
+                TermKind::Claim => {
+                    self.add(0.9, ReasonCode::ClaimTerm, place(*field, term));
+                    if self.declared.claim_is_enough || is_reviewed {
+                        self.raise();
+                    }
+                    if claim.is_none_or(|(_, first)| term.obfuscated && !first.obfuscated) {
+                        claim = Some((*field, term));
+                    }
+                }
+                TermKind::CodeWord => {
+                    // Alone worth a look and no more: code words are mostly ordinary words.
+                    self.raise();
+                    self.add(0.8, ReasonCode::CodeWord, place(*field, term));
+                }
+                TermKind::LookAlike => {
+                    // Sellers name look-alikes to pass, so the word softens the strongest measure and clears nothing.
+                    self.suggestion = self.suggestion.min(Suggestion::Review);
+                    if is_reviewed {
+                        self.raise();
+                    }
+                    self.add(0.5, ReasonCode::LookAlike, place(*field, term));
+                }
+            }
+            if term.obfuscated {
+                self.add(0.7, ReasonCode::ObfuscatedText, place(*field, term));
+            }
+        }
+        claim
+    }
+
+    /// What the rules make of a claim.
+    fn weigh_claim(&mut self, field: TextField, term: &FoundTerm) {
+        let (rules, signs) = (self.policy.rules, self.evidence.signs);
         let applies = [
             (rules.disguised_claim && term.obfuscated, ReasonCode::DisguisedClaim),
-            (rules.claim_for_sale && evidence.signs.sale, ReasonCode::ClaimForSale),
-            (rules.wanted_to_buy && evidence.signs.wanted, ReasonCode::WantedToBuy),
+            (rules.claim_for_sale && signs.sale, ReasonCode::ClaimForSale),
+            (rules.wanted_to_buy && signs.wanted, ReasonCode::WantedToBuy),
         ];
         for (_, code) in applies.into_iter().filter(|(applies, _)| *applies) {
-            raise(&mut suggestion, &mut level);
-            add(0.85, code, vec![("term", term.term.clone()), ("field", field.name().to_owned())]);
+            self.raise();
+            self.add(0.85, code, place(field, term));
         }
     }
-    // The words speak of no product: then an animal in the photo is what the listing is about.
-    let silent = evidence.terms.iter().all(|(_, term)| term.category != category || term.kind == TermKind::LookAlike)
-        && text_probability.is_none_or(|p| p < policy.evidence);
-    if let (Some(rule), Some((id, _))) = (&policy.live_animal, image)
-        && suggestion > Suggestion::Pass
-        && silent
-        && let Some(p) = label_of(evidence, id, &rule.label).filter(|p| *p >= rule.from)
-    {
+
+    /// Where the words speak of no product, an animal in the photo is what the listing is about.
+    fn heed_live_animal(&mut self) {
+        let category = self.declared.category;
+        let is_silent = |term: &FoundTerm| term.category != category || term.kind == TermKind::LookAlike;
+        let silent = self.evidence.terms.iter().all(|(_, term)| is_silent(term))
+            && self.text_probability().is_none_or(|p| p < self.policy.evidence);
+        let (Some(rule), Some((id, _))) = (&self.policy.live_animal, self.image) else { return };
+        if self.suggestion == Suggestion::Pass || !silent {
+            return;
+        }
+        let Some(p) = label_of(self.evidence, id, &rule.label).filter(|p| *p >= rule.from) else { return };
         if rule.lowers_block {
-            suggestion = suggestion.min(Suggestion::Review);
+            self.suggestion = self.suggestion.min(Suggestion::Review);
         }
-        add(0.92, ReasonCode::LiveAnimal, vec![("image_id", id.clone()), ("probability", number(p))]);
+        self.add(0.92, ReasonCode::LiveAnimal, vec![("image_id", id.clone()), ("probability", number(p))]);
     }
-    let best_image_id = image.map(|(id, _)| id.clone());
-    let rating = CategoryRating { category, probability, image_probability, text_probability, level, best_image_id };
-    Rated { rating, suggestion }
+}
+
+/// Where a term stands, as arguments.
+fn place(field: TextField, term: &FoundTerm) -> Vec<(&'static str, String)> {
+    vec![("term", term.term.clone()), ("field", field.name().to_owned())]
 }
 
 fn label_of(evidence: &Evidence, image_id: &str, name: &str) -> Option<Probability> {
@@ -248,20 +318,13 @@ fn label_of(evidence: &Evidence, image_id: &str, name: &str) -> Option<Probabili
 }
 
 /// What the logits of a category come to, at the deployment prior. `None`: that modality did not take part.
-fn fused(policy: &Policy, category: Category, image: Option<Logit>, text: Option<Logit>) -> Probability {
-    match policy.fusion.get(&category) {
-        Some(weights) if image.is_some() || text.is_some() => {
-            shift_prior(weights.fuse(image, text), policy.training_prior, policy.deployment_prior).probability()
-        }
+fn fused(policy: &Policy, declared: &CategoryPolicy, image: Option<Logit>, text: Option<Logit>) -> Probability {
+    if image.is_none() && text.is_none() {
         // Nothing was seen of this category, so nothing moves it from the prior.
-        _ => policy.deployment_prior,
+        return policy.deployment_prior;
     }
-}
-
-/// A person should look, and so it is not MINIMAL either.
-fn raise(suggestion: &mut Suggestion, level: &mut Level) {
-    *suggestion = (*suggestion).max(Suggestion::Review);
-    *level = (*level).max(Level::Low);
+    let fused = declared.fusion.fuse(image, text);
+    shift_prior(fused, policy.training_prior, policy.deployment_prior).probability()
 }
 
 /// The best of several counts, so nothing dilutes it.

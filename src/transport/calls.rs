@@ -1,5 +1,5 @@
-//! What happens to every call, whatever answers it: a message that is not gRPC gets told so, and the outcome is counted, that
-//! of a call which no handler saw too.
+//! What happens to every call, whatever answers it: a message that is not gRPC gets told so, who may not call is refused, the
+//! caller's deadline is noted, and the outcome is counted, that of a call which no handler saw too.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,80 +12,36 @@ use tonic::body::Body;
 use tower::{Layer, Service};
 
 use crate::metrics::Metrics;
-use crate::transport::proto::inference::grpc_inference_service_server::SERVICE_NAME as INFERENCE;
-use crate::transport::status::name;
+use crate::transport::guard::{self, Guard};
+use crate::transport::methods;
+use crate::transport::status::{code_name, name, status};
 
 /// Media types of messages in protobuf (gRPC over HTTP/2).
 const TAKEN: [&str; 2] = ["application/grpc", "application/grpc+proto"];
 const NOT_GRPC: &str = "this port takes gRPC messages in protobuf, content-type application/grpc; the .proto files and \
                         `wildwarden classify` show how\n";
-/// Calls of Triton's clients that are not served, and what to do instead.
-const NOT_SERVED: [(&str, &str); 9] = [
-    (
-        "ModelStreamInfer",
-        "streamed inference is not served: call ModelInfer, or RiskService/ClassifyStream for listings",
-    ),
-    ("TraceSetting", "traces are not served: the server's metrics have the time of every stage"),
-    ("LogSettings", "log settings are not served: the configuration's log.level decides"),
-    ("SystemSharedMemoryStatus", SHARED_MEMORY),
-    ("SystemSharedMemoryRegister", SHARED_MEMORY),
-    ("SystemSharedMemoryUnregister", SHARED_MEMORY),
-    ("CudaSharedMemoryStatus", SHARED_MEMORY),
-    ("CudaSharedMemoryRegister", SHARED_MEMORY),
-    ("CudaSharedMemoryUnregister", SHARED_MEMORY),
-];
-const SHARED_MEMORY: &str = "shared memory is not served: send and read raw contents";
-/// The names that a count may have. A caller's own would let the metrics grow without bound.
-const KNOWN: [&str; 31] = [
-    "Classify",
-    "ClassifyBatch",
-    "ClassifyStream",
-    "GetServerInfo",
-    "ServerLive",
-    "ServerReady",
-    "ModelReady",
-    "ServerMetadata",
-    "ModelMetadata",
-    "ModelInfer",
-    "ModelConfig",
-    "ModelStatistics",
-    "RepositoryIndex",
-    "RepositoryModelLoad",
-    "RepositoryModelUnload",
-    "ListModels",
-    "DescribeModel",
-    "Reload",
-    "LoadVersion",
-    "Promote",
-    "RollBack",
-    "Unload",
-    "StartShadow",
-    "StartCanary",
-    "StopCandidate",
-    "GetShadowReport",
-    "Check",
-    "Watch",
-    "List",
-    "ServerReflectionInfo",
-    "ModelStreamInfer",
-];
-
 /// Puts [`Calls`] around what answers.
 #[derive(Debug, Clone)]
-pub struct CallsLayer(pub Arc<Metrics>);
+pub struct CallsLayer {
+    /// Knows the keys.
+    pub guard: Guard,
+    /// What counts.
+    pub metrics: Arc<Metrics>,
+}
 
 impl<S> Layer<S> for CallsLayer {
     type Service = Calls<S>;
 
     fn layer(&self, answers: S) -> Calls<S> {
-        Calls { answers, metrics: Arc::clone(&self.0) }
+        Calls { answers, guard: self.guard.clone(), metrics: Arc::clone(&self.metrics) }
     }
 }
 
-/// Counts calls; answers by itself those that nothing else would answer well.
+/// Lets calls in and counts them; answers by itself those that nothing else would answer well.
 #[derive(Debug, Clone)]
 pub struct Calls<S> {
     answers: S,
+    guard: Guard,
     metrics: Arc<Metrics>,
 }
 
@@ -103,7 +59,7 @@ where
         self.answers.poll_ready(context)
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         if !is_grpc(request.headers()) {
             // The operators' listener has pages, too.
             if request.method() != Method::POST {
@@ -112,21 +68,27 @@ where
             self.metrics.call("none", "UNSUPPORTED_MEDIA_TYPE");
             return Box::pin(std::future::ready(Ok(not_grpc())));
         }
-        let (service, method) = request.uri().path().trim_start_matches('/').rsplit_once('/').unwrap_or_default();
-        let rpc = KNOWN.iter().find(|known| **known == method).copied().unwrap_or("unknown");
-        let refusal = NOT_SERVED.iter().find(|(refused, _)| service == INFERENCE && *refused == method);
-        if let Some((method, what)) = refusal {
+        if let Some((method, what)) = methods::not_served(request.uri().path()) {
             let status = tonic::Status::unimplemented(format!("{method}: {what}"));
-            self.metrics.call(rpc, name(Code::Unimplemented));
+            self.metrics.call(method, name(Code::Unimplemented));
             return Box::pin(std::future::ready(Ok(status.into_http())));
         }
+        // The name that a count has is the table's: a caller's own would let the metrics grow without bound.
+        let known = methods::at(request.uri().path());
+        let rpc = known.map_or("unknown", |(rpc, _)| rpc);
+        if let Err(error) = known.map_or(Ok(()), |(_, access)| self.guard.check(access, request.headers())) {
+            self.metrics.call(rpc, code_name(&error));
+            return Box::pin(std::future::ready(Ok(status(&error, rpc).into_http())));
+        }
+        let deadline = guard::deadline(request.headers());
+        request.extensions_mut().insert(deadline);
         let mut count = Count { metrics: Arc::clone(&self.metrics), rpc, code: name(Code::Cancelled) };
         let answering = self.answers.call(request);
         Box::pin(async move {
             let response = answering.await?;
             // A refusal is nothing but headers; without a status there, messages follow.
-            let status = response.headers().get("grpc-status").map(|status| Code::from_bytes(status.as_bytes()));
-            count.answered(status.unwrap_or(Code::Ok));
+            let code = response.headers().get("grpc-status").map(|code| Code::from_bytes(code.as_bytes()));
+            count.answered(code.unwrap_or(Code::Ok));
             Ok(response)
         })
     }

@@ -8,6 +8,7 @@ use crate::domain::{
 };
 use crate::error::{Error, Result};
 use crate::schedule::Priority;
+use crate::score::policy::{CategoryPolicy, MAX_CATEGORIES, Words};
 use crate::transport::proto;
 
 /// Checks a request against the contract and `limits`. An empty request id is filled in first, so that every answer,
@@ -78,22 +79,17 @@ pub fn over(field: &str, found: usize, unit: &str, limit: usize, key: &str) -> E
     Error::invalid(field, format!("{found} {unit}, above the limit of {limit} (limits.{key})"))
 }
 
+/// Whether the policy looks for them is told once it is clear which policy rates the listing.
 fn options(options: proto::Options) -> Result<Options> {
-    let mut wanted = Vec::new();
-    for (index, &number) in options.categories.iter().enumerate() {
-        let field = || format!("options.categories[{index}]");
-        let category = match proto::Category::try_from(number) {
-            Ok(proto::Category::Ivory) => Category::Ivory,
-            Ok(proto::Category::PangolinScale) => Category::PangolinScale,
-            Ok(proto::Category::RhinoHorn) => Category::RhinoHorn,
-            Ok(proto::Category::Unspecified) | Err(_) => {
-                return Err(Error::invalid(field(), format!("{number} is not a category; 1, 2 and 3 are")));
-            }
-        };
-        wanted.push(category);
+    if options.categories.len() > MAX_CATEGORIES {
+        let found = options.categories.len();
+        let problem = format!("{found} categories, above the limit of {MAX_CATEGORIES}");
+        return Err(Error::invalid("options.categories", problem));
     }
-    let asked = |category: &Category| wanted.is_empty() || wanted.contains(category);
-    let categories = Category::ALL.into_iter().filter(asked).collect();
+    let named = |(index, name): (usize, &String)| {
+        Category::new(name).map_err(|problem| Error::invalid(format!("options.categories[{index}]"), problem))
+    };
+    let categories = options.categories.iter().enumerate().map(named).collect::<Result<_>>()?;
     Ok(Options { categories, explain_text: options.explain_text, explain_images: options.explain_images })
 }
 
@@ -135,15 +131,6 @@ pub fn response(rating: Rating) -> proto::ClassifyResponse {
     }
 }
 
-/// A category as a message.
-pub fn category(category: Category) -> proto::Category {
-    match category {
-        Category::Ivory => proto::Category::Ivory,
-        Category::PangolinScale => proto::Category::PangolinScale,
-        Category::RhinoHorn => proto::Category::RhinoHorn,
-    }
-}
-
 /// A model version as a message.
 pub fn model_version(version: &ModelVersion) -> proto::ModelVersion {
     let ModelVersion { name, version, sha256 } = version.clone();
@@ -176,7 +163,8 @@ pub fn suggestion(suggestion: Suggestion) -> proto::Suggestion {
 
 fn category_rating(rating: CategoryRating) -> proto::CategoryRating {
     proto::CategoryRating {
-        category: category(rating.category).into(),
+        category: rating.category.to_string(),
+        unrated: rating.is_unrated(),
         probability: rating.probability.value(),
         image_probability: rating.image_probability.map(|p| p.value()),
         text_probability: rating.text_probability.map(|p| p.value()),
@@ -222,7 +210,7 @@ fn image_score(score: ImageCategoryScore) -> proto::ImageCategoryScore {
         let to_box = |[left, top, right, bottom]: [f32; 4]| proto::Box { left, top, right, bottom };
         proto::ImageExplanation { heat_map, r#box: explanation.bounding_box.map(to_box) }
     });
-    let (category, probability) = (category(score.category).into(), score.probability.value());
+    let (category, probability) = (score.category.to_string(), score.probability.value());
     proto::ImageCategoryScore { category, probability, explanation }
 }
 
@@ -252,7 +240,7 @@ fn text_score(score: TextCategoryScore) -> proto::TextCategoryScore {
         contribution: token.contribution,
     };
     proto::TextCategoryScore {
-        category: category(score.category).into(),
+        category: score.category.to_string(),
         probability: score.probability.value(),
         tokens: score.tokens.into_iter().map(token).collect(),
         bias: score.bias,
@@ -280,7 +268,7 @@ fn term(term: FoundTerm) -> proto::Term {
         span: Some(span(&term.span)),
         term: term.term,
         kind: kind.into(),
-        category: category(term.category).into(),
+        category: term.category.to_string(),
         obfuscated: term.obfuscated,
     }
 }
@@ -311,13 +299,13 @@ pub fn reason_code(code: ReasonCode) -> proto::ReasonCode {
 fn reason(reason: Reason) -> proto::Reason {
     proto::Reason {
         code: reason_code(reason.code).into(),
-        category: reason.category.map_or(proto::Category::Unspecified, category).into(),
+        category: reason.category.as_ref().map(ToString::to_string).unwrap_or_default(),
         arguments: reason.arguments.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
     }
 }
 
 fn legal_basis(basis: LegalBasis) -> proto::LegalBasis {
-    let LegalBasis { id, instrument, article, in_force_since, summary, categories: _, unverified } = basis;
+    let LegalBasis { id, instrument, article, in_force_since, summary, unverified } = basis;
     proto::LegalBasis { id, instrument, article, in_force_since, summary, unverified }
 }
 
@@ -331,6 +319,18 @@ fn timings(t: Timings) -> proto::Timings {
         text_inference_us: t.text_inference_us,
         score_us: t.score_us,
         total_us: t.total_us,
+    }
+}
+
+/// What a policy declares, as a message; `rates`: whether models rate images, and texts, for it.
+pub fn category_info(declared: &CategoryPolicy, rates: (bool, bool)) -> proto::CategoryInfo {
+    let words = |words: &Words| [("en".to_owned(), words.en.clone()), ("zh".to_owned(), words.zh.clone())].into();
+    proto::CategoryInfo {
+        name: declared.category.to_string(),
+        titles: words(&declared.title),
+        descriptions: words(&declared.description),
+        rated_by_images: rates.0,
+        rated_by_texts: rates.1,
     }
 }
 
@@ -397,9 +397,15 @@ mod tests {
         assert!(field == "images" && message.contains("10") && message.contains("limits.max_images"), "{message}");
         let (field, message) = refusal(proto::ClassifyRequest { listing_id: "x".repeat(129), ..titled() });
         assert!(field == "listing_id" && message.contains("129") && message.contains("128"), "{message}");
-        let options = Some(proto::Options { categories: vec![1, 7], ..Default::default() });
-        let (field, message) = refusal(proto::ClassifyRequest { options, ..titled() });
-        assert!(field == "options.categories[1]" && message.contains('7'), "{message}");
+        let asked = |categories: &[&str]| {
+            let categories = categories.iter().map(|name| (*name).to_owned()).collect();
+            let options = Some(proto::Options { categories, ..Default::default() });
+            refusal(proto::ClassifyRequest { options, ..titled() })
+        };
+        let (field, message) = asked(&["cups", "Cups"]);
+        assert!(field == "options.categories[1]" && message.contains("Cups"), "{message}");
+        let (field, message) = asked(&["cups"; 65]);
+        assert!(field == "options.categories" && message.contains("65") && message.contains("64"), "{message}");
         assert_eq!(refusal(proto::ClassifyRequest { title: " \n".into(), ..Default::default() }).0, "images");
     }
 

@@ -2,9 +2,9 @@
 
 use crate::domain::{ModelVersion, SetVersion};
 use crate::lifecycle::{SetStatus, Status, VersionState, VersionStatus};
-use crate::model::manifest::Manifest;
+use crate::model::folder::manifest::Manifest;
 use crate::pipeline::shadow::ShadowReport;
-use crate::transport::convert::{category, model_version, policy_version, reason_code, suggestion};
+use crate::transport::convert::{model_version, policy_version, reason_code, suggestion};
 use crate::transport::proto;
 
 fn state(state: VersionState) -> proto::VersionState {
@@ -90,7 +90,7 @@ pub fn describe(identity: &ModelVersion, manifest: Manifest, status: &VersionSta
     });
     let labels = labels.into_iter().map(|label| proto::ModelLabel {
         name: label.name,
-        category: label.category.map_or(proto::Category::Unspecified, category).into(),
+        category: label.category.as_ref().map(ToString::to_string).unwrap_or_default(),
         slope: label.calibration.slope,
         intercept: label.calibration.intercept,
     });
@@ -112,7 +112,7 @@ pub fn describe(identity: &ModelVersion, manifest: Manifest, status: &VersionSta
 pub fn report(report: &ShadowReport) -> proto::ShadowReport {
     let time = |(p50_us, p99_us)| Some(proto::WorkTime { p50_us, p99_us });
     let shifts = report.shifts.iter().map(|shift| proto::ScoreShift {
-        category: category(shift.category).into(),
+        category: shift.category.to_string(),
         mean: shift.mean,
         p99: shift.p99,
         max: shift.max,
@@ -125,7 +125,7 @@ pub fn report(report: &ShadowReport) -> proto::ShadowReport {
         candidate: suggestion(flip.candidate).into(),
         stable_risk: flip.stable_risk,
         candidate_risk: flip.candidate_risk,
-        category: flip.category.map_or(proto::Category::Unspecified, category).into(),
+        category: flip.category.as_ref().map(ToString::to_string).unwrap_or_default(),
         reason: flip.reason.map_or(proto::ReasonCode::Unspecified, reason_code).into(),
     });
     let transitions = report.transitions.iter().map(|(&(stable, candidate), &listings)| proto::Transition {

@@ -4,31 +4,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
+use http::header::AUTHORIZATION;
 use tokio::time::Instant;
-use tonic::service::Interceptor;
 use tonic::{Code, Request, Status};
 
 use crate::config::{ApiKey, Role};
 use crate::error::Error;
-use crate::model::manifest::hex_sha256;
+use crate::model::folder::manifest::hex_sha256;
 use crate::schedule::Deadline;
-use crate::transport::status::{bounded, status};
+use crate::transport::methods::Access;
+use crate::transport::status::bounded;
 
 /// How much earlier than the caller's deadline the answer DEADLINE_EXCEEDED is given, at most; an eighth of a short one.
 const LEAD: Duration = Duration::from_millis(5);
 
-/// Methods that need no key, as health does.
-const OPEN: [&str; 2] = ["/inference.GRPCInferenceService/ServerLive", "/inference.GRPCInferenceService/ServerReady"];
-
-/// Marks a request for one of [`OPEN`]: a guard does not see which method is called.
-#[derive(Debug, Clone, Copy)]
-struct Open;
-
-/// Roles of the caller; `None`: no keys are configured, everything is allowed.
-#[derive(Debug, Clone)]
-struct Caller(Option<Vec<Role>>);
-
-/// Checks credentials and notes the deadline of every call of a service.
+/// Checks credentials.
 #[derive(Debug, Clone)]
 pub struct Guard {
     keys: Arc<[ApiKey]>,
@@ -40,78 +30,51 @@ impl Guard {
         Self { keys: keys.into() }
     }
 
-    fn caller(&self, request: &Request<()>) -> Result<Caller, Error> {
-        if self.keys.is_empty() {
-            return Ok(Caller(None));
-        }
-        if request.extensions().get::<Open>().is_some() {
-            return Ok(Caller(Some(Vec::new())));
-        }
-        let header = request.metadata().get("authorization").and_then(|value| value.to_str().ok());
+    /// Whether the caller who sent `headers` has `access`.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`] without a known key where there are keys; [`Error::PermissionDenied`] when the key lacks the
+    /// role, or when nobody can have it.
+    pub fn check(&self, access: Access, headers: &HeaderMap) -> Result<(), Error> {
+        let role = match access {
+            Access::Open => return Ok(()),
+            Access::Holder(Role::Admin) if self.keys.is_empty() => {
+                return Err(Error::PermissionDenied(
+                    "only a key with the role admin allows this, and none is set up (auth.keys)".into(),
+                ));
+            }
+            Access::Holder(_) | Access::Operator if self.keys.is_empty() => return Ok(()),
+            Access::Holder(role) => role,
+            Access::Operator => Role::Admin,
+        };
+        let header = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         let Some(key) = header.and_then(|value| value.strip_prefix("Bearer ")) else {
             return Err(Error::Unauthenticated("send `authorization: Bearer <key>`".into()));
         };
         // Hashes are compared, not keys: how long it takes tells nothing of the key.
         let hash = hex_sha256(key.trim().as_bytes());
         let known = self.keys.iter().find(|known| known.sha256 == hash);
-        known
-            .map(|known| Caller(Some(known.roles.clone())))
-            .ok_or_else(|| Error::Unauthenticated("the key is not known".into()))
+        let known = known.ok_or_else(|| Error::Unauthenticated("the key is not known".into()))?;
+        if known.roles.contains(&role) {
+            return Ok(());
+        }
+        Err(Error::PermissionDenied(format!("the key does not have the role {role:?}").to_lowercase()))
     }
 }
 
-impl Interceptor for Guard {
-    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        let caller = self.caller(&request).map_err(|error| status(&error, ""))?;
-        // The transport starts its own timer, which answers CANCELLED, right after this call. A deadline a little earlier
-        // is answered DEADLINE_EXCEEDED, also when the machine is busy and the handler is woken late.
-        let timeout = request.metadata().get("grpc-timeout").and_then(|value| parse_timeout(value.to_str().ok()?));
-        let answer_within = |timeout: Duration| timeout - (timeout / 8).min(LEAD);
-        let deadline = Deadline(timeout.and_then(|timeout| Instant::now().checked_add(answer_within(timeout))));
-        request.extensions_mut().insert(caller);
-        request.extensions_mut().insert(deadline);
-        Ok(request)
-    }
+/// Until when the caller who sent `headers` waits.
+///
+/// The transport starts its own timer, which answers CANCELLED, right after this call. A deadline a little earlier is answered
+/// DEADLINE_EXCEEDED, also when the machine is busy and the handler is woken late.
+pub fn deadline(headers: &HeaderMap) -> Deadline {
+    let timeout = headers.get("grpc-timeout").and_then(|value| parse_timeout(value.to_str().ok()?));
+    let answer_within = |timeout: Duration| timeout - (timeout / 8).min(LEAD);
+    Deadline(timeout.and_then(|timeout| Instant::now().checked_add(answer_within(timeout))))
 }
 
-/// Lets the guard see that the request needs no key.
-pub fn mark_open<B>(mut request: http::Request<B>) -> http::Request<B> {
-    if OPEN.contains(&request.uri().path()) {
-        request.extensions_mut().insert(Open);
-    }
-    request
-}
-
-/// The deadline the guard noted.
+/// The deadline that was noted when the call came.
 pub fn deadline_of<T>(request: &Request<T>) -> Deadline {
     request.extensions().get::<Deadline>().copied().unwrap_or_default()
-}
-
-/// Checks that the caller has `role`. Without keys everybody has every role but [`Role::Admin`].
-///
-/// # Errors
-/// [`Error::PermissionDenied`] otherwise.
-pub fn require<T>(request: &Request<T>, role: Role) -> Result<(), Error> {
-    match request.extensions().get::<Caller>() {
-        Some(Caller(Some(roles))) if !roles.contains(&role) => {
-            Err(Error::PermissionDenied(format!("the key does not have the role {role:?}").to_lowercase()))
-        }
-        Some(Caller(None)) if role == Role::Admin => Err(Error::PermissionDenied(
-            "only a key with the role admin allows this, and none is set up (auth.keys)".into(),
-        )),
-        _ => Ok(()),
-    }
-}
-
-/// Checks that the caller may operate, on the operators' own listener: who reaches it is one, unless there are keys.
-///
-/// # Errors
-/// [`Error::PermissionDenied`] when there are keys, and the caller's does not have the role admin.
-pub fn require_operator<T>(request: &Request<T>) -> Result<(), Error> {
-    if matches!(request.extensions().get::<Caller>(), Some(Caller(None))) {
-        return Ok(());
-    }
-    require(request, Role::Admin)
 }
 
 /// `grpc-timeout`: at most 8 digits and a unit, as in "250m" (gRPC over HTTP/2).
@@ -170,6 +133,30 @@ fn message_limit(max_message_bytes: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_open_what_their_roles_say() {
+        let key = |key: &str, roles: Vec<Role>| ApiKey { name: key.into(), sha256: hex_sha256(key.as_bytes()), roles };
+        let sent = |key: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(AUTHORIZATION, format!("Bearer {key}").parse().unwrap());
+            headers
+        };
+        let (classify, admin) = (Access::Holder(Role::Classify), Access::Holder(Role::Admin));
+        let nobody = HeaderMap::new();
+        let without = Guard::new(&[]);
+        assert!(without.check(classify, &nobody).is_ok() && without.check(Access::Operator, &nobody).is_ok());
+        assert!(matches!(without.check(admin, &sent("a")), Err(Error::PermissionDenied(_))));
+        let with = Guard::new(&[key("a", vec![Role::Classify]), key("b", vec![Role::Admin])]);
+        assert!(with.check(Access::Open, &nobody).is_ok());
+        for access in [classify, admin, Access::Operator] {
+            assert!(matches!(with.check(access, &nobody), Err(Error::Unauthenticated(_))));
+            assert!(matches!(with.check(access, &sent("c")), Err(Error::Unauthenticated(_))));
+        }
+        assert!(with.check(classify, &sent("a")).is_ok() && with.check(Access::Operator, &sent("b")).is_ok());
+        assert!(matches!(with.check(Access::Operator, &sent("a")), Err(Error::PermissionDenied(_))));
+        assert!(matches!(with.check(classify, &sent("b")), Err(Error::PermissionDenied(_))));
+    }
 
     #[test]
     fn timeouts_are_read_in_every_unit_and_nonsense_is_none() {

@@ -5,6 +5,7 @@ pub mod calls;
 pub mod convert;
 pub mod convert_models;
 pub mod guard;
+pub mod methods;
 pub mod models;
 pub mod oip;
 pub mod service;
@@ -15,6 +16,7 @@ pub mod status;
     missing_docs,
     unused_qualifications,
     clippy::all,
+    clippy::too_many_lines,
     clippy::allow_attributes_without_reason,
     clippy::missing_errors_doc,
     reason = "generated code, documented in the proto"

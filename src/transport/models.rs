@@ -7,6 +7,7 @@ use tonic::{Request, Response, Status};
 
 use crate::error::{Error, Result};
 use crate::lifecycle::{Asked, Lifecycle, Wanted};
+use crate::transport::convert_models as convert;
 use crate::transport::proto::model_service_server::ModelService;
 use crate::transport::proto::{
     DescribeModelRequest, DescribeModelResponse, GetShadowReportRequest, ListModelsRequest, LoadVersionRequest,
@@ -14,7 +15,6 @@ use crate::transport::proto::{
     StopCandidateRequest, UnloadRequest, VersionName,
 };
 use crate::transport::status::status;
-use crate::transport::{convert_models as convert, guard};
 
 /// The service of operators.
 #[derive(Debug, Clone)]
@@ -24,8 +24,7 @@ pub struct Models {
 }
 
 impl Models {
-    fn admit<T>(&self, request: &Request<T>) -> Result<&Lifecycle> {
-        guard::require_operator(request)?;
+    fn lifecycle(&self) -> Result<&Lifecycle> {
         self.lifecycle.get().ok_or_else(|| Error::NotReady("the models are still loading".into()))
     }
 
@@ -33,17 +32,13 @@ impl Models {
         outcome.map(Response::new).map_err(|error| status(&error, rpc))
     }
 
-    fn try_now(
-        &self,
-        action: impl FnOnce(&Lifecycle) -> Result<()>,
-        admitted: Result<&Lifecycle>,
-    ) -> Result<ModelsStatus> {
-        let lifecycle = admitted?;
+    fn try_now(&self, action: impl FnOnce(&Lifecycle) -> Result<()>) -> Result<ModelsStatus> {
+        let lifecycle = self.lifecycle()?;
         action(lifecycle).map(|()| convert::status(&lifecycle.status()))
     }
 
     async fn try_out(&self, request: Request<StartTrialRequest>, shadow: bool) -> Result<ModelsStatus> {
-        let lifecycle = self.admit(&request)?;
+        let lifecycle = self.lifecycle()?;
         let StartTrialRequest { versions, share, set } = request.into_inner();
         lifecycle.try_out(asked(&all_wanted(versions), &set)?, share, shadow).await?;
         Ok(convert::status(&lifecycle.status()))
@@ -72,15 +67,15 @@ fn required(version: Option<VersionName>) -> Result<Wanted> {
 
 #[tonic::async_trait]
 impl ModelService for Models {
-    async fn list_models(&self, request: Request<ListModelsRequest>) -> Result<Response<ModelsStatus>, Status> {
-        Self::answer("ListModels", self.try_now(|_| Ok(()), self.admit(&request)))
+    async fn list_models(&self, _: Request<ListModelsRequest>) -> Result<Response<ModelsStatus>, Status> {
+        Self::answer("ListModels", self.try_now(|_| Ok(())))
     }
 
     async fn describe_model(
         &self,
         request: Request<DescribeModelRequest>,
     ) -> Result<Response<DescribeModelResponse>, Status> {
-        let described = self.admit(&request).and_then(|lifecycle| {
+        let described = self.lifecycle().and_then(|lifecycle| {
             let wanted = required(request.into_inner().version)?;
             lifecycle
                 .describe(&wanted)
@@ -89,9 +84,9 @@ impl ModelService for Models {
         Self::answer("DescribeModel", described)
     }
 
-    async fn reload(&self, request: Request<ReloadRequest>) -> Result<Response<ModelsStatus>, Status> {
+    async fn reload(&self, _: Request<ReloadRequest>) -> Result<Response<ModelsStatus>, Status> {
         let reload = async {
-            let lifecycle = self.admit(&request)?;
+            let lifecycle = self.lifecycle()?;
             lifecycle.reload(None).await?;
             Ok(convert::status(&lifecycle.status()))
         };
@@ -100,7 +95,7 @@ impl ModelService for Models {
 
     async fn load_version(&self, request: Request<LoadVersionRequest>) -> Result<Response<ModelsStatus>, Status> {
         let load = async {
-            let lifecycle = self.admit(&request)?;
+            let lifecycle = self.lifecycle()?;
             let LoadVersionRequest { versions, set } = request.into_inner();
             lifecycle.load(asked(&all_wanted(versions), &set)?).await?;
             Ok(convert::status(&lifecycle.status()))
@@ -110,7 +105,7 @@ impl ModelService for Models {
 
     async fn promote(&self, request: Request<PromoteRequest>) -> Result<Response<ModelsStatus>, Status> {
         let promote = async {
-            let lifecycle = self.admit(&request)?;
+            let lifecycle = self.lifecycle()?;
             let PromoteRequest { versions, set } = request.into_inner();
             lifecycle.promote(asked(&all_wanted(versions), &set)?).await?;
             Ok(convert::status(&lifecycle.status()))
@@ -118,14 +113,13 @@ impl ModelService for Models {
         Self::answer("Promote", promote.await)
     }
 
-    async fn roll_back(&self, request: Request<RollBackRequest>) -> Result<Response<ModelsStatus>, Status> {
-        Self::answer("RollBack", self.try_now(Lifecycle::roll_back, self.admit(&request)))
+    async fn roll_back(&self, _: Request<RollBackRequest>) -> Result<Response<ModelsStatus>, Status> {
+        Self::answer("RollBack", self.try_now(Lifecycle::roll_back))
     }
 
     async fn unload(&self, request: Request<UnloadRequest>) -> Result<Response<ModelsStatus>, Status> {
-        let admitted = self.admit(&request);
         let unload = |lifecycle: &Lifecycle| lifecycle.unload(&required(request.into_inner().version)?);
-        Self::answer("Unload", self.try_now(unload, admitted))
+        Self::answer("Unload", self.try_now(unload))
     }
 
     async fn start_shadow(&self, request: Request<StartTrialRequest>) -> Result<Response<ModelsStatus>, Status> {
@@ -136,15 +130,12 @@ impl ModelService for Models {
         Self::answer("StartCanary", self.try_out(request, false).await)
     }
 
-    async fn stop_candidate(&self, request: Request<StopCandidateRequest>) -> Result<Response<ModelsStatus>, Status> {
-        Self::answer("StopCandidate", self.try_now(Lifecycle::stop_candidate, self.admit(&request)))
+    async fn stop_candidate(&self, _: Request<StopCandidateRequest>) -> Result<Response<ModelsStatus>, Status> {
+        Self::answer("StopCandidate", self.try_now(Lifecycle::stop_candidate))
     }
 
-    async fn get_shadow_report(
-        &self,
-        request: Request<GetShadowReportRequest>,
-    ) -> Result<Response<ShadowReport>, Status> {
-        let report = self.admit(&request).and_then(Lifecycle::shadow_report);
+    async fn get_shadow_report(&self, _: Request<GetShadowReportRequest>) -> Result<Response<ShadowReport>, Status> {
+        let report = self.lifecycle().and_then(Lifecycle::shadow_report);
         Self::answer("GetShadowReport", report.map(|report| convert::report(&report)))
     }
 }

@@ -3,6 +3,7 @@
 
 pub mod answer;
 pub mod control;
+mod datatype;
 pub mod request;
 
 use std::collections::BTreeMap;
@@ -13,9 +14,9 @@ use tonic::{Request, Response, Status};
 
 use self::control::Control;
 use self::request::Infer;
-use crate::config::Role;
 use crate::error::{Error, Result};
-use crate::pipeline::infer::{Dtype, Servable};
+use crate::pipeline::Pipeline;
+use crate::pipeline::infer::Servable;
 use crate::schedule::Deadline;
 use crate::transport::convert::check_id;
 use crate::transport::guard;
@@ -38,23 +39,14 @@ pub struct Oip {
     control: Control,
 }
 
-/// The protocol's name of an element type.
-fn datatype(dtype: Dtype) -> &'static str {
-    match dtype {
-        Dtype::Float32 => "FP32",
-        Dtype::Int64 => "INT64",
-    }
-}
-
 impl Oip {
     /// Models are run by `shared`, loaded and unloaded by `control`.
     pub fn new(shared: Arc<Shared>, control: Control) -> Self {
         Self { shared, control }
     }
 
-    /// The model that a caller who may see it asks about.
-    fn model<T>(&self, request: &Request<T>, name: &str, version: &str) -> Result<Servable> {
-        guard::require(request, Role::Infer)?;
+    /// The model that a caller asks about.
+    fn model(&self, name: &str, version: &str) -> Result<Servable> {
         self.shared.pipeline()?.servable(name, version)
     }
 
@@ -72,7 +64,6 @@ impl Oip {
     }
 
     fn index(&self, request: Request<proto::RepositoryIndexRequest>) -> Result<proto::RepositoryIndexResponse> {
-        guard::require(&request, Role::Infer)?;
         let asked = request.into_inner();
         only_repository(&asked.repository_name)?;
         let entry = |name: &str, version: &str, state: &str, reason: &str| ModelIndex {
@@ -93,7 +84,6 @@ impl Oip {
     }
 
     async fn load(&self, request: Request<proto::RepositoryModelLoadRequest>) -> Result<()> {
-        guard::require(&request, Role::Admin)?;
         let asked = request.into_inner();
         only_repository(&asked.repository_name)?;
         if let Some(name) = asked.parameters.keys().min() {
@@ -104,7 +94,6 @@ impl Oip {
     }
 
     fn unload(&self, request: Request<proto::RepositoryModelUnloadRequest>) -> Result<()> {
-        guard::require(&request, Role::Admin)?;
         let asked = request.into_inner();
         only_repository(&asked.repository_name)?;
         for (name, value) in asked.parameters.iter().collect::<BTreeMap<_, _>>() {
@@ -140,7 +129,7 @@ impl GrpcInferenceService for Oip {
 
     async fn model_ready(&self, request: Request<proto::ModelReadyRequest>) -> Answer<proto::ModelReadyResponse> {
         let asked = request.get_ref();
-        let outcome = self.model(&request, &asked.name, &asked.version).and_then(|_| self.shared.admit());
+        let outcome = self.model(&asked.name, &asked.version).and_then(|_| self.shared.admit());
         answer(match outcome {
             Ok(_) => Ok(proto::ModelReadyResponse { ready: true }),
             Err(Error::NotFound(_) | Error::NotReady(_)) => Ok(proto::ModelReadyResponse { ready: false }),
@@ -148,11 +137,8 @@ impl GrpcInferenceService for Oip {
         })
     }
 
-    async fn server_metadata(
-        &self,
-        request: Request<proto::ServerMetadataRequest>,
-    ) -> Answer<proto::ServerMetadataResponse> {
-        answer(guard::require(&request, Role::Infer).map(|()| proto::ServerMetadataResponse {
+    async fn server_metadata(&self, _: Request<proto::ServerMetadataRequest>) -> Answer<proto::ServerMetadataResponse> {
+        answer(Ok(proto::ServerMetadataResponse {
             name: env!("CARGO_PKG_NAME").to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             extensions: EXTENSIONS.map(str::to_owned).into(),
@@ -164,12 +150,11 @@ impl GrpcInferenceService for Oip {
         request: Request<proto::ModelMetadataRequest>,
     ) -> Answer<proto::ModelMetadataResponse> {
         let asked = request.get_ref();
-        answer(self.model(&request, &asked.name, &asked.version).map(|model| answer::metadata(&model)))
+        answer(self.model(&asked.name, &asked.version).map(|model| answer::metadata(&model)))
     }
 
     async fn model_infer(&self, request: Request<proto::ModelInferRequest>) -> Answer<proto::ModelInferResponse> {
         let deadline = guard::deadline_of(&request);
-        guard::require(&request, Role::Infer).map_err(|error| status(&error, ""))?;
         let message = request.into_inner();
         let id = message.id.clone();
         let outcome = self.infer(message, deadline).await;
@@ -178,7 +163,7 @@ impl GrpcInferenceService for Oip {
 
     async fn model_config(&self, request: Request<proto::ModelConfigRequest>) -> Answer<proto::ModelConfigResponse> {
         let asked = request.get_ref();
-        let model = self.model(&request, &asked.name, &asked.version);
+        let model = self.model(&asked.name, &asked.version);
         let config = |model: Servable| answer::config(&model, &self.shared.limits);
         answer(model.map(|model| proto::ModelConfigResponse { config: Some(config(model)) }))
     }
@@ -189,10 +174,9 @@ impl GrpcInferenceService for Oip {
     ) -> Answer<proto::ModelStatisticsResponse> {
         let asked = request.get_ref();
         let models = if asked.name.is_empty() {
-            let all = || Ok(self.shared.pipeline()?.servables());
-            guard::require(&request, Role::Infer).and_then(|()| all())
+            self.shared.pipeline().map(Pipeline::servables)
         } else {
-            self.model(&request, &asked.name, &asked.version).map(|model| vec![model])
+            self.model(&asked.name, &asked.version).map(|model| vec![model])
         };
         answer(models.map(|models| proto::ModelStatisticsResponse {
             model_stats: models.iter().map(answer::statistics).collect(),

@@ -9,8 +9,7 @@ use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::config::{Limits, Role};
-use crate::domain::Category;
+use crate::config::Limits;
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
 use crate::pipeline::Pipeline;
@@ -88,7 +87,6 @@ pub struct Service(pub Arc<Shared>);
 impl RiskService for Service {
     async fn classify(&self, request: Request<ClassifyRequest>) -> Result<Response<ClassifyResponse>, Status> {
         let deadline = guard::deadline_of(&request);
-        guard::require(&request, Role::Classify).map_err(|error| status(&error, ""))?;
         let mut message = request.into_inner();
         message.request_id = convert::request_id(&message.request_id);
         let request_id = message.request_id.clone();
@@ -104,7 +102,6 @@ impl RiskService for Service {
         request: Request<ClassifyBatchRequest>,
     ) -> Result<Response<ClassifyBatchResponse>, Status> {
         let deadline = guard::deadline_of(&request);
-        guard::require(&request, Role::Classify).map_err(|error| status(&error, ""))?;
         let items = request.into_inner().items;
         let most = self.0.limits.max_batch_items;
         if items.is_empty() || items.len() > most {
@@ -146,7 +143,6 @@ impl RiskService for Service {
         request: Request<Streaming<ClassifyRequest>>,
     ) -> Result<Response<Self::ClassifyStreamStream>, Status> {
         let deadline = guard::deadline_of(&request);
-        guard::require(&request, Role::Classify).map_err(|error| status(&error, ""))?;
         self.0.admit().map_err(|error| status(&error, ""))?;
         let (answers, stream) = mpsc::channel(CONCURRENT_ITEMS);
         let shared = Arc::clone(&self.0);
@@ -157,15 +153,18 @@ impl RiskService for Service {
 
     async fn get_server_info(
         &self,
-        request: Request<GetServerInfoRequest>,
+        _: Request<GetServerInfoRequest>,
     ) -> Result<Response<GetServerInfoResponse>, Status> {
-        guard::require(&request, Role::Info).map_err(|error| status(&error, ""))?;
         let pipeline = self.0.admit().map_err(|error| status(&error, ""))?;
         let generation = pipeline.generation();
         Ok(Response::new(GetServerInfoResponse {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             limits: Some(convert::limits(&self.0.limits)),
-            categories: Category::ALL.into_iter().map(|category| convert::category(category).into()).collect(),
+            categories: generation
+                .policy()
+                .rated()
+                .map(|declared| convert::category_info(declared, generation.rates(declared.category)))
+                .collect(),
             models: generation.models().iter().map(convert::model_version).collect(),
             policy: Some(convert::policy_version(generation.policy_version())),
             onnxruntime_build: pipeline.runtime_build().to_owned(),

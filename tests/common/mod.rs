@@ -61,7 +61,7 @@ pub(crate) fn listing(title: &str, images: &[&str]) -> ClassifyRequest {
 
 /// The rating of ivory, which every request here asks for.
 pub(crate) fn ivory(response: &ClassifyResponse) -> &CategoryRating {
-    response.categories.iter().find(|rating| rating.category == 1).unwrap()
+    response.categories.iter().find(|rating| rating.category == "ivory").unwrap()
 }
 
 /// The shipped models with the ivory head replaced by a fixture.
@@ -79,7 +79,7 @@ pub(crate) fn write_head(folder: &Path, fixture: &str) {
     let onnx = std::fs::read(format!("tests/fixtures/models/{fixture}.onnx")).unwrap();
     std::fs::create_dir_all(folder).unwrap();
     std::fs::write(folder.join("model.onnx"), &onnx).unwrap();
-    let sha256 = wildwarden::model::manifest::hex_sha256(&onnx);
+    let sha256 = wildwarden::model::folder::manifest::hex_sha256(&onnx);
     let dimensions = if fixture == "narrow_head" { 64 } else { 1280 };
     let manifest = format!(
         r#"name = "ivory"
@@ -104,7 +104,7 @@ pub(crate) fn write_classifier(folder: &Path) {
     let onnx = std::fs::read("tests/fixtures/models/classifier.onnx").unwrap();
     std::fs::create_dir_all(folder).unwrap();
     std::fs::write(folder.join("model.onnx"), &onnx).unwrap();
-    let sha256 = wildwarden::model::manifest::hex_sha256(&onnx);
+    let sha256 = wildwarden::model::folder::manifest::hex_sha256(&onnx);
     let manifest = format!(
         r#"name = "brightness"
 version = "1"

@@ -7,6 +7,7 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+mod categories;
 #[path = "../common/mod.rs"]
 mod common;
 mod repository;

@@ -91,7 +91,7 @@ impl Repository {
         golden["samples"][0]["output"] = serde_json::json!([1000.0]);
         let golden = golden.to_string();
         self.add("ivory", version, |manifest| {
-            let sha256 = wildwarden::model::manifest::hex_sha256(golden.as_bytes());
+            let sha256 = wildwarden::model::folder::manifest::hex_sha256(golden.as_bytes());
             let line = manifest.lines().find(|line| line.starts_with("\"golden.json\" =")).unwrap().to_owned();
             manifest.replacen(&line, &format!("\"golden.json\" = \"{sha256}\""), 1)
         });

@@ -5,7 +5,7 @@ use tonic::{Code, Request};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 use wildwarden::config::Flag;
-use wildwarden::model::manifest::hex_sha256;
+use wildwarden::model::folder::manifest::hex_sha256;
 use wildwarden::transport::proto::model_service_client::ModelServiceClient;
 use wildwarden::transport::proto::{DescribeModelRequest, ListModelsRequest, RollBackRequest, VersionState};
 

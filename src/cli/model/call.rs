@@ -1,6 +1,6 @@
 //! The calls to a server's listener for operators.
 
-use anyhow::{Context, anyhow, ensure};
+use anyhow::{Context, anyhow};
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::Channel;
 use tonic::{Code, Request, Response, Status};
@@ -28,9 +28,7 @@ fn answer<T>(answer: Result<Response<T>, Status>) -> anyhow::Result<T> {
 
 impl Operator {
     pub(super) async fn connect(address: &str, key: Option<&str>) -> anyhow::Result<Self> {
-        let with_scheme = address.starts_with("http://") || address.starts_with("https://");
-        ensure!(with_scheme, "--admin-address {address:?} must begin with http://, for example http://127.0.0.1:50052");
-        let channel = Channel::from_shared(address.to_owned()).with_context(|| format!("--admin-address {address}"))?;
+        let channel = Channel::from_shared(address.to_owned()).with_context(|| format!("--server {address}"))?;
         let channel = channel.connect().await.with_context(|| format!("no server for operators at {address}"))?;
         let authorization = key.map(|key| format!("Bearer {key}").parse()).transpose().context("--key")?;
         Ok(Self { client: ModelServiceClient::new(channel), authorization })

@@ -7,8 +7,8 @@ use clap::Args;
 use comfy_table::{Table, presets};
 
 use super::super::Settings;
-use crate::model::check::Step;
-use crate::pipeline::check::{Report, check};
+use crate::lifecycle::check::{Report, check};
+use crate::model::folder::check::Step;
 
 /// Check a model folder as a server would before it serves it.
 ///

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::bail;
 use clap::Args;
@@ -10,9 +9,9 @@ use clap::Args;
 use super::super::Settings;
 use super::super::compare::{self, Listings};
 use crate::config::Config;
-use crate::model::check::Checks;
-use crate::model::manifest::MANIFEST;
-use crate::model::registry::{ModelFolder, ModelSet};
+use crate::lifecycle::check::in_place;
+use crate::lifecycle::opening;
+use crate::model::folder::manifest::MANIFEST;
 use crate::pipeline::generation::Generation;
 
 /// Rate listings with two versions and say what changes.
@@ -39,16 +38,11 @@ impl Diff {
 }
 
 fn generation(config: &Config, models: &Path) -> anyhow::Result<Generation> {
-    let checks = Checks::logged(config.max_file_bytes);
-    let set = if models.join(MANIFEST).is_file() {
-        let folder = Arc::new(ModelFolder::read(models, &checks)?);
-        let set = ModelSet::read_without(&config.models, &config.versions, models, &checks)?.with(folder)?;
-        set.check(&checks)?;
-        set
-    } else if models.is_dir() {
-        ModelSet::read(models, &config.versions, &checks)?
-    } else {
+    if models.join(MANIFEST).is_file() {
+        return Ok(in_place(config, models)?);
+    }
+    if !models.is_dir() {
         bail!("{}: is neither a model folder with {MANIFEST} nor a model repository", models.display());
-    };
-    Ok(Generation::load(config, &set, None)?)
+    }
+    Ok(opening(&Config { models: models.to_owned(), ..config.clone() }, None)?)
 }

@@ -5,13 +5,13 @@ use std::process::ExitCode;
 
 use anyhow::{Context, ensure};
 use clap::Args;
-use ndarray::ArrayView2;
+use ndarray::{Array2, ArrayView2, Axis};
 use ndarray_npy::ViewNpyExt;
 use toml_edit::{DocumentMut, Item, Table, value};
 
 use super::super::Settings;
-use crate::model::golden::{GoldenFile, GoldenInput, GoldenSample};
-use crate::model::manifest::{Kind, MANIFEST, Manifest, hex_sha256};
+use crate::model::folder::golden::{GoldenFile, GoldenInput, GoldenSample};
+use crate::model::folder::manifest::{Kind, MANIFEST, Manifest, hex_sha256};
 use crate::pipeline::golden::record;
 
 /// Name of the file with the samples.
@@ -39,6 +39,9 @@ pub(super) struct Golden {
     /// more.
     #[arg(long)]
     tolerance: Option<f32>,
+    /// JSON instead.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     settings: Settings,
 }
@@ -87,6 +90,11 @@ impl Golden {
         Manifest::parse(&self.folder, &renewed)?;
         files.push((MANIFEST.to_owned(), renewed.into_bytes()));
         write(&self.folder, &files)?;
+        if self.json {
+            let path = self.folder.join(FILE);
+            super::print(&serde_json::json!({ "file": path, "samples": count, "tolerance": tolerance }).to_string());
+            return Ok(ExitCode::SUCCESS);
+        }
         super::print(&format!(
             "{}: {count} samples recorded, tolerance {}",
             self.folder.join(FILE).display(),
@@ -106,15 +114,11 @@ fn read(kind: Kind, file: &Path) -> anyhow::Result<Vec<(GoldenSample, GoldenInpu
             vec![(GoldenSample { image: Some(name), ..Default::default() }, GoldenInput::Image(bytes))]
         }
         Kind::Head => {
-            // A view over bytes that are there: what a header promises beyond them is an error, and nothing is asked for.
-            let bytes = std::fs::read(file).with_context(shown)?;
-            let rows = ArrayView2::<f32>::view_npy(&bytes)
-                .with_context(|| format!("{}: a head takes embeddings, f32 [N, D] as .npy", shown()))?;
-            ensure!(rows.nrows() > 0, "{}: holds no row", shown());
+            let rows = embeddings(file)?;
             let sample = |row: Vec<f32>| {
                 (GoldenSample { embedding: Some(row.clone()), ..Default::default() }, GoldenInput::Embedding(row))
             };
-            rows.rows().into_iter().take(SAMPLES).map(|row| sample(row.to_vec())).collect()
+            rows.rows().into_iter().map(|row| sample(row.to_vec())).collect()
         }
         Kind::TextClassifier => {
             let text = std::fs::read_to_string(file).with_context(shown)?;
@@ -127,6 +131,17 @@ fn read(kind: Kind, file: &Path) -> anyhow::Result<Vec<(GoldenSample, GoldenInpu
             samples
         }
     })
+}
+
+/// The first rows of a file of embeddings.
+pub(super) fn embeddings(file: &Path) -> anyhow::Result<Array2<f32>> {
+    let shown = || file.display().to_string();
+    // A view over bytes that are there: what a header promises beyond them is an error, and nothing is asked for.
+    let bytes = std::fs::read(file).with_context(shown)?;
+    let rows = ArrayView2::<f32>::view_npy(&bytes)
+        .with_context(|| format!("{}: a head takes embeddings, f32 [N, D] as .npy", shown()))?;
+    let first = rows.axis_chunks_iter(Axis(0), SAMPLES).next();
+    first.map(|rows| rows.as_standard_layout().into_owned()).with_context(|| format!("{}: holds no row", shown()))
 }
 
 /// Whether a photo may stand in the folder under `name`: the name is free, or what stands there is the same.

@@ -7,14 +7,17 @@ use anyhow::Context;
 use clap::Args;
 use toml_edit::{DocumentMut, Item, Value};
 
-use crate::model::manifest::{MANIFEST, Manifest, hex_sha256};
+use crate::model::folder::manifest::{MANIFEST, Manifest, hex_sha256};
 
-/// Renew the hashes in a model.toml after its files were changed.
+/// Renew the hashes in a model.toml after its files were changed. Tells one line a file.
 #[derive(Debug, Args)]
 pub(super) struct Hash {
     /// The model folder.
     #[arg(value_name = "DIR")]
     folder: PathBuf,
+    /// JSON instead.
+    #[arg(long)]
+    json: bool,
 }
 
 impl Hash {
@@ -33,7 +36,12 @@ impl Hash {
                 *hash = Value::from(new.as_str());
                 *hash.decor_mut() = around;
             }
-            super::print(&format!("{name} {new}{}", if new == *old { "" } else { " renewed" }));
+            let renewed = new != *old;
+            if self.json {
+                super::print(&serde_json::json!({ "file": name, "sha256": new, "renewed": renewed }).to_string());
+            } else {
+                super::print(&format!("{name} {new}{}", if renewed { " renewed" } else { "" }));
+            }
         }
         std::fs::write(&path, document.to_string()).with_context(|| path.display().to_string())?;
         Ok(ExitCode::SUCCESS)

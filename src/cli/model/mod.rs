@@ -14,19 +14,20 @@ use anyhow::Context;
 use clap::{Args, Subcommand};
 
 use self::call::Operator;
+use super::peer::Operators;
 use super::{json, print};
 use crate::transport::proto::{ModelsStatus, ShadowReport, StartTrialRequest, VersionName};
 
 /// Prepare, check and compare model folders; see and change which models serve, while requests run.
 ///
-/// A VERSION is written name=version, for example ivory=2; the labels stable and canary are versions, too. Models that
+/// A VERSION is written name=version, for example tusk=2; the labels stable and canary are versions, too. Models that
 /// belong together, such as an encoder and its heads, are named in one command and switch together. A set, a file
 /// NAME.set.toml beside the model folders, names all models and a policy: --set NAME takes the place of versions, and
 /// --set default returns to what folders and policy file choose.
 ///
 /// Examples:
 ///   wildwarden model list
-///   wildwarden model shadow ivory=2 --share 0.1
+///   wildwarden model shadow tusk=2 --share 0.1
 ///   wildwarden model report
 ///   wildwarden model promote
 ///   wildwarden model rollback
@@ -76,12 +77,8 @@ enum Call {
 /// Where the server is and how its answer is printed.
 #[derive(Debug, Args)]
 struct Quiet {
-    /// The server's listener for operators.
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:50052")]
-    admin_address: String,
-    /// Key to send as `authorization: Bearer`; it needs the role admin. Better kept in a file: --key "$(cat key)".
-    #[arg(long)]
-    key: Option<String>,
+    #[command(flatten)]
+    peer: Operators,
     /// JSON instead of a table.
     #[arg(long)]
     json: bool,
@@ -143,7 +140,7 @@ fn version(text: &str) -> Result<VersionName, String> {
         Some((name, version)) if !name.is_empty() && !version.is_empty() => {
             Ok(VersionName { name: name.to_owned(), version: version.to_owned() })
         }
-        _ => Err(format!("{text:?} must be name=version, for example ivory=2")),
+        _ => Err(format!("{text:?} must be name=version, for example tusk=2")),
     }
 }
 
@@ -170,9 +167,9 @@ impl Call {
     fn run(self) -> anyhow::Result<ExitCode> {
         let quiet = self.quiet();
         let as_json = quiet.json;
-        let (address, key) = (quiet.admin_address.clone(), quiet.key.clone());
+        let Operators { server, key } = quiet.peer.clone();
         let answer = super::async_runtime()?.block_on(async {
-            let mut operator = Operator::connect(&address, key.as_deref()).await?;
+            let mut operator = Operator::connect(&server, key.as_deref()).await?;
             self.call(&mut operator).await
         })?;
         let text = match (answer, as_json) {
@@ -212,7 +209,7 @@ impl Call {
                 for version in versions {
                     last = Some(operator.unload(version).await?);
                 }
-                last.context("name at least one version, for example ivory=1")?
+                last.context("name at least one version, for example tusk=1")?
             }
             Self::Shadow(trial) => operator.shadow(trial.request()).await?,
             Self::Canary(trial) => operator.canary(trial.request()).await?,

@@ -6,15 +6,16 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail, ensure};
 use clap::Args;
-use ndarray::{Array2, ArrayView1, ArrayViewD, Axis};
+use ndarray::{ArrayView1, ArrayViewD, Axis};
 
 use super::super::Settings;
-use super::golden::{FILE, SAMPLES, write};
-use crate::model::draft::{Draft, guess};
-use crate::model::golden::{GoldenFile, GoldenSample};
-use crate::model::manifest::{Kind, MANIFEST, Manifest, hex_sha256};
-use crate::model::onnx::Graph;
-use crate::model::session::{Input, Runtime, Session, Tensor};
+use super::golden::{FILE, embeddings, write};
+use crate::model::folder::draft::{Draft, guess};
+use crate::model::folder::golden::{GoldenFile, GoldenSample};
+use crate::model::folder::manifest::{Kind, MANIFEST, Manifest, hex_sha256};
+use crate::model::folder::onnx::Graph;
+use crate::model::runtime::session::{Input, Runtime, Session, Tensor};
+use crate::pipeline::generation::PolicyFile;
 
 /// Make a model folder from an ONNX file: names, types and shapes are read from it, the rest is marked to be filled in.
 #[derive(Debug, Args)]
@@ -22,7 +23,7 @@ pub(super) struct New {
     /// The ONNX file.
     #[arg(value_name = "FILE.onnx")]
     onnx: PathBuf,
-    /// Name of the model; one named ivory, pangolin_scale or rhino_horn is taken to find that.
+    /// Name of the model; one named as a category of the policy is taken to find that.
     #[arg(long)]
     name: String,
     /// Its version. A server takes the highest.
@@ -38,6 +39,9 @@ pub(super) struct New {
     /// how inputs are prepared.
     #[arg(long, value_name = "FILE.npy")]
     golden: Option<PathBuf>,
+    /// JSON instead.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     settings: Settings,
 }
@@ -69,7 +73,11 @@ impl New {
         }
         let folder = self.out.join(&self.name).join(&self.version);
         let hashes = files.iter().map(|(name, bytes)| (name.clone(), hex_sha256(bytes))).collect();
+        // Without a policy, none is known.
+        let policy = PolicyFile::read(&config.policy);
+        let categories = policy.map(|file| file.policy.declared()).unwrap_or_default();
         let draft = Draft {
+            categories: &categories,
             name: &self.name,
             version: &self.version,
             kind,
@@ -90,6 +98,11 @@ impl New {
         let mut files: Vec<(String, Vec<u8>)> = files.into_iter().collect();
         files.push((MANIFEST.to_owned(), text.into_bytes()));
         write(&folder, &files)?;
+        if self.json {
+            let told = serde_json::json!({ "manifest": folder.join(MANIFEST), "kind": kind.name() });
+            super::print(&told.to_string());
+            return Ok(ExitCode::SUCCESS);
+        }
         super::print(&format!(
             "{}: fill in what says TODO, then `wildwarden model check` the folder",
             folder.join(MANIFEST).display()
@@ -100,10 +113,7 @@ impl New {
 
 /// Golden samples from rows of `path` and what the head makes of them.
 fn golden(session: &mut Session, input: &str, path: &Path) -> anyhow::Result<Vec<u8>> {
-    let rows: Array2<f32> = ndarray_npy::read_npy(path).with_context(|| path.display().to_string())?;
-    let rows =
-        rows.axis_chunks_iter(Axis(0), SAMPLES).next().with_context(|| format!("{}: holds no row", path.display()))?;
-    let rows = rows.as_standard_layout().into_owned();
+    let rows = embeddings(path)?;
     let logits = session.run(&[(input, Input::F32(rows.view().into_dyn()))], &["logits"])?;
     let Some(Tensor::F32(logits)) = logits.first() else { bail!("the head gave no logits of floats") };
     let sample = |(row, logits): (ArrayView1<'_, f32>, ArrayViewD<'_, f32>)| GoldenSample {

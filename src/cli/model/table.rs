@@ -97,16 +97,7 @@ pub(super) fn report(report: &ShadowReport) -> String {
     let mut lines = vec![format!(
         "{compared} listings compared, same suggestion for {agreed}; {faults} failed, {dropped} left out"
     )];
-    let mut shifts = Table::new();
-    shifts.load_style(presets::UTF8_HORIZONTAL_ONLY);
-    shifts.set_header(["score shift", "mean", "p99", "max", "signed mean"]);
-    for shift in &report.shifts {
-        let category = short(shift.category().as_str_name(), "CATEGORY_");
-        let numbers = [shift.mean, shift.p99, shift.max].map(|number| format!("{number:.4}"));
-        let signed = format!("{:+.4}", shift.signed_mean);
-        shifts.add_row(std::iter::once(category).chain(numbers).chain([signed]));
-    }
-    lines.push(shifts.to_string());
+    lines.push(shifts(report));
     let time = |time: Option<&WorkTime>| {
         let time = time.copied().unwrap_or_default();
         // Work takes time: none means that the cache answered every photo, and nothing could be compared.
@@ -140,6 +131,26 @@ pub(super) fn report(report: &ShadowReport) -> String {
         let (from, to) = (transition.stable().as_str_name(), transition.candidate().as_str_name());
         lines.push(format!("{} to {}: {}", name(from), name(to), transition.listings));
     }
+    lines.extend(flips(report));
+    lines.join("\n")
+}
+
+fn shifts(report: &ShadowReport) -> String {
+    let mut shifts = Table::new();
+    shifts.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    shifts.set_header(["score shift", "mean", "p99", "max", "signed mean"]);
+    for shift in &report.shifts {
+        let category = shift.category.clone();
+        let numbers = [shift.mean, shift.p99, shift.max].map(|number| format!("{number:.4}"));
+        let signed = format!("{:+.4}", shift.signed_mean);
+        shifts.add_row(std::iter::once(category).chain(numbers).chain([signed]));
+    }
+    shifts.to_string()
+}
+
+/// A line a flip, the newest first.
+fn flips(report: &ShadowReport) -> Vec<String> {
+    let mut lines = Vec::new();
     if report.flips.len() > SHOWN_FLIPS {
         lines.push(format!(
             "the newest {SHOWN_FLIPS} of {} flips that are kept; --json has all of these",
@@ -159,9 +170,9 @@ pub(super) fn report(report: &ShadowReport) -> String {
             flip.stable_risk,
             name(flip.candidate().as_str_name()),
             flip.candidate_risk,
-            short(flip.category().as_str_name(), "CATEGORY_"),
+            flip.category.clone(),
             short(flip.reason().as_str_name(), "REASON_CODE_"),
         ));
     }
-    lines.join("\n")
+    lines
 }

@@ -37,7 +37,7 @@ pub(super) fn section(measured: &CategoryReport, report: &Report, shown: &Shown<
         "<section id='{}'><h2>{}</h2><p class='soft'>{} positives, {} negatives; {} sellers, groups or single \
          listings, {} of them with a positive.</p>{}{}{}<h3>Figures</h3>{}{}{}<h3>Slices</h3>{}{}{}</section>",
         measured.category.name(),
-        title(measured.category),
+        title(report, measured.category),
         counts.positives,
         counts.negatives,
         counts.clusters,

@@ -13,13 +13,13 @@ pub(super) fn read(root: &Path, names: &LabelNames) -> Result<Input> {
     let mut input = Input::default();
     for folder in entries(root)?.iter().filter(|path| path.is_dir()) {
         let name = folder.file_name().unwrap_or_default().to_string_lossy();
-        let label = names.read(&name).map_err(|problem| Error::file(folder, problem))?;
+        let labels = names.read([&*name]).map_err(|problem| Error::file(folder, problem))?;
         let mut files = Vec::new();
         files_below(folder, &mut files)?;
         input.cases.extend(files.into_iter().map(|file| Case {
             id: file.strip_prefix(root).unwrap_or(&file).display().to_string(),
             images: vec![file],
-            labels: label.into_iter().collect(),
+            labels: labels.clone(),
             ..Case::default()
         }));
     }
@@ -50,21 +50,26 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Category;
+
+    fn names() -> LabelNames {
+        LabelNames::Known { categories: vec![(Category::new("tusk").unwrap(), Vec::new())], negative: Vec::new() }
+    }
 
     #[test]
     fn every_file_below_a_label_is_a_listing_and_an_unknown_label_is_named() {
         let folder = tempfile::tempdir().unwrap();
-        for file in ["ivory/b.jpg", "ivory/more/a.png", "ivory/.hidden", "benign/c.jpg"] {
+        for file in ["tusk/b.jpg", "tusk/more/a.png", "tusk/.hidden", "benign/c.jpg"] {
             let path = folder.path().join(file);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, "x").unwrap();
         }
-        let input = read(folder.path(), &LabelNames::default()).unwrap();
+        let input = read(folder.path(), &names()).unwrap();
         let ids: Vec<&str> = input.cases.iter().map(|case| case.id.as_str()).collect();
-        assert_eq!(ids, ["benign/c.jpg", "ivory/b.jpg", "ivory/more/a.png"]);
+        assert_eq!(ids, ["benign/c.jpg", "tusk/b.jpg", "tusk/more/a.png"]);
         assert!(input.cases[0].labels.is_empty() && input.cases[1].labels.len() == 1);
         std::fs::create_dir(folder.path().join("vases")).unwrap();
-        let problem = read(folder.path(), &LabelNames::default()).unwrap_err().to_string();
+        let problem = read(folder.path(), &names()).unwrap_err().to_string();
         assert!(problem.contains("vases") && problem.contains("--negative vases"), "{problem}");
     }
 }

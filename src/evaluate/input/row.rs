@@ -78,11 +78,7 @@ impl Row {
                 ("label", vec![one.ok_or(missing)?])
             }
         };
-        let mut read = Vec::new();
-        for name in given {
-            read.extend(names.read(&name).map_err(|problem| format!("{field}: {problem}"))?);
-        }
-        Ok(Category::ALL.into_iter().filter(|category| read.contains(category)).collect())
+        names.read(given.iter().map(String::as_str)).map_err(|problem| format!("{field}: {problem}"))
     }
 
     /// The first of the fields `names` that is there.

@@ -8,8 +8,7 @@ use image::codecs::bmp::BmpDecoder;
 use image::imageops::flip_vertical_in_place;
 use image::metadata::Orientation;
 
-use super::DecodeLimits;
-use super::decode::{Cause, Still, still};
+use super::frames::{Cause, DecodeLimits, Still, still};
 
 const FILE_HEADER: usize = 14;
 /// Length of the header that every reader knows, and of OS/2's, whose first part is the same.

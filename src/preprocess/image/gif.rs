@@ -6,8 +6,7 @@ use std::io::Cursor;
 use image::AnimationDecoder;
 use image::codecs::gif::GifDecoder;
 
-use super::DecodeLimits;
-use super::decode::{Cause, Doubt, GoOn, Parts, admit, animation, area, check_size};
+use super::frames::{Cause, DecodeLimits, Doubt, GoOn, Parts, admit, animation, area, check_size};
 
 /// Where the header holds the size of the screen, width before height, little-endian (GIF89a, section 18).
 const SCREEN: std::ops::Range<usize> = 6..10;
@@ -103,7 +102,7 @@ mod tests {
     use std::cell::Cell;
 
     use super::*;
-    use crate::preprocess::image::decode::Frames;
+    use crate::preprocess::image::frames::Frames;
 
     const LIMITS: DecodeLimits = DecodeLimits { max_pixels: 1_000_000 };
 

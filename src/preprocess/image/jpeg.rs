@@ -1,5 +1,6 @@
 //! JPEG, decoded at the size needed. What the fast decoder does not take, the tolerant one decides on in full size.
 
+mod fast;
 mod header;
 #[cfg(any(test, not(feature = "libjpeg-turbo")))]
 mod portable;
@@ -13,17 +14,15 @@ use image::imageops::{FilterType, resize};
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageError, RgbImage};
 
-use super::decode::{Cause, Doubt, Frames, Parts, Still, check_size, still};
-use super::{DecodeLimits, WantedSize};
+use super::frames::{Cause, DecodeLimits, Doubt, Frames, Parts, Still, check_size, still};
+use super::wanted::WantedSize;
+use fast::{Fast, MAX_SCANS};
 use header::{Header, Picture};
 #[cfg(not(feature = "libjpeg-turbo"))]
-use portable as fast;
+use portable as decoder;
 #[cfg(feature = "libjpeg-turbo")]
-use turbo as fast;
+use turbo as decoder;
 
-/// Scans of one picture. Encoders write about ten; a small file of thousands takes minutes to decode
-/// (<https://libjpeg-turbo.org/pmwiki/uploads/About/TwoIssueswiththeJPEGStandard.pdf>).
-const MAX_SCANS: u64 = 100;
 /// Scans of a picture that has all the pixels allowed: each goes over all of them.
 const MAX_SCANS_AT_PIXEL_LIMIT: u64 = 16;
 
@@ -60,7 +59,7 @@ pub(super) fn decode(content: &[u8], limits: DecodeLimits, wanted: WantedSize) -
         check_size(size, limits)?;
         let turned = lies_on_its_side(header.orientation);
         let wanted = if turned { wanted.turned() } else { wanted };
-        if let Some(Fast { frame, damaged }) = fast::decode(content, picture, wanted.reduction(size.0, size.1)) {
+        if let Some(Fast { frame, damaged }) = decoder::decode(content, picture, wanted.reduction(size.0, size.1)) {
             let mut image = DynamicImage::ImageRgb8(frame);
             image.apply_orientation(header.orientation);
             let frame = image.into_rgb8();
@@ -72,13 +71,6 @@ pub(super) fn decode(content: &[u8], limits: DecodeLimits, wanted: WantedSize) -
         }
     }
     tolerant(content, &header, limits).map(Still::into_parts)
-}
-
-/// What a fast decoder makes of a file.
-struct Fast {
-    frame: RgbImage,
-    /// It had to guess at some of it.
-    damaged: bool,
 }
 
 fn tolerant(content: &[u8], header: &Header, limits: DecodeLimits) -> Result<Still, Cause> {

@@ -6,8 +6,10 @@ use image::AnimationDecoder;
 use image::codecs::png::PngDecoder;
 use image::metadata::Orientation;
 
-use super::decode::{Cause, Doubt, Frames, GoOn, MAX_FRAMES, Parts, Still, admit, animation, area, still};
-use super::{DecodeLimits, exif};
+use super::exif;
+use super::frames::{
+    Cause, DecodeLimits, Doubt, Frames, GoOn, MAX_FRAMES, Parts, Still, admit, animation, area, still,
+};
 
 /// Bytes before the first chunk.
 const SIGNATURE: usize = 8;

@@ -6,8 +6,8 @@ use image::codecs::webp::WebPDecoder;
 use image::metadata::Orientation;
 use image::{AnimationDecoder, ImageDecoder};
 
-use super::decode::{Cause, GoOn, Parts, Still, admit, animation, area, still};
-use super::{DecodeLimits, exif};
+use super::exif;
+use super::frames::{Cause, DecodeLimits, GoOn, Parts, Still, admit, animation, area, still};
 
 pub(super) fn decode(content: &[u8], limits: DecodeLimits, go_on: GoOn<'_>) -> Result<Parts, Cause> {
     let decoded = frames(content, limits, go_on);

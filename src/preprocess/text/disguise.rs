@@ -3,7 +3,7 @@
 use deunicode::deunicode_char;
 use unicode_security::confusable_detection::skeleton;
 
-use super::normalize::{is_accented_latin, is_han};
+use super::letters::{is_accented_latin, is_han};
 
 /// The plain lower-case letter that `c`, which is none itself, is drawn like or is a decoration of. `None`: it is a letter of its own, or none.
 pub(super) fn plain_letter(c: char) -> Option<char> {
@@ -58,18 +58,13 @@ mod tests {
 
     #[test]
     fn letters_that_look_alike_are_read_alike() {
-        for (written, plain) in [
-            ("ivοrγ", "ivory"),
-            ("ɪᴠᴏʀʏ", "ivory"),
-            ("🅸🆅🅾🆁🆈", "ivory"),
-            ("ivóry", "ivory"),
-            ("іѵогу", "ivory"),
-            ("đồng", "dong"),
-        ] {
+        for (written, plain) in
+            [("ιdοl", "idol"), ("ɪᴅᴏʟ", "idol"), ("🅸🅳🅾🅻", "idol"), ("idól", "idol"), ("іdоl", "idol"), ("đồng", "dong")]
+        {
             let read: String = written.chars().map(|c| plain_letter(c).unwrap_or(c)).collect();
             assert_eq!(read, plain, "{written}");
         }
-        assert_eq!("1v0ry".chars().map(read_as).collect::<String>(), "ivory");
+        assert_eq!("1c0n".chars().map(read_as).collect::<String>(), "icon");
         for c in ['象', 'ก', 'あ', '한', 'ж', '1', 'a'] {
             assert_eq!(plain_letter(c), None, "{c}");
         }

@@ -1,7 +1,7 @@
 //! The language, told from the script and the letters: enough to choose a moderator and a slice of the evaluation, and to say when
 //! a text is in a language that nothing here reads.
 
-use super::normalize::{is_accented_latin, is_han};
+use super::letters::{is_accented_latin, is_han};
 use crate::domain::Language;
 
 /// A script counts when it has more than this share of the letters.
@@ -100,7 +100,7 @@ mod tests {
             ("日系の小清新 手串", Language::Chinese),
             ("Carved netsuke, signed", Language::English),
             ("café crème, rosé", Language::English),
-            ("象牙 netsuke 根付 ivory", Language::Mixed),
+            ("象牙 netsuke 根付 idol", Language::Mixed),
             ("слоновая кость", Language::Other),
             ("象牙の印鑑です 送料無料", Language::Other),
             ("vòng tay ngà voi thật", Language::Other),

@@ -6,7 +6,8 @@ use std::ops::Range;
 use aho_corasick::{AhoCorasick, MatchKind};
 
 use super::disguise::read_as;
-use super::normalize::{Normalized, is_accented_latin};
+use super::letters::is_accented_latin;
+use super::normalize::Normalized;
 use super::signs::{FoundSign, SignRule, signs_beside};
 use crate::domain::{Category, FoundTerm, Notice, Signs, TermKind};
 
@@ -24,9 +25,9 @@ pub struct LexiconEntry {
 pub enum Meaning {
     /// It names something of a category.
     Term(TermKind, Category),
-    /// It names something of a category when it is in disguise; openly it says nothing, as the colour ivory.
+    /// It names something of a category when it is in disguise; openly it says nothing, as the name of a colour.
     OnlyDisguised(Category),
-    /// It holds a term and means something else, as an ivory tower does; the term inside it is not found.
+    /// It holds a term and means something else, as a tower of that name does; the term inside it is not found.
     Harmless,
     /// It names what is no category of ours and still worth saying.
     Notice(Notice),
@@ -226,10 +227,14 @@ fn is_whole_word(chars: &[char], range: &Range<usize>) -> bool {
 mod tests {
     use super::*;
 
+    fn named(name: &str) -> Category {
+        Category::new(name).unwrap()
+    }
+
     fn lexicon(terms: &[&str]) -> Lexicon {
         let entry = |term: &&str| LexiconEntry {
             term: (*term).to_owned(),
-            meaning: Meaning::Term(TermKind::Claim, Category::Ivory),
+            meaning: Meaning::Term(TermKind::Claim, named("product")),
         };
         Lexicon::new(terms.iter().map(entry).collect()).unwrap()
     }
@@ -248,15 +253,15 @@ mod tests {
 
     #[test]
     fn latin_terms_match_whole_words_and_plurals() {
-        let lexicon = lexicon(&["rhino horn", "scale"]);
-        assert_eq!(found(&lexicon, "Rhino Horns, scales").len(), 2);
-        assert!(found(&lexicon, "rhino hornet, upscaled").is_empty());
+        let lexicon = lexicon(&["goat horn", "scale"]);
+        assert_eq!(found(&lexicon, "Goat Horns, scales").len(), 2);
+        assert!(found(&lexicon, "goat hornet, upscaled").is_empty());
     }
 
     #[test]
     fn a_harmless_word_swallows_the_term_inside_it_and_no_other() {
         let mut entries = vec![LexiconEntry { term: "象牙塔".into(), meaning: Meaning::Harmless }];
-        entries.push(LexiconEntry { term: "象牙".into(), meaning: Meaning::Term(TermKind::Claim, Category::Ivory) });
+        entries.push(LexiconEntry { term: "象牙".into(), meaning: Meaning::Term(TermKind::Claim, named("product")) });
         let lexicon = Lexicon::new(entries).unwrap();
         assert!(found(&lexicon, "象牙塔里的青春").is_empty());
         assert_eq!(found(&lexicon, "象牙塔里的象牙").len(), 1);
@@ -264,20 +269,20 @@ mod tests {
 
     #[test]
     fn letters_in_disguise_are_found_and_marked_and_left_out_accents_are_not() {
-        let lexicon = lexicon(&["elephant ivory", "ngà voi", "งาช้าง"]);
+        let lexicon = lexicon(&["elephant idol", "ngà voi", "งาช้าง"]);
         for (text, disguised) in [
-            ("elephant ivory", false),
-            ("elephant 1vory", true),
-            ("elephant ivóry", true),
-            ("elephant ivοrγ", true),
-            ("elephant ɪᴠᴏʀʏ", true),
-            ("elephant 🅸🆅🅾🆁🆈", true),
-            ("elephant 🇮🇻🇴🇷🇾", true),
-            ("elephant \u{202E}yrovi\u{202C}", true),
-            ("elephant iv&shy;ory", true),
-            ("elephant i.v.o.r.y", true),
-            ("elephant iv*ory", true),
-            ("elephant 𝒊𝒗𝒐𝒓𝒚", true),
+            ("elephant idol", false),
+            ("elephant 1dol", true),
+            ("elephant idól", true),
+            ("elephant ιdοl", true),
+            ("elephant ɪᴅᴏʟ", true),
+            ("elephant 🅸🅳🅾🅻", true),
+            ("elephant 🇮🇩🇴🇱", true),
+            ("elephant \u{202E}lodi\u{202C}", true),
+            ("elephant id&shy;ol", true),
+            ("elephant i.d.o.l", true),
+            ("elephant id*ol", true),
+            ("elephant 𝒊𝒅𝒐𝒍", true),
             ("vòng ngà voi", false),
             ("vong nga voi", false),
             ("vo\u{300}ng nga\u{300} voi", false),
@@ -287,7 +292,7 @@ mod tests {
             let marks: Vec<bool> = found(&lexicon, text).into_iter().map(|hit| hit.2).collect();
             assert_eq!(marks, [disguised], "{text:?}");
         }
-        for text in ["elephant ivory!", "(elephant ivory)", "elephant ivory 100%"] {
+        for text in ["elephant idol!", "(elephant idol)", "elephant idol 100%"] {
             assert!(!found(&lexicon, text)[0].2, "{text}");
         }
     }
@@ -303,32 +308,32 @@ mod tests {
 
     #[test]
     fn what_counts_only_in_disguise_says_nothing_openly() {
-        let entry = LexiconEntry { term: "ivory".into(), meaning: Meaning::OnlyDisguised(Category::Ivory) };
+        let entry = LexiconEntry { term: "idol".into(), meaning: Meaning::OnlyDisguised(named("product")) };
         let lexicon = Lexicon::new(vec![entry]).unwrap();
-        assert!(found(&lexicon, "ivory wedding dress").is_empty());
-        assert!(found(&lexicon, "ivοry bracelet")[0].2);
+        assert!(found(&lexicon, "idol wedding dress").is_empty());
+        assert!(found(&lexicon, "idοl bracelet")[0].2);
     }
 
     #[test]
     fn a_harmless_word_that_looks_like_another_in_disguise_is_harmless() {
-        let hidden = LexiconEntry { term: "pangolin".into(), meaning: Meaning::OnlyDisguised(Category::PangolinScale) };
-        let harmless = LexiconEntry { term: "pangolín".into(), meaning: Meaning::Harmless };
+        let hidden = LexiconEntry { term: "golem".into(), meaning: Meaning::OnlyDisguised(named("product")) };
+        let harmless = LexiconEntry { term: "golém".into(), meaning: Meaning::Harmless };
         let lexicon = Lexicon::new(vec![hidden, harmless]).unwrap();
-        assert!(found(&lexicon, "un pangolín").is_empty());
-        assert!(found(&lexicon, "pang0lin")[0].2);
+        assert!(found(&lexicon, "un golém").is_empty());
+        assert!(found(&lexicon, "g0lem")[0].2);
     }
 
     #[test]
     fn a_disguised_word_is_not_taken_for_a_harmless_one() {
         let mut entries = vec![LexiconEntry { term: "象牙塔".into(), meaning: Meaning::Harmless }];
-        entries.push(LexiconEntry { term: "象牙".into(), meaning: Meaning::Term(TermKind::Claim, Category::Ivory) });
+        entries.push(LexiconEntry { term: "象牙".into(), meaning: Meaning::Term(TermKind::Claim, named("product")) });
         assert!(found(&Lexicon::new(entries).unwrap(), "象-牙塔 摆件")[0].2);
     }
 
     #[test]
     fn two_spellings_of_one_term_cannot_say_two_things() {
         let entry =
-            |term: &str, kind| LexiconEntry { term: term.into(), meaning: Meaning::Term(kind, Category::Ivory) };
+            |term: &str, kind| LexiconEntry { term: term.into(), meaning: Meaning::Term(kind, named("product")) };
         let entries = vec![entry("象牙", TermKind::Claim), entry("象.牙", TermKind::CodeWord)];
         let (term, problem) = Lexicon::new(entries).unwrap_err();
         assert!(term == "象.牙" && problem.contains("code_word") && problem.contains("claim"), "{problem}");

@@ -7,6 +7,7 @@ use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::canonical_combining_class;
 
 use super::disguise::{is_boxed, is_half_flag, is_phonetic, is_styled, plain_letter};
+use super::letters::{is_accented_latin, is_han};
 use super::units::{Unit, units};
 use crate::domain::Span;
 
@@ -130,7 +131,7 @@ impl Normalized {
 
     /// Drops what stands inside words to hide them: between two Chinese characters any run of symbols (象☆牙, 犀.牛.角), and
     /// spaces where single characters stand apart on both sides (象 牙); between Latin letters symbols that no spelling has
-    /// (iv*ory), and whatever stands between each of them (i.v.o.r.y). Sentence punctuation and spaces between words stay.
+    /// (id*ol), and whatever stands between each of them (i.d.o.l). Sentence punctuation and spaces between words stay.
     fn without_symbols_inside_words(self) -> Self {
         let Self { letters, chars } = self;
         let mut kept = Self::default();
@@ -221,16 +222,6 @@ fn is_invisible(c: char) -> bool {
         | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}')
 }
 
-/// Latin letters with accents and the like.
-pub(super) fn is_accented_latin(c: char) -> bool {
-    matches!(c, '\u{C0}'..='\u{24F}' | '\u{1E00}'..='\u{1EFF}')
-}
-
-/// Chinese characters.
-pub(super) fn is_han(c: char) -> bool {
-    matches!(c, '\u{3400}'..='\u{4DBF}' | '\u{4E00}'..='\u{9FFF}' | '\u{F900}'..='\u{FAFF}' | '\u{20000}'..='\u{3134F}' | '〇')
-}
-
 /// Emoji and pictographs, which are words of their own.
 pub(super) fn is_emoji(c: char) -> bool {
     matches!(c, '\u{1F300}'..='\u{1FAFF}' | '\u{2600}'..='\u{27BF}' | '\u{2B00}'..='\u{2BFF}') && !is_filler(c)
@@ -316,7 +307,7 @@ mod tests {
             assert_eq!(normal(hidden), "象牙", "{hidden:?}");
         }
         assert_eq!(normal("犀.牛.角"), "犀牛角");
-        assert_eq!(normal("ＩＶＯＲＹ　穿山甲鱗片"), "ivory 穿山甲鳞片");
+        assert_eq!(normal("ＩＤＯＬ　穿山甲鱗片"), "idol 穿山甲鳞片");
     }
 
     #[test]

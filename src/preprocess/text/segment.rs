@@ -6,7 +6,8 @@ use std::ops::Range;
 
 use jieba_rs::Jieba;
 
-use super::normalize::{Normalized, is_emoji, is_han, is_sentence_end};
+use super::letters::is_han;
+use super::normalize::{Normalized, is_emoji, is_sentence_end};
 use crate::domain::Span;
 use crate::error::{Error, Result};
 

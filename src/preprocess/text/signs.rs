@@ -91,12 +91,16 @@ mod tests {
     use super::*;
     use crate::domain::{Category, TermKind};
 
+    fn named(name: &str) -> Category {
+        Category::new(name).unwrap()
+    }
+
     fn signs(text: &str) -> Signs {
         let sign = |term: &str, sign, within, begins_clause, beside_number| LexiconEntry {
             term: term.into(),
             meaning: Meaning::Sign(SignRule { sign, within, begins_clause, beside_number }),
         };
-        let claim = LexiconEntry { term: "象牙".into(), meaning: Meaning::Term(TermKind::Claim, Category::Ivory) };
+        let claim = LexiconEntry { term: "象牙".into(), meaning: Meaning::Term(TermKind::Claim, named("product")) };
         let entries = vec![
             claim,
             sign("私聊", Sign::Sale, None, false, false),

@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn entities_are_decoded_and_point_to_where_they_are_written() {
-        assert_eq!(seen("iv&shy;ory &#x8c61;&#29273; R&D &nosuch; a&b;"), "iv\u{AD}ory 象牙 R&D &nosuch; a&b;");
+        assert_eq!(seen("id&shy;ol &#x8c61;&#29273; R&D &nosuch; a&b;"), "id\u{AD}ol 象牙 R&D &nosuch; a&b;");
         let original = "象&#29273;";
         let units = units(original);
         assert_eq!(units.len(), 2);
@@ -112,8 +112,8 @@ mod tests {
     #[test]
     fn what_is_written_backwards_is_read_as_it_is_shown() {
         let shown: String =
-            seen("old \u{202E}yrovi\u{202C} ring").chars().filter(|&c| c != '\u{202E}' && c != '\u{202C}').collect();
-        assert_eq!(shown, "old ivory ring");
+            seen("old \u{202E}lodi\u{202C} ring").chars().filter(|&c| c != '\u{202E}' && c != '\u{202C}').collect();
+        assert_eq!(shown, "old idol ring");
         assert_eq!(seen("עברית"), "עברית");
     }
 }

@@ -8,22 +8,24 @@ fn policy() -> Policy {
     Policy::parse(include_str!("../../../models/policy.toml")).unwrap()
 }
 
+/// The one that listings are rated for here.
+fn category() -> Category {
+    policy().declared()[0]
+}
+
 fn scores(logit: f64) -> PerCategory<Logit> {
     let mut scores = PerCategory::default();
-    scores.set(Category::Ivory, Logit(logit));
+    scores.set(category(), Logit(logit));
     scores
 }
 
 fn evidence(images: &[f64], text: Option<f64>, terms: &[(&str, TermKind)]) -> Evidence {
     let term = |&(term, kind): &(&str, TermKind)| {
         let span = Span { bytes: 0..1, chars: 0..1 };
-        (
-            TextField::Title,
-            FoundTerm { span, term: term.to_owned(), kind, category: Category::Ivory, obfuscated: false },
-        )
+        (TextField::Title, FoundTerm { span, term: term.to_owned(), kind, category: category(), obfuscated: false })
     };
     Evidence {
-        categories: vec![Category::Ivory],
+        categories: vec![category()],
         images: images.iter().enumerate().map(|(i, &logit)| (i.to_string(), scores(logit))).collect(),
         texts: text.map(|logit| (TextField::Title, scores(logit))).into_iter().collect(),
         terms: terms.iter().map(term).collect(),
@@ -164,7 +166,7 @@ fn a_text_that_nothing_reads_is_a_review_where_the_policy_says_so() {
 #[test]
 fn evidence_of_a_text_names_its_words() {
     let mut named = evidence(&[], Some(6.0), &[]);
-    named.words.push((TextField::Title, Category::Ivory, vec!["血牙".into(), "手串".into()]));
+    named.words.push((TextField::Title, category(), vec!["血牙".into(), "手串".into()]));
     let verdict = rate(&policy(), &named);
     assert_eq!(verdict.reasons[0].arguments["words"], "血牙, 手串");
 }
@@ -196,10 +198,8 @@ fn an_unreadable_image_is_at_least_a_review_without_a_legal_basis() {
 fn legal_bases_are_those_of_the_suspected_category() {
     let verdict = rate(&policy(), &evidence(&[8.0], Some(8.0), &[]));
     let ids: Vec<&str> = verdict.legal_basis.iter().map(|basis| basis.id.as_str()).collect();
-    assert!(
-        ids.contains(&"ivory-2017") && ids.contains(&"wapl-2022-33") && !ids.contains(&"rhino-three-bans"),
-        "{ids:?}"
-    );
+    assert_eq!(ids, policy().categories[0].legal_basis);
+    assert!(ids.contains(&"wapl-2022-33") && ids.len() < policy().legal_basis.len(), "{ids:?}");
 }
 
 proptest! {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::datatype;
+use super::datatype::datatype;
 use crate::config::Limits;
 use crate::pipeline::infer::{Dtype, OutputTensor, Servable, TensorSpec};
 use crate::transport::proto::inference as proto;

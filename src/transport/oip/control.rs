@@ -7,7 +7,7 @@ use tokio::sync::OnceCell;
 use crate::error::{Error, Result};
 
 use crate::lifecycle::{Asked, Lifecycle, VersionState, VersionStatus, Wanted};
-use crate::model::repository::order;
+use crate::model::catalogue::repository::order;
 
 /// A version that is known and not in service.
 #[derive(Debug, Clone, PartialEq, Eq)]

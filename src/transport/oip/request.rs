@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::datatype;
+use super::datatype::datatype;
 use crate::config::Limits;
 use crate::error::{Error, Result};
 use crate::pipeline::infer::{Dtype, Elements, InputTensor, Servable, TensorSpec, Wanted};

@@ -2,8 +2,8 @@
 
 use image::metadata::Orientation;
 
-use crate::preprocess::image::decode::Cause;
 use crate::preprocess::image::exif;
+use crate::preprocess::image::frames::Cause;
 
 const START_OF_SCAN: u8 = 0xDA;
 const END_OF_IMAGE: u8 = 0xD9;

@@ -3,7 +3,7 @@
 use image::RgbImage;
 use jpeg_decoder::{Decoder, PixelFormat};
 
-use super::Fast;
+use super::fast::Fast;
 use super::header::Picture;
 use crate::preprocess::image::wanted::Reduction;
 

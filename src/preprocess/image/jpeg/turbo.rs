@@ -4,8 +4,8 @@
 use image::RgbImage;
 use turbojpeg::{Colorspace, Decompressor, Image, PixelFormat, ScalingFactor};
 
+use super::fast::{Fast, MAX_SCANS};
 use super::header::Picture;
-use super::{Fast, MAX_SCANS};
 use crate::preprocess::image::wanted::Reduction;
 
 pub(super) fn decode(content: &[u8], picture: Picture, reduction: Reduction) -> Option<Fast> {

@@ -1,0 +1,48 @@
+//! Keys, and what they allow.
+
+use serde::Deserialize;
+
+use crate::error::{Error, Result};
+
+/// What a key allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Rate listings.
+    Classify,
+    /// Read limits and versions.
+    Info,
+    /// Run models on tensors, read what they take and how they run.
+    Infer,
+    /// Load, promote and roll back models.
+    Admin,
+}
+
+/// A key that may call.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApiKey {
+    /// Name for logs.
+    pub name: String,
+    /// SHA-256 of the key, lower-case hex.
+    pub sha256: String,
+    /// What it allows.
+    pub roles: Vec<Role>,
+}
+
+impl std::fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ApiKey").field("name", &self.name).field("sha256", &"***").field("roles", &self.roles).finish()
+    }
+}
+
+impl ApiKey {
+    /// # Errors
+    /// [`Error::Setup`] naming the key whose hash is none.
+    pub(super) fn check(&self) -> Result<()> {
+        if self.sha256.len() == 64 && self.sha256.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+            return Ok(());
+        }
+        Err(Error::Setup(format!("auth.keys.{}: sha256 must be 64 lower-case hex digits", self.name)))
+    }
+}

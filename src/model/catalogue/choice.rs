@@ -1,0 +1,344 @@
+//! Which versions serve together. Pure: from what is there, what the rules allow and what was decided by call to one
+//! version a model, so that heads fit their encoder and no category is rated twice or no more.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::domain::{Category, ModelVersion};
+use crate::model::catalogue::repository::{Version, order};
+use crate::model::folder::manifest::Kind;
+
+/// Which of a model's versions may serve.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum VersionPolicy {
+    /// The newest.
+    #[default]
+    Latest,
+    /// This one.
+    Pinned(String),
+    /// All of these are kept loaded, so that one replaces another at once; the newest of them serves.
+    Several(Vec<String>),
+}
+
+/// What the configuration says of a model.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Rule {
+    /// Which versions may serve.
+    pub policy: VersionPolicy,
+    /// The version labelled `stable`: it serves, whatever the policy.
+    pub stable: Option<String>,
+    /// The version labelled `canary`: never taken by the policy, only tried by call.
+    pub canary: Option<String>,
+}
+
+/// Rules by the model's name; a model without one has the default.
+pub type Rules = BTreeMap<String, Rule>;
+
+/// What a call decided for a model. It beats the rule until a newer version appears, or the rule changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// The version that serves; none: the model does not.
+    pub serve: Option<String>,
+    /// Under [`VersionPolicy::Latest`] a version newer than this one ends the decision.
+    pub until_newer_than: ModelVersion,
+}
+
+/// All that a choice depends on.
+#[derive(Debug, Clone, Copy)]
+pub struct Situation<'a> {
+    /// Complete versions.
+    pub versions: &'a [Arc<Version>],
+    /// What the configuration says.
+    pub rules: &'a Rules,
+    /// What calls decided.
+    pub decisions: &'a BTreeMap<String, Decision>,
+    /// Versions that failed to load and are not tried again yet.
+    pub barred: &'a [ModelVersion],
+    /// What serves now.
+    pub serving: &'a [Arc<Version>],
+    /// What the policy declares; a model that feeds categories, and none of these, waits. Empty: no policy is known, and none waits.
+    pub categories: &'a [Category],
+}
+
+/// One version a model.
+#[derive(Debug, Clone, Default)]
+pub struct Choice {
+    /// Sorted by name.
+    pub versions: Vec<Arc<Version>>,
+    /// Versions that would serve but for something that is missing, each a sentence.
+    pub waiting: Vec<String>,
+    /// Labels that would be rated but for a policy that declares their category, each a sentence.
+    pub undeclared: Vec<String>,
+}
+
+/// Chooses the newest encoder that every head fits, and of every other model the newest version that fits it. What serves
+/// is left for something older only when no other set can serve: or an encoder whose heads are still being copied would be
+/// taken with heads that were left long ago.
+///
+/// # Errors
+/// One sentence, when the versions there are make no set that can serve; nothing should change then.
+pub fn choose(situation: Situation<'_>) -> Result<Choice, String> {
+    let all = candidates(situation);
+    let mut choice =
+        newest_set(&not_older(&all, situation.serving), situation).or_else(|_| newest_set(&all, situation))?;
+    choice.undeclared = labels_that_wait(&choice.versions, situation);
+    Ok(choice)
+}
+
+/// Labels of chosen models, and of models that are left out for it, that feed a category which the policy does not declare.
+fn labels_that_wait(chosen: &[Arc<Version>], situation: Situation<'_>) -> Vec<String> {
+    let names: BTreeSet<&str> = situation.versions.iter().map(|version| version.name()).collect();
+    let in_question = names.into_iter().filter_map(|name| {
+        let newest = || on_disk(name, situation.versions).max_by(|a, b| a.order().cmp(&b.order()));
+        on_disk(name, chosen).next().or_else(newest)
+    });
+    let told = |version: &Arc<Version>| {
+        let lost: BTreeSet<Category> = version.feeds().filter(|fed| !is_declared(*fed, situation)).collect();
+        lost.into_iter()
+            .map(|category| format!("{} waits for a policy that declares the category {category}", told(version)))
+            .collect::<Vec<_>>()
+    };
+    in_question.flat_map(told).collect()
+}
+
+fn is_declared(category: Category, situation: Situation<'_>) -> bool {
+    situation.categories.is_empty() || situation.categories.contains(&category)
+}
+
+/// Whether all that `version` could rate are categories which the policy does not declare.
+pub fn waits_for_policy(version: &Version, situation: Situation<'_>) -> bool {
+    version.feeds().next().is_some() && !version.feeds().any(|fed| is_declared(fed, situation))
+}
+
+/// `candidates` without those that come after the one that serves. A model whose serving version is not a candidate keeps all.
+fn not_older(candidates: &Candidates, serving: &[Arc<Version>]) -> Candidates {
+    let serves = |version: &Arc<Version>| serving.iter().any(|now| now.identity == version.identity);
+    let up_to_serving = |versions: &Vec<Arc<Version>>| {
+        let kept = versions.iter().position(serves).map_or(versions.len(), |place| place + 1);
+        versions.iter().take(kept).cloned().collect()
+    };
+    candidates.iter().map(|(name, versions)| (name.clone(), up_to_serving(versions))).collect()
+}
+
+fn newest_set(candidates: &Candidates, situation: Situation<'_>) -> Result<Choice, String> {
+    let is_encoder = |versions: &Vec<Arc<Version>>| versions.iter().any(|v| v.manifest.kind == Kind::ImageEncoder);
+    let encoders: Vec<&str> = candidates.iter().filter(|(_, v)| is_encoder(v)).map(|(name, _)| name.as_str()).collect();
+    let others: Vec<(&String, &Vec<Arc<Version>>)> = candidates.iter().filter(|(_, v)| !is_encoder(v)).collect();
+    let encoder_versions: Vec<Option<&Arc<Version>>> = match encoders.as_slice() {
+        [] => vec![None],
+        [one] => candidates.get(*one).into_iter().flatten().map(Some).collect(),
+        [one, two, ..] => return Err(format!("{one} and {two} are both image encoders; a set has one")),
+    };
+    let mut waiting = Vec::new();
+    for encoder in encoder_versions {
+        let (chosen, unfit) = fitting(encoder, &others);
+        if unfit.is_empty() {
+            let mut versions: Vec<Arc<Version>> = encoder.into_iter().chain(chosen).map(Arc::clone).collect();
+            versions.sort_by(|a, b| a.identity.name.cmp(&b.identity.name));
+            waiting.extend(heads_that_wait(encoder, &others, &versions));
+            check(&versions, situation)?;
+            return Ok(Choice { versions, waiting, undeclared: Vec::new() });
+        }
+        waiting.push(misfit(encoder, &unfit));
+    }
+    Err(waiting.into_iter().next().unwrap_or_else(|| "there is no model".into()))
+}
+
+/// A version of each model for `encoder`, and the first candidates of those models that have none.
+fn fitting<'a>(
+    encoder: Option<&Arc<Version>>,
+    others: &[(&String, &'a Vec<Arc<Version>>)],
+) -> (Vec<&'a Arc<Version>>, Vec<&'a Arc<Version>>) {
+    let (mut chosen, mut unfit) = (Vec::new(), Vec::new());
+    for (_, versions) in others {
+        match versions.iter().find(|version| fits(version, encoder)) {
+            Some(version) => chosen.push(version),
+            None => unfit.extend(versions.first()),
+        }
+    }
+    (chosen, unfit)
+}
+
+/// Whether `version` can serve beside `encoder`.
+fn fits(version: &Version, encoder: Option<&Arc<Version>>) -> bool {
+    if version.manifest.kind != Kind::Head {
+        return true;
+    }
+    encoder.is_some_and(|encoder| {
+        let trained_on_it = version.manifest.encoder.as_ref().is_none_or(|wanted| *wanted == encoder.identity.version);
+        trained_on_it && version.manifest.embedding_size() == encoder.manifest.embedding_size()
+    })
+}
+
+fn misfit(encoder: Option<&Arc<Version>>, heads: &[&Arc<Version>]) -> String {
+    let wants = |head: &&Arc<Version>| {
+        let made_for = head.manifest.encoder.as_ref().map(|version| format!(", made for encoder version {version}"));
+        let size = head.manifest.embedding_size().unwrap_or_default();
+        format!(
+            "{} {} reads embeddings of {size} values{}",
+            head.name(),
+            head.identity.version,
+            made_for.unwrap_or_default()
+        )
+    };
+    let wanted = heads.iter().map(wants).collect::<Vec<_>>().join("; ");
+    match encoder {
+        Some(encoder) => format!(
+            "{} {} waits for heads that fit it: it gives embeddings of {} values; {wanted}",
+            encoder.name(),
+            encoder.identity.version,
+            encoder.manifest.embedding_size().unwrap_or_default(),
+        ),
+        None => format!("{wanted}, and there is no image encoder to feed it"),
+    }
+}
+
+/// Heads newer than those chosen, which the encoder does not fit.
+fn heads_that_wait(
+    encoder: Option<&Arc<Version>>,
+    others: &[(&String, &Vec<Arc<Version>>)],
+    chosen: &[Arc<Version>],
+) -> Vec<String> {
+    let newest = others.iter().filter_map(|(_, versions)| versions.first());
+    let left = newest.filter(|version| !chosen.iter().any(|other| other.identity == version.identity));
+    left.map(|version| {
+        let encoder = encoder.map_or("none".into(), |e| {
+            format!("{} {} gives {}", e.name(), e.identity.version, e.manifest.embedding_size().unwrap_or_default())
+        });
+        let wants = match &version.manifest.encoder {
+            Some(wanted) => format!("encoder version {wanted}"),
+            None => format!(
+                "an encoder that gives embeddings of {} values",
+                version.manifest.embedding_size().unwrap_or_default()
+            ),
+        };
+        format!("{} {} waits for {wants}; now {encoder}", version.name(), version.identity.version)
+    })
+    .collect()
+}
+
+/// Of every model the versions that may serve, the one to prefer first. A model without any is left out.
+pub(super) type Candidates = BTreeMap<String, Vec<Arc<Version>>>;
+
+pub(super) fn candidates(situation: Situation<'_>) -> Candidates {
+    let Situation { versions, decisions, serving, .. } = situation;
+    let names: BTreeSet<&str> =
+        versions.iter().chain(serving).map(|v| v.name()).chain(decisions.keys().map(String::as_str)).collect();
+    let mut all = BTreeMap::new();
+    for name in names {
+        let mut allowed = allowed(name, situation);
+        allowed.retain(|version| !situation.barred.contains(&version.identity));
+        let unknown = !allowed.is_empty() && allowed.iter().all(|version| waits_for_policy(version, situation));
+        allowed.retain(|version| !waits_for_policy(version, situation));
+        if allowed.is_empty() && !unknown && on_disk(name, versions).next().is_some() {
+            // The versions that may serve are missing or broken: what serves goes on.
+            allowed.extend(on_disk(name, serving).cloned());
+        }
+        if !allowed.is_empty() {
+            all.insert(name.to_owned(), allowed);
+        }
+    }
+    all
+}
+
+fn on_disk<'a>(name: &'a str, versions: &'a [Arc<Version>]) -> impl Iterator<Item = &'a Arc<Version>> {
+    versions.iter().filter(move |version| version.name() == name)
+}
+
+fn allowed(name: &str, situation: Situation<'_>) -> Vec<Arc<Version>> {
+    let Situation { versions, rules, decisions, serving, .. } = situation;
+    let rule = rules.get(name).cloned().unwrap_or_default();
+    let mut newest_first: Vec<Arc<Version>> = on_disk(name, versions).cloned().collect();
+    newest_first.sort_by(|a, b| b.order().cmp(&a.order()));
+    let called = |wanted: &str| {
+        // What was decided may be in memory only.
+        let known = newest_first.iter().chain(on_disk(name, serving));
+        known.into_iter().find(|version| version.identity.version == wanted).cloned()
+    };
+    if let Some(decision) = decisions.get(name) {
+        let limit = &decision.until_newer_than;
+        let is_newer = |version: &&Arc<Version>| match version.order().cmp(&order(&limit.version)) {
+            std::cmp::Ordering::Greater => true,
+            // The same version with other content was mended.
+            std::cmp::Ordering::Equal => version.identity.sha256 != limit.sha256,
+            std::cmp::Ordering::Less => false,
+        };
+        let may_end = rule.policy == VersionPolicy::Latest && rule.stable.is_none();
+        let not_canary = |version: &&Arc<Version>| rule.canary.as_ref() != Some(&version.identity.version);
+        let newer = newest_first.iter().filter(is_newer).filter(not_canary).filter(|_| may_end).cloned();
+        return newer.chain(decision.serve.as_deref().and_then(called)).collect();
+    }
+    if let Some(stable) = &rule.stable {
+        return called(stable).into_iter().collect();
+    }
+    match &rule.policy {
+        VersionPolicy::Pinned(wanted) => called(wanted).into_iter().collect(),
+        VersionPolicy::Several(wanted) => {
+            newest_first.retain(|version| wanted.contains(&version.identity.version));
+            newest_first.retain(|version| rule.canary.as_ref() != Some(&version.identity.version));
+            newest_first
+        }
+        VersionPolicy::Latest => {
+            newest_first.retain(|version| rule.canary.as_ref() != Some(&version.identity.version));
+            newest_first
+        }
+    }
+}
+
+/// All that `versions` rate and the policy declares: categories, each by images or by texts.
+pub(super) fn rated<'a>(
+    versions: impl IntoIterator<Item = &'a Arc<Version>>,
+    situation: Situation<'_>,
+) -> BTreeSet<(Category, &'static str)> {
+    let fed = versions.into_iter().flat_map(|version| version.feeds().map(move |fed| (fed, reads(version))));
+    fed.filter(|(category, _)| is_declared(*category, situation)).collect()
+}
+
+fn reads(version: &Version) -> &'static str {
+    if version.manifest.kind == Kind::TextClassifier { "texts" } else { "images" }
+}
+
+/// Of every model the version to prefer.
+pub fn first_candidates(situation: Situation<'_>) -> Vec<Arc<Version>> {
+    candidates(situation).into_values().filter_map(|versions| versions.into_iter().next()).collect()
+}
+
+/// Versions that rate the same, if there are any, and the sentence that says so.
+pub(super) fn rated_twice<'a>(
+    chosen: &'a [Arc<Version>],
+    situation: Situation<'_>,
+) -> Option<(Vec<&'a Arc<Version>>, String)> {
+    rated(chosen, situation).into_iter().find_map(|what| {
+        let rivals: Vec<_> = chosen.iter().filter(|version| feeds(version, what)).collect();
+        let named = rivals.iter().map(|version| told(version)).collect::<Vec<_>>().join(", ");
+        let problem = format!("{named} would all rate {} for {}; remove all but one", what.1, what.0.name());
+        (rivals.len() > 1).then_some((rivals, problem))
+    })
+}
+
+/// Refuses a set that rates a category twice, or no more although it does now.
+fn check(chosen: &[Arc<Version>], situation: Situation<'_>) -> Result<(), String> {
+    if let Some((_, problem)) = rated_twice(chosen, situation) {
+        return Err(problem);
+    }
+    let serving = situation.serving;
+    for what in rated(serving, situation) {
+        let kept = chosen.iter().any(|version| feeds(version, what));
+        if let (Some(lost), false) = (serving.iter().find(|version| feeds(version, what)), kept) {
+            return Err(format!("without {} nothing would rate {} for {}", told(lost), what.1, what.0.name()));
+        }
+    }
+    Ok(())
+}
+
+/// Whether `version` rates `images` or `texts` for a category.
+pub(super) fn feeds(version: &Version, (category, what): (Category, &str)) -> bool {
+    reads(version) == what && version.feeds().any(|fed| fed == category)
+}
+
+fn told(version: &Version) -> String {
+    format!("{} {}", version.name(), version.identity.version)
+}
+
+#[cfg(test)]
+mod tests;

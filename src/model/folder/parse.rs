@@ -1,0 +1,117 @@
+//! From the text of a `model.toml` to a manifest that says something possible.
+
+use std::path::{Component, Path};
+
+use crate::error::{Error, Result};
+use crate::input_spec::TEXT_FEATURE_VERSION;
+use crate::model::folder::contract;
+use crate::model::folder::manifest::{Calibration, Kind, MANIFEST, Manifest};
+
+impl Manifest {
+    /// Parses and checks the text of a manifest that lies in `folder`.
+    ///
+    /// # Errors
+    /// [`Error::Setup`] naming the file, the key and what is allowed.
+    pub fn parse(folder: &Path, text: &str) -> Result<Self> {
+        let path = folder.join(MANIFEST);
+        let manifest: Self = toml::from_str(text).map_err(|cause| Error::file(&path, in_a_sentence(&cause, text)))?;
+        manifest.check().map_err(|problem| Error::file(&path, problem))?;
+        Ok(manifest)
+    }
+
+    fn check(&self) -> std::result::Result<(), String> {
+        if self.encoder.is_some() && self.kind != Kind::Head {
+            return Err(format!("encoder: is for heads, and this is {:?}", self.kind));
+        }
+        let needs_image = matches!(self.kind, Kind::ImageEncoder | Kind::ImageClassifier);
+        if needs_image != self.image.is_some() {
+            return Err(format!(
+                "[image] is for image_encoder and image_classifier, and this is a {}",
+                self.kind.name()
+            ));
+        }
+        if (self.kind == Kind::TextClassifier) != self.text.is_some() {
+            return Err(format!("[text] is for text_classifier, and this is a {}", self.kind.name()));
+        }
+        contract::check_names(self)?;
+        if (self.kind == Kind::ImageEncoder) != self.labels.is_empty() {
+            return Err("labels: every model but an encoder has at least one, an encoder none".into());
+        }
+        if self.kind == Kind::TextClassifier && self.labels.iter().all(|label| label.category.is_none()) {
+            return Err("labels: none has a category, so the model would rate no text; give one a category".into());
+        }
+        self.check_files()?;
+        for (what, name) in [("name", &self.name), ("version", &self.version)] {
+            let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+            if !(1..=64).contains(&name.len()) || name.starts_with('.') || !name.chars().all(allowed) {
+                return Err(format!("{what}: {name:?} must be 1 to 64 of a-z, A-Z, 0-9, _, - and ., no . first"));
+            }
+        }
+        self.check_preparation()?;
+        for label in &self.labels {
+            let Calibration { slope, intercept } = label.calibration;
+            if !(slope.is_finite() && slope > 0.0 && intercept.is_finite()) {
+                return Err(format!("labels.{}.calibration: slope must be above 0, both finite", label.name));
+            }
+            if let Some(category) = label.category
+                && self.labels.iter().filter(|other| other.category == Some(category)).count() > 1
+            {
+                return Err(format!("labels: more than one feeds the category {}", category.name()));
+            }
+        }
+        if let Some(golden) = &self.golden
+            && !(golden.tolerance.is_finite() && golden.tolerance >= 0.0)
+        {
+            return Err(format!("golden.tolerance: {} must be 0 or more", golden.tolerance));
+        }
+        contract::check(self)
+    }
+
+    /// Every file is of this folder and has a hash.
+    fn check_files(&self) -> std::result::Result<(), String> {
+        for name in self.files.keys().chain([&self.file]) {
+            let mut parts = Path::new(name).components();
+            if !matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None)) {
+                return Err(format!("files: {name:?} is not the plain name of a file in this folder"));
+            }
+        }
+        let golden = self.golden.iter().map(|golden| &golden.file);
+        let words = self.text.iter().map(|text| &text.words);
+        for name in golden.chain(words).chain([&self.file]) {
+            if !self.files.contains_key(name) {
+                return Err(format!("files: {name:?} is used but has no sha256"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Images and texts are prepared in a way that this program can.
+    fn check_preparation(&self) -> std::result::Result<(), String> {
+        if let Some(image) = &self.image {
+            let sides = [image.width, image.height];
+            if sides.iter().any(|side| !(16..=2048).contains(side)) {
+                return Err(format!("image: {}x{} is outside 16 to 2048 a side", image.width, image.height));
+            }
+            if image.std.iter().any(|std| !(std.is_finite() && *std > 0.0)) {
+                return Err(format!("image.std: {:?} must be above 0", image.std));
+            }
+        }
+        if let Some(text) = &self.text {
+            if text.feature_version != TEXT_FEATURE_VERSION {
+                let found = text.feature_version;
+                return Err(format!("text.feature_version: {found}, this program makes {TEXT_FEATURE_VERSION}"));
+            }
+            if !(1..=1 << 24).contains(&text.buckets) || !(8..=512).contains(&text.window_tokens) {
+                return Err("text: buckets must be in 1 to 2^24 and window_tokens in 8 to 512".into());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A TOML error without the drawing of the line, which does not fit into one.
+pub(in crate::model) fn in_a_sentence(error: &toml::de::Error, text: &str) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start));
+    let line = before.map_or(1, |before| before.matches('\n').count() + 1);
+    format!("line {line}: {}", error.message().replace('\n', " "))
+}

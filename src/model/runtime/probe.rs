@@ -1,0 +1,104 @@
+//! A model run on made-up inputs: its outputs must be finite and of the promised shape, and what a run costs is measured.
+
+use std::time::Duration;
+
+use ndarray::{Array2, ArrayD, Axis, IxDyn};
+use tokio::time::Instant;
+
+use crate::error::{Error, Result};
+use crate::model::folder::manifest::{Kind, Manifest};
+use crate::model::folder::tensor::{Dtype, TensorSpec};
+use crate::model::runtime::loaded::LoadedModel;
+use crate::model::runtime::pace::Pace;
+use crate::model::runtime::session::{Input, Tensor};
+use crate::random::SplitMix64;
+
+/// The rows of the batch, in order. Between them they find most graphs that divide by nothing or leave the range of `f32`.
+const ROWS: [&str; 3] = ["zeros", "ones", "random values"];
+/// Features of a made-up text.
+const FEATURES: usize = 8;
+/// Runs whose median is the cost, fewer when they take longer than this together: they are made at every load, also beside
+/// traffic.
+const RUNS: usize = 5;
+const LONGEST: Duration = Duration::from_millis(200);
+
+/// Runs a batch of made-up rows on the first session.
+///
+/// # Errors
+/// [`Error::Setup`] naming the file, the output and the value.
+pub(super) fn outputs(model: &LoadedModel) -> Result<String> {
+    let manifest = &model.folder().manifest;
+    let path = model.folder().path.join(&manifest.file);
+    let names: Vec<&str> = manifest.outputs.iter().map(|output| output.name.as_str()).collect();
+    let all = run(model, &inputs(manifest, ROWS.len()), &names)
+        .map_err(|cause| Error::file(&path, format!("fails on a batch of {} made-up inputs: {cause}", ROWS.len())))?;
+    for (spec, output) in manifest.outputs.iter().zip(&all) {
+        let fits = |(&found, &wanted): (&usize, &i64)| usize::try_from(wanted).map_or(true, |wanted| found == wanted);
+        let rows = output.shape().first().copied().unwrap_or_default();
+        if output.ndim() != spec.shape.len() || rows != ROWS.len() || !output.shape().iter().zip(&spec.shape).all(fits)
+        {
+            let (name, found, promised) = (&spec.name, output.shape(), &spec.shape);
+            let problem =
+                format!("output {name:?} of {} rows came out as {found:?}, promised is {promised:?}", ROWS.len());
+            return Err(Error::file(&path, problem));
+        }
+        for (row, kind) in output.axis_iter(Axis(0)).zip(ROWS) {
+            if let Some(value) = row.iter().find(|value| !value.is_finite()) {
+                return Err(Error::file(&path, format!("output {:?} is {value} for an input of {kind}", spec.name)));
+            }
+        }
+    }
+    Ok(format!("{} for {}", names.join(", "), ROWS.join(", ")))
+}
+
+/// Median time of a run on the first session, with one row.
+///
+/// # Errors
+/// [`Error::Model`] when a run fails.
+pub(super) fn run_ms(model: &LoadedModel, pace: Pace) -> Result<(f64, usize)> {
+    let manifest = &model.folder().manifest;
+    let inputs = inputs(manifest, 1);
+    // What every request needs.
+    let wanted = if manifest.kind == Kind::ImageEncoder { "embedding" } else { "logits" };
+    let mut times: Vec<Duration> = Vec::with_capacity(RUNS);
+    while times.is_empty() || (times.len() < RUNS && times.iter().sum::<Duration>() < LONGEST) {
+        let timed = || {
+            let start = Instant::now();
+            run(model, &inputs, &[wanted]).map(|_| start.elapsed())
+        };
+        times.push(pace.piece(timed)?);
+    }
+    times.sort();
+    let median = times.get(times.len() / 2).copied().unwrap_or_default();
+    Ok((median.as_secs_f64() * 1e3, times.len()))
+}
+
+fn run(model: &LoadedModel, inputs: &[(String, Tensor)], outputs: &[&str]) -> Result<Vec<ArrayD<f32>>> {
+    let fed: Vec<(&str, Input<'_>)> = inputs.iter().map(|(name, tensor)| (name.as_str(), tensor.view())).collect();
+    model.run(0, &fed, outputs)
+}
+
+/// Inputs of `rows` rows as the manifest declares them. With one row it is the random one, which is the likeliest input.
+fn inputs(manifest: &Manifest, rows: usize) -> Vec<(String, Tensor)> {
+    let buckets = manifest.text.as_ref().map_or(2, |text| i64::from(text.buckets));
+    let mut random = SplitMix64(7);
+    let one = |spec: &TensorSpec| {
+        let sizes = spec.shape.iter().skip(1).map(|&size| usize::try_from(size).unwrap_or(FEATURES));
+        let shape: Vec<usize> = std::iter::once(rows).chain(sizes).collect();
+        let columns = shape.iter().skip(1).product();
+        // The last row is random, the two before it, if any, are ones and zeros.
+        let unit = Array2::from_shape_fn((rows, columns), |(row, _)| match rows - row {
+            1 => random.share(),
+            2 => 1.0,
+            _ => 0.0,
+        });
+        let unit = unit.into_dyn().into_shape_with_order(IxDyn(&shape)).unwrap_or_default();
+        let tensor = match spec.dtype {
+            Dtype::Float32 => Tensor::F32(unit),
+            #[expect(clippy::cast_possible_truncation, reason = "a share of the buckets")]
+            Dtype::Int64 => Tensor::I64(unit.mapv(|share| ((share * buckets as f32) as i64).min(buckets - 1))),
+        };
+        (spec.name.clone(), tensor)
+    };
+    manifest.inputs.iter().map(one).collect()
+}
