@@ -23,5 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .bytes(".inference.ModelInferResponse.raw_output_contents")
         // The messages are documented in the proto; rustdoc need not read it as Markdown.
         .compile_fds(descriptors)?;
+    // Of files, not of calls: no part of what reflection tells.
+    tonic_prost_build::configure().compile_fds(protox::compile(["onnx/onnx.proto"], ["proto"])?)?;
     Ok(())
 }

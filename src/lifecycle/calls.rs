@@ -24,9 +24,9 @@ impl Keeper {
         let kept: Vec<_> = state.kept.iter().map(|model| &model.folder().identity).chain(current.models()).collect();
         let new = |model: &&Arc<LoadedModel>| !kept.contains(&&model.folder().identity);
         let new: Vec<_> = generation.engine().models().filter(new).cloned().collect();
-        state.failures.retain(|failure| !generation.models().contains(&failure.identity));
+        state.ledger.loaded(generation.models());
         state.kept.extend(new);
-        state.retire(Some(Arc::new(generation)));
+        state.retire(Arc::new(generation));
         Ok(())
     }
 
@@ -37,28 +37,30 @@ impl Keeper {
         if [&current, &candidate.generation].iter().all(|generation| generation.set().name == DEFAULT_SET) {
             let new = candidate.generation.models().iter().filter(|model| !current.models().contains(model));
             let new: Vec<ModelVersion> = new.cloned().collect();
-            state.decide(&new);
+            let known = state.versions.clone();
+            state.ledger.decide(&new, &known);
         }
-        state.epoch += 1;
+        state.ledger.turn();
         state.switch(Arc::clone(&candidate.generation), "promoted");
         Ok(())
     }
 
     pub(super) fn promote(&mut self, target: &Target) -> Result<()> {
-        let epoch = self.state().epoch;
+        let epoch = self.state().ledger.epoch();
         let plan = self.plan_for_call(target)?;
         let in_service = plan.is(&self.state().current());
         let generation = if in_service { None } else { Some(self.build_for_call(&plan)?) };
         let mut state = self.state();
         self.unchanged_since(epoch, &state)?;
         match target {
-            Target::Versions(versions) => state.decide(versions),
-            // A policy file that was rolled back serves again by this call.
-            Target::Set(_) => {
-                state.policy_held = state.policy_held.take().filter(|held| *held != plan.policy.version.sha256)
+            Target::Versions(versions) => {
+                let known = state.versions.clone();
+                state.ledger.decide(versions, &known);
             }
+            // A policy file that was rolled back serves again by this call.
+            Target::Set(_) => state.ledger.release_policy(&plan.policy.version.sha256),
         }
-        state.epoch += 1;
+        state.ledger.turn();
         if let Some(generation) = generation {
             state.switch(Arc::new(generation), "promoted");
         }
@@ -66,7 +68,7 @@ impl Keeper {
     }
 
     pub(super) fn try_out(&mut self, target: &Target, share: Share, shadow: bool) -> Result<()> {
-        let epoch = self.state().epoch;
+        let epoch = self.state().ledger.epoch();
         let plan = self.plan_for_call(target)?;
         if plan.rates_as(&self.state().current()) {
             return Err(Error::Refused("these versions and this policy are in service; name others to try".into()));
@@ -81,7 +83,7 @@ impl Keeper {
     }
 
     fn unchanged_since(&self, epoch: u64, state: &State) -> Result<()> {
-        let same = state.epoch == epoch;
+        let same = state.ledger.epoch() == epoch;
         if same { Ok(()) } else { Err(Error::Refused("another call changed what serves meanwhile; try again".into())) }
     }
 

@@ -8,10 +8,10 @@ use std::sync::atomic::AtomicBool;
 use tokio::time::Instant;
 
 use super::judge::backoff;
+use super::ledger::Failure;
 use super::load::{Fault, Loader};
 use super::plan::{DefaultSet, Plan};
 use super::remembered::Remembered;
-use super::state::Failure;
 use crate::config::Config;
 use crate::domain::{Category, DEFAULT_SET};
 use crate::error::{Error, Result};

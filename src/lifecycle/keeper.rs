@@ -55,7 +55,7 @@ impl Keeper {
             let now = Instant::now();
             let (retry, attention) = {
                 let state = self.state();
-                (state.next_retry(looked), state.attention())
+                (state.ledger.next_retry(looked), state.attention())
             };
             let wake = [next_look, retry, attention.map(|wait| now + wait)];
             let wait = wake.into_iter().flatten().min().map_or(Duration::from_secs(3600), |at| at - now.min(at));
@@ -79,7 +79,7 @@ impl Keeper {
             self.free();
             self.judge();
             self.remember();
-            let retry = self.state().next_retry(looked);
+            let retry = self.state().ledger.next_retry(looked);
             if [next_look, retry].into_iter().flatten().any(|at| at <= Instant::now()) {
                 looked = Instant::now();
                 self.look();
@@ -139,7 +139,7 @@ impl Keeper {
                 if let Some(config) = config {
                     self.reconfigure(*config);
                 }
-                self.state().failures.iter_mut().for_each(|failure| failure.retry_at = Instant::now());
+                self.state().ledger.retry_all(Instant::now());
                 self.look();
                 (reply, Ok(()))
             }
@@ -155,11 +155,9 @@ impl Keeper {
     fn reconfigure(&self, new: Config) {
         let mut state = self.state();
         let old = Arc::clone(&state.config);
-        let changed = |name: &String| old.versions.get(name) != new.versions.get(name);
-        state.decisions.retain(|name, _| !changed(name));
+        state.ledger.rules_changed(|name| old.versions.get(name) != new.versions.get(name));
         let Config { versions, policy, poll_models, rollout, .. } = new;
         state.config = Arc::new(Config { versions, policy, poll_models, rollout, ..(*old).clone() });
-        state.epoch += 1;
         tracing::info!("configuration read again");
     }
 
@@ -182,19 +180,16 @@ impl Keeper {
     pub(super) fn see(&mut self) {
         let seen = self.repository.look();
         let mut state = self.common.state();
-        match seen {
-            Ok(changed) => {
-                let now = Instant::now();
-                let mended = |identity: &ModelVersion| {
-                    changed.iter().any(|(name, version)| *name == identity.name && *version == identity.version)
-                };
-                state.failures.iter_mut().filter(|failure| mended(&failure.identity)).for_each(|f| f.retry_at = now);
-            }
-            Err(error) => tracing::error!(reason = %error, "the model folders cannot be read; what serves goes on"),
-        }
+        let changed = seen.unwrap_or_else(|error| {
+            tracing::error!(reason = %error, "the model folders cannot be read; what serves goes on");
+            Vec::new()
+        });
+        let is_changed = |identity: &ModelVersion| {
+            changed.iter().any(|(name, version)| *name == identity.name && *version == identity.version)
+        };
         state.versions = self.repository.versions();
         let versions = state.versions.clone();
-        state.failures.retain(|failure| versions.iter().any(|version| version.identity == failure.identity));
+        state.ledger.seen(&versions, is_changed, Instant::now());
         let incomplete = self.repository.incomplete();
         for faulty in incomplete.iter().filter(|faulty| !state.incomplete.contains(faulty)) {
             tracing::error!(name = faulty.name, version = faulty.version, reason = faulty.reason, "incomplete version");
@@ -211,13 +206,13 @@ impl Keeper {
         let path = self.state().config.policy.clone();
         let read = PolicyFile::read(&path);
         let mut state = self.state();
-        let serving = Arc::clone(&state.default.policy);
+        let serving = Arc::clone(&state.ledger.default().policy);
         match read {
             Ok(policy) if policy.version.sha256 == serving.version.sha256 => {
                 state.policy_problem = None;
                 serving
             }
-            Ok(policy) if heed_held && state.policy_held.as_ref() == Some(&policy.version.sha256) => serving,
+            Ok(policy) if heed_held && state.ledger.policy_held() == Some(&policy.version.sha256) => serving,
             Ok(policy) => {
                 state.policy_problem = None;
                 Arc::new(policy)
@@ -252,7 +247,7 @@ impl Keeper {
                 )],
             )
         };
-        if state.policy_held.is_some() {
+        if state.ledger.policy_held().is_some() {
             waiting.push(format!(
                 "the policy file was rolled back; a change of it, or promoting {DEFAULT_SET}, puts it in service"
             ));
@@ -266,7 +261,7 @@ impl Keeper {
             tracing::warn!(reason = news, "not taken yet");
         }
         state.waiting = waiting;
-        Some((plan?, state.epoch))
+        Some((plan?, state.ledger.epoch()))
     }
 
     pub(super) fn build(&self, plan: &Plan) -> Result<Generation, Fault> {
@@ -295,11 +290,11 @@ impl Keeper {
     fn serve(&self, generation: Generation, epoch: u64) {
         let mut state = self.state();
         let generation = Arc::new(generation);
-        if state.epoch == epoch {
+        if state.ledger.epoch() == epoch {
             state.switch(generation, "switched");
         } else {
             // Something was decided by call meanwhile: the next round chooses again.
-            state.retire(Some(generation));
+            state.retire(generation);
         }
     }
 
@@ -312,7 +307,7 @@ impl Keeper {
         } else {
             tracing::error!(reason = %error, "policy refused; what serves goes on");
             state.policy_problem = Some(error.to_string());
-            state.policy_held = Some(plan.policy.version.sha256.clone());
+            state.ledger.hold_policy(plan.policy.version.sha256.clone());
         }
         drop(state);
         memory::give_back();
@@ -322,7 +317,7 @@ impl Keeper {
     fn keep_several(&mut self) {
         let wanted: Vec<ModelVersion> = {
             let state = self.state();
-            let barred = state.barred();
+            let barred = state.ledger.barred(Instant::now());
             let loaded = state.loaded();
             let kept = |version: &&Arc<Version>| match state.config.versions.get(version.name()).map(|r| &r.policy) {
                 Some(VersionPolicy::Several(versions)) => versions.contains(&version.identity.version),
@@ -356,13 +351,12 @@ impl Keeper {
         let mut state = self.state();
         let limits = state.config.rollout;
         let canary = state.candidate().filter(|candidate| matches!(candidate.trial, Trial::Canary(_)));
-        let watched = state.watched_until.is_some_and(|until| Instant::now() < until);
-        if !watched {
-            state.watched_until = None;
-        }
+        let watched = state.ledger.is_watched(Instant::now());
         let tried = match canary {
             Some(canary) => Some(Arc::clone(&canary.generation)),
-            None if watched && state.previous.is_some() && state.candidate().is_none() => Some(state.current()),
+            None if watched && state.ledger.previous().is_some() && state.candidate().is_none() => {
+                Some(state.current())
+            }
             None => None,
         };
         let Some(reason) = tried.and_then(|generation| verdict(generation.health().vitals(), &limits)) else { return };

@@ -7,6 +7,7 @@ pub mod check;
 mod first;
 mod judge;
 mod keeper;
+mod ledger;
 mod load;
 mod orders;
 mod plan;
@@ -28,6 +29,7 @@ use tokio::sync::oneshot;
 pub use self::status::{CandidateStatus, SetStatus, Status, VersionState, VersionStatus};
 
 use self::keeper::Keeper;
+use self::ledger::Ledger;
 use self::orders::{Common, Order, Reply};
 use self::plan::Target;
 use self::state::State;
@@ -95,6 +97,8 @@ impl Lifecycle {
     pub fn start(config: &Arc<Config>, metrics: Arc<Metrics>) -> Result<Self> {
         let first = first::load(config, None, repository(config))?;
         let pipeline = Arc::new(Pipeline::start(config, first.generation, Arc::clone(&metrics))?);
+        let serving = pipeline.generation();
+        let ledger = Ledger::new(serving, first.default, first.decisions, first.failures, first.policy_held);
         let state = State {
             config: Arc::clone(config),
             pipeline,
@@ -102,18 +106,12 @@ impl Lifecycle {
             versions: first.repository.versions(),
             incomplete: Vec::new(),
             sets: Vec::new(),
-            default: first.default,
-            decisions: first.decisions,
-            failures: first.failures,
+            ledger,
             waiting: first.waiting,
             policy_problem: None,
-            policy_held: first.policy_held,
             kept: Vec::new(),
-            previous: None,
             retired: Vec::new(),
-            watched_until: None,
             loading: None,
-            epoch: 0,
         };
         state.announce();
         let (stop, changed) = (AtomicBool::new(false), AtomicBool::new(false));

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use super::plan::Plan;
 use super::state::State;
 use crate::domain::{DEFAULT_SET, ModelVersion};
@@ -18,13 +20,13 @@ impl State {
     /// # Errors
     /// One sentence, when they make no set that can serve.
     pub(super) fn plan_by_folders(&self, policy: &Arc<PolicyFile>) -> Result<(Plan, Vec<String>), String> {
-        let barred = self.barred();
+        let barred = self.ledger.barred(Instant::now());
         let opening = open(Situation {
             versions: &self.versions,
             rules: &self.config.versions,
-            decisions: &self.decisions,
+            decisions: self.ledger.decisions(),
             barred: &barred,
-            serving: &self.default.versions,
+            serving: &self.ledger.default().versions,
             categories: &policy.policy.declared(),
         })?;
         let notes = opening.notes();

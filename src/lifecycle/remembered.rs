@@ -122,12 +122,14 @@ impl Remembered {
     /// What `state` would have remembered.
     pub(super) fn of(state: &State) -> Self {
         let current = state.current();
-        let decisions = state.decisions.iter().map(|(name, decision)| {
+        let decisions = state.ledger.decisions().iter().map(|(name, decision)| {
             let until_newer_than = SavedVersion::from(&decision.until_newer_than);
             (name.clone(), SavedDecision { serve: decision.serve.clone(), until_newer_than })
         });
-        let policy = SavedPolicy { held: state.policy_held.clone(), text: state.default.policy.text.clone() };
-        let served = state.default.versions.iter().map(|version| SavedVersion::from(&version.identity)).collect();
+        let policy =
+            SavedPolicy { held: state.ledger.policy_held().cloned(), text: state.ledger.default().policy.text.clone() };
+        let served =
+            state.ledger.default().versions.iter().map(|version| SavedVersion::from(&version.identity)).collect();
         let set = (current.set().name != DEFAULT_SET).then(|| SavedSet {
             name: current.set().name.clone(),
             models: current.models().iter().map(SavedVersion::from).collect(),

@@ -153,7 +153,7 @@ impl State {
                 policy: candidate.generation.policy_version().clone(),
                 set: candidate.generation.set().clone(),
             }),
-            previous: self.previous.as_ref().map(|previous| {
+            previous: self.ledger.previous().map(|previous| {
                 (previous.models().to_vec(), previous.policy_version().clone(), previous.set().clone())
             }),
         }
@@ -166,7 +166,7 @@ impl State {
                 VersionState::Serving
             } else if let Some(candidate) = candidate.filter(|candidate| is(&candidate.generation)) {
                 state(&candidate.trial)
-            } else if self.previous.as_ref().is_some_and(|previous| is(previous)) {
+            } else if self.ledger.previous().is_some_and(|previous| is(previous)) {
                 VersionState::Previous
             } else {
                 VersionState::Available
@@ -197,14 +197,14 @@ impl State {
     fn version(&self, id: &ModelVersion, stable: &Generation, candidate: Option<&Arc<Candidate>>) -> VersionStatus {
         let holds = |generation: &Generation| generation.models().contains(id);
         let tried = candidate.filter(|candidate| holds(&candidate.generation));
-        let failure = self.failures.iter().find(|failure| failure.identity == *id);
+        let failure = self.ledger.failure_of(id);
         let does = if holds(stable) {
             VersionState::Serving
         } else if let Some(candidate) = tried {
             state(&candidate.trial)
         } else if failure.is_some() {
             VersionState::Failed
-        } else if self.previous.as_ref().is_some_and(|previous| holds(previous)) {
+        } else if self.ledger.previous().is_some_and(|previous| holds(previous)) {
             VersionState::Previous
         } else if self.kept.iter().any(|model| model.folder().identity == *id) {
             VersionState::Loaded
@@ -216,7 +216,11 @@ impl State {
         let is_canary = canary_by_rule || (tried.is_some() && does != VersionState::Serving);
         let labels = [(does == VersionState::Serving, "stable"), (is_canary, "canary")];
         let held_back = does != VersionState::Serving
-            && self.decisions.get(&id.name).is_some_and(|d| order(&id.version) <= order(&d.until_newer_than.version));
+            && self
+                .ledger
+                .decisions()
+                .get(&id.name)
+                .is_some_and(|d| order(&id.version) <= order(&d.until_newer_than.version));
         VersionStatus {
             version: id.version.clone(),
             sha256: id.sha256.clone(),

@@ -1,16 +1,19 @@
 //! What an ONNX file says of itself, read without running it: versions, operators, inputs and outputs, and whether its
 //! weights lie elsewhere. The messages are those of `onnx.proto`; weights are skipped, not copied.
 
-mod messages;
-
 use std::collections::BTreeSet;
 
 use prost::Message;
 
-use self::messages::{
-    DimensionProto, GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto, ValueInfoProto,
-};
+use self::messages::tensor_shape_proto::Dimension;
+use self::messages::{GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto, ValueInfoProto};
 use crate::model::folder::tensor::{Dtype, TensorSpec};
+
+/// Generated from `proto/onnx/onnx.proto`.
+#[allow(missing_docs, unreachable_pub, clippy::allow_attributes_without_reason, reason = "generated code")]
+mod messages {
+    include!(concat!(env!("OUT_DIR"), "/onnx.rs"));
+}
 
 /// Newest version of the format that the pinned ONNX Runtime (see `scripts/setup.sh`) reads; `tests/broken_models.rs` holds it to that.
 pub const NEWEST_IR: i64 = 13;
@@ -173,7 +176,7 @@ impl ValueInfoProto {
                 return Err(format!("is {found}; tensors are float32 or int64"));
             }
         };
-        let size = |dimension: &DimensionProto| dimension.dim_value.unwrap_or(-1);
+        let size = |dimension: &Dimension| dimension.dim_value.unwrap_or(-1);
         let shape = tensor.shape.iter().flat_map(|shape| shape.dim.iter().map(size)).collect();
         Ok(TensorSpec { name: self.name.clone(), dtype, shape })
     }
@@ -193,7 +196,7 @@ impl SparseTensorProto {
 
 #[cfg(test)]
 mod tests {
-    use super::messages::{AttributeProto, EntryProto, FunctionProto};
+    use super::messages::{AttributeProto, FunctionProto, StringStringEntryProto};
     use super::*;
 
     const HEAD: &[u8] = include_bytes!("../../../tests/fixtures/models/narrow_head.onnx");
@@ -208,7 +211,7 @@ mod tests {
     }
 
     fn external() -> TensorProto {
-        let location = EntryProto { key: "location".into(), value: "weights.bin".into() };
+        let location = StringStringEntryProto { key: "location".into(), value: "weights.bin".into() };
         TensorProto { name: "w".into(), external_data: vec![location], data_location: 1 }
     }
 
