@@ -10,7 +10,7 @@ mod words;
 pub use category::{Category, PerCategory};
 pub use listing::{ImageStatus, Language, Listing, ListingImage, Options, Span, TextField};
 pub use rating::{
-    CategoryRating, DEFAULT_SET, FoundTerm, ImageCategoryScore, ImageExplanation, ImageRating, LegalBasis,
+    CategoryRating, DEFAULT_SET, FoundTerm, ImageCategoryScore, ImageExplanation, ImageRating, LegalBasis, Missing,
     ModelVersion, PolicyVersion, Rating, Reason, ReasonCode, SetVersion, TextCategoryScore, TextRating, Timings,
     TokenContribution,
 };

@@ -156,7 +156,7 @@ impl Pipeline {
         priority: Priority,
         deadline: Deadline,
     ) -> Result<Vec<Ticket<Outcome>>> {
-        self.scheduler.submit(jobs(generation, listing, &texts_of(listing)), priority, deadline)
+        self.scheduler.submit(jobs(generation, listing), priority, deadline)
     }
 
     /// Rates a listing once more and compares, in the background. Only where there is room: it never fills the queue, never goes
@@ -223,25 +223,22 @@ async fn finish(
         gathered.add(ticket.wait(deadline).await?, metrics)?;
     }
     let scoring = Instant::now();
-    let fields: Vec<TextField> = texts_of(listing).iter().map(|(field, _)| *field).collect();
-    let mut rating = conclude(generation, listing, &fields, gathered)?;
+    let mut rating = conclude(generation, listing, gathered)?;
     rating.timings.score_us = micros(scoring.elapsed());
     Ok(rating)
 }
 
-fn jobs(generation: &Arc<Generation>, listing: &Listing, texts: &[(TextField, &str)]) -> Vec<Job> {
+fn jobs(generation: &Arc<Generation>, listing: &Listing) -> Vec<Job> {
     let job = |task| Job { generation: Arc::clone(generation), task };
     let options = &listing.options;
     let images = listing
         .images
         .iter()
         .map(|image| job(Task::Image { content: image.content.clone(), with_maps: options.explain_images }));
-    let texts =
-        texts.iter().map(|(_, text)| job(Task::Text { text: (*text).to_owned(), with_tokens: options.explain_text }));
+    let texts = [(TextField::Title, &listing.title), (TextField::Description, &listing.description)];
+    let texts = texts
+        .into_iter()
+        .filter(|(_, text)| !text.trim().is_empty())
+        .map(|(field, text)| job(Task::Text { field, text: text.clone(), with_tokens: options.explain_text }));
     images.chain(texts).collect()
-}
-
-fn texts_of(listing: &Listing) -> Vec<(TextField, &str)> {
-    let both = [(TextField::Title, listing.title.as_str()), (TextField::Description, listing.description.as_str())];
-    both.into_iter().filter(|(_, text)| !text.trim().is_empty()).collect()
 }

@@ -11,11 +11,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Each top-level module and the modules it may name. `server` and `cli` put things together and may name all.
-const ALLOWED: [(&str, &[&str]); 17] = [
+const ALLOWED: [(&str, &[&str]); 18] = [
     ("error", &[]),
     ("domain", &[]),
     ("input_spec", &[]),
     ("page", &[]),
+    ("percentile", &[]),
     ("telemetry", &["error"]),
     ("metrics", &["memory", "telemetry"]),
     ("memory", &[]),
@@ -32,7 +33,7 @@ const ALLOWED: [(&str, &[&str]); 17] = [
 ];
 /// Knows every stage.
 const PIPELINE: &[&str] =
-    &["config", "domain", "error", "input_spec", "metrics", "model", "preprocess", "schedule", "score"];
+    &["config", "domain", "error", "input_spec", "metrics", "model", "percentile", "preprocess", "schedule", "score"];
 /// Decides what rates, and rates nothing itself.
 const LIFECYCLE: &[&str] = &["config", "domain", "error", "memory", "metrics", "model", "pipeline"];
 /// Asks what a caller asks, in the same way. Decodes images a second time for thumbnails and slices, and runs no other stage.
@@ -42,6 +43,7 @@ const EVALUATE: &[&str] = &[
     "error",
     "model::folder::manifest::hex_sha256",
     "page",
+    "percentile",
     "pipeline",
     "preprocess::image",
     "random",

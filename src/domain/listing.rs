@@ -110,6 +110,18 @@ pub enum Language {
     Other,
 }
 
+impl Language {
+    /// The name used in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Chinese => "chinese",
+            Self::English => "english",
+            Self::Mixed => "mixed",
+            Self::Other => "other",
+        }
+    }
+}
+
 /// A half-open range of a caller's string, in bytes and in Unicode scalar values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Span {

@@ -36,7 +36,7 @@ pub struct Rating {
     /// A part of the listing or a model did not take part.
     pub degraded: bool,
     /// What did not take part.
-    pub missing: Vec<String>,
+    pub missing: Vec<Missing>,
     /// The models that took part.
     pub models: Vec<ModelVersion>,
     /// Version of the policy.
@@ -235,6 +235,68 @@ pub enum ReasonCode {
     LiveAnimal,
 }
 
+impl ReasonCode {
+    /// The name used in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ImageEvidence => "image_evidence",
+            Self::TextEvidence => "text_evidence",
+            Self::ClaimTerm => "claim_term",
+            Self::CodeWord => "code_word",
+            Self::LookAlike => "look_alike",
+            Self::ModalitiesDisagree => "modalities_disagree",
+            Self::ImageUnreadable => "image_unreadable",
+            Self::ModelMissing => "model_missing",
+            Self::ObfuscatedText => "obfuscated_text",
+            Self::DisguisedClaim => "disguised_claim",
+            Self::ClaimForSale => "claim_for_sale",
+            Self::WantedToBuy => "wanted_to_buy",
+            Self::PhotoStands => "photo_stands",
+            Self::LicensedMedicine => "licensed_medicine",
+            Self::OtherWildlife => "other_wildlife",
+            Self::UnsupportedLanguage => "unsupported_language",
+            Self::LiveAnimal => "live_animal",
+        }
+    }
+}
+
+/// Something that did not take part in a rating.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Missing {
+    /// No image was rated.
+    Images,
+    /// No text was rated.
+    Texts,
+    /// A text is in a language that nothing here reads.
+    Language,
+    /// This image.
+    Image(String),
+    /// Later frames of this image.
+    Frames(String),
+    /// This image is damaged, and decoders make different pictures of it.
+    Damaged(String),
+    /// This model.
+    Model(String),
+    /// No model in service feeds this category.
+    Category(Category),
+}
+
+impl std::fmt::Display for Missing {
+    /// As the contract writes it.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Images => f.write_str("image"),
+            Self::Texts => f.write_str("text"),
+            Self::Language => f.write_str("text:language"),
+            Self::Image(id) => write!(f, "image:{id}"),
+            Self::Frames(id) => write!(f, "image:{id}:frames_left_out"),
+            Self::Damaged(id) => write!(f, "image:{id}:damaged"),
+            Self::Model(name) => write!(f, "model:{name}"),
+            Self::Category(category) => write!(f, "category:{category}"),
+        }
+    }
+}
+
 /// One reason with its arguments.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reason {
@@ -268,7 +330,7 @@ pub struct LegalBasis {
 }
 
 /// Microseconds a stage; see the proto for what each covers.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timings {
     /// Longest wait for a worker.
     pub queue_wait_us: u64,

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::domain::Category;
 use crate::evaluate::record::Record;
+use crate::percentile::nearest_rank;
 
 /// What B does differently from A.
 #[derive(Debug, Serialize)]
@@ -79,8 +80,8 @@ impl Comparison {
             agreement: (pairs.len() - flips.len()) as f64 / pairs.len() as f64,
             shifts: rated.into_iter().filter_map(|category| shift(category, pairs)).collect(),
             flips,
-            inference_ms_a: quantile(pairs.iter().map(|(a, _)| spent(a)).collect(), 0.5),
-            inference_ms_b: quantile(pairs.iter().map(|(_, b)| spent(b)).collect(), 0.5),
+            inference_ms_a: percentile(pairs.iter().map(|(a, _)| spent(a)).collect(), 50),
+            inference_ms_b: percentile(pairs.iter().map(|(_, b)| spent(b)).collect(), 50),
         })
     }
 }
@@ -91,15 +92,12 @@ fn shift(category: Category, pairs: &[(&Record, &Record)]) -> Option<Shift> {
     let mean = changes.iter().sum::<f64>() / changes.len() as f64;
     let sizes: Vec<f64> = changes.iter().map(|change| change.abs()).collect();
     let max = sizes.iter().copied().max_by(f64::total_cmp)?;
-    Some(Shift { category, mean, p99: quantile(sizes, 0.99), max })
+    Some(Shift { category, mean, p99: percentile(sizes, 99), max })
 }
 
-/// The smallest value that a share of `share` of the values does not exceed.
-fn quantile(mut values: Vec<f64>, share: f64) -> f64 {
-    values.sort_by(f64::total_cmp);
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a place in the list")]
-    let place = (share * values.len() as f64).ceil() as usize;
-    values.get(place.saturating_sub(1)).copied().unwrap_or_default()
+/// See [`nearest_rank`]; zero when there are none.
+fn percentile(mut values: Vec<f64>, percent: usize) -> f64 {
+    nearest_rank(&mut values, percent, f64::total_cmp).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde::Serialize;
 
-use crate::domain::Category;
+use crate::domain::{Category, CategoryRating, ImageRating, Probability, Rating, Reason, Timings};
 use crate::evaluate::case::Case;
 use crate::evaluate::quality::Quality;
-use crate::transport::proto;
 
 /// A rated listing. Probabilities are in [0, 1].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -80,38 +79,20 @@ pub struct ImageRecord {
     pub quality: Option<Quality>,
 }
 
-/// Microseconds; see the proto for what each covers.
-#[expect(missing_docs, reason = "names of the proto")]
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Timings {
-    pub queue_wait_us: u64,
-    pub decode_us: u64,
-    pub resize_us: u64,
-    pub image_inference_us: u64,
-    pub text_features_us: u64,
-    pub text_inference_us: u64,
-    pub score_us: u64,
-    pub total_us: u64,
-}
-
 impl Record {
-    /// What `response` says of `case`.
-    pub fn new(
-        key: String,
-        variant: String,
-        case: &Case,
-        response: &proto::ClassifyResponse,
-        qualities: &[Option<Quality>],
-    ) -> Self {
-        let scores = |rating: &proto::CategoryRating| {
+    /// What `rating` says of `case`.
+    pub fn new(key: String, variant: String, case: &Case, rating: &Rating, qualities: &[Option<Quality>]) -> Self {
+        let scores = |rated: &CategoryRating| {
             let scores = Scores {
-                probability: rating.probability,
-                image_probability: rating.image_probability,
-                text_probability: rating.text_probability,
-                level: short(rating.level().as_str_name(), "LEVEL_"),
+                probability: rated.probability.value(),
+                image_probability: rated.image_probability.map(Probability::value),
+                text_probability: rated.text_probability.map(Probability::value),
+                level: rated.level.name().to_owned(),
             };
-            Some((Category::new(&rating.category).ok()?, scores))
+            (rated.category, scores)
         };
+        let quality = |index: usize| qualities.get(index).copied().flatten();
+        let images = rating.images.iter().enumerate().map(|(index, image)| image_record(image, quality(index)));
         let mut record = Self {
             key,
             variant,
@@ -121,21 +102,16 @@ impl Record {
             seller: String::new(),
             group: String::new(),
             slices: Vec::new(),
-            categories: response.categories.iter().filter_map(scores).collect(),
-            risk: response.risk,
-            level: short(response.level().as_str_name(), "LEVEL_"),
-            suggestion: short(response.suggestion().as_str_name(), "SUGGESTION_"),
-            images: response
-                .images
-                .iter()
-                .enumerate()
-                .map(|(index, image)| image_record(image, qualities.get(index).copied().flatten()))
-                .collect(),
-            languages: response.texts.iter().map(|text| short(text.language().as_str_name(), "LANGUAGE_")).collect(),
-            obfuscated: response.texts.iter().flat_map(|text| &text.terms).any(|term| term.obfuscated),
-            reasons: response.reasons.iter().map(reason).collect(),
-            missing: response.missing.clone(),
-            timings: response.timings.map(timings).unwrap_or_default(),
+            categories: rating.categories.iter().map(scores).collect(),
+            risk: rating.risk.value(),
+            level: rating.level.name().to_owned(),
+            suggestion: rating.suggestion.name().to_owned(),
+            images: images.collect(),
+            languages: rating.texts.iter().map(|text| text.language.name().to_owned()).collect(),
+            obfuscated: rating.texts.iter().flat_map(|text| &text.terms).any(|term| term.obfuscated),
+            reasons: rating.reasons.iter().map(reason).collect(),
+            missing: rating.missing.iter().map(ToString::to_string).collect(),
+            timings: rating.timings,
         };
         record.describe(case);
         record
@@ -165,11 +141,10 @@ impl Record {
     }
 }
 
-fn image_record(image: &proto::ImageRating, quality: Option<Quality>) -> ImageRecord {
-    let probabilities =
-        image.scores.iter().filter_map(|score| Some((Category::new(&score.category).ok()?, score.probability)));
+fn image_record(image: &ImageRating, quality: Option<Quality>) -> ImageRecord {
+    let probabilities = image.scores.iter().map(|score| (score.category, score.probability.value()));
     ImageRecord {
-        status: short(image.status().as_str_name(), "IMAGE_STATUS_"),
+        status: image.status.name().to_owned(),
         width: image.width,
         height: image.height,
         probabilities: probabilities.collect(),
@@ -177,24 +152,7 @@ fn image_record(image: &proto::ImageRating, quality: Option<Quality>) -> ImageRe
     }
 }
 
-fn reason(reason: &proto::Reason) -> String {
-    let code = short(reason.code().as_str_name(), "REASON_CODE_");
-    if reason.category.is_empty() { code } else { format!("{code}: {}", reason.category) }
-}
-
-fn timings(timings: proto::Timings) -> Timings {
-    Timings {
-        queue_wait_us: timings.queue_wait_us,
-        decode_us: timings.decode_us,
-        resize_us: timings.resize_us,
-        image_inference_us: timings.image_inference_us,
-        text_features_us: timings.text_features_us,
-        text_inference_us: timings.text_inference_us,
-        score_us: timings.score_us,
-        total_us: timings.total_us,
-    }
-}
-
-fn short(name: &str, prefix: &str) -> String {
-    name.strip_prefix(prefix).unwrap_or(name).to_lowercase()
+fn reason(reason: &Reason) -> String {
+    let code = reason.code.name();
+    reason.category.map_or_else(|| code.to_owned(), |category| format!("{code}: {category}"))
 }

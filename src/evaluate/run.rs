@@ -153,7 +153,7 @@ async fn rate_one(shared: &Arc<Shared>, case: Case) -> Result<(Record, bool), St
             let rating = shared.pipeline.rate(listing, Priority::Bulk, Deadline::default()).await;
             let rating = rating.map_err(|error| error.to_string())?;
             let variant = shared.degradation.map_or("", Degradation::name).to_owned();
-            Ok((Record::new(key, variant, &case, &convert::response(rating), &qualities), true))
+            Ok((Record::new(key, variant, &case, &rating, &qualities), true))
         }
     }
 }

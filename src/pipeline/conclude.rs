@@ -6,12 +6,13 @@ use std::time::{Duration, SystemTime};
 use super::generation::Generation;
 use super::outcome::{ImageOutcome, Outcome, TextOutcome};
 use crate::domain::{
-    Category, ImageCategoryScore, ImageRating, ImageStatus, Language, Listing, ListingImage, PerCategory, Rating,
-    TextCategoryScore, TextField, TextRating, Timings, TokenContribution,
+    Category, ImageCategoryScore, ImageRating, ImageStatus, Language, Listing, ListingImage, Missing, PerCategory,
+    Rating, TextCategoryScore, TextField, TextRating, Timings, TokenContribution,
 };
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
 use crate::model::folder::manifest::Kind;
+use crate::preprocess::image::Doubt;
 use crate::schedule::ticket::Finished;
 use crate::score::rating::{Evidence, rate};
 
@@ -85,13 +86,18 @@ fn image_rating(image_id: String, mut outcome: ImageOutcome, categories: &[Categ
     }
 }
 
-fn text_rating(field: TextField, mut outcome: TextOutcome, categories: &[Category]) -> TextRating {
+fn text_rating(mut outcome: TextOutcome, categories: &[Category]) -> TextRating {
     let scores = categories.iter().filter_map(|&category| {
         let probability = outcome.logits.get(category)?.probability();
         let (tokens, bias) = outcome.tokens.take(category).unwrap_or_default();
         Some(TextCategoryScore { category, probability, tokens, bias })
     });
-    TextRating { field, language: outcome.language, scores: scores.collect(), terms: outcome.found.terms }
+    TextRating {
+        field: outcome.field,
+        language: outcome.language,
+        scores: scores.collect(),
+        terms: outcome.found.terms,
+    }
 }
 
 /// Most words that a reason names.
@@ -128,33 +134,29 @@ struct Parts<'a> {
     listing: &'a Listing,
     categories: &'a [Category],
     evidence: Evidence,
-    missing: Vec<String>,
+    missing: Vec<Missing>,
     faults: Vec<Error>,
     /// Images whose bytes say nothing.
     unreadable: usize,
 }
 
-/// Fuses and rates what became of a listing's parts; `fields` are those of its texts, in order.
+/// Fuses and rates what became of a listing's parts.
 ///
 /// # Errors
 /// [`Error::Invalid`] when every image is broken and there is no text; a model's error when nothing could be scored.
-pub(super) fn conclude(
-    generation: &Generation,
-    listing: &Listing,
-    fields: &[TextField],
-    gathered: Gathered,
-) -> Result<Rating> {
+pub(super) fn conclude(generation: &Generation, listing: &Listing, gathered: Gathered) -> Result<Rating> {
     let Gathered { images, texts, timings } = gathered;
     let categories = &generation.policy().chosen(&listing.options.categories);
     let evidence = Evidence { categories: categories.clone(), ..Evidence::default() };
     let (missing, faults) = (Vec::new(), Vec::new());
     let mut parts = Parts { generation, listing, categories, evidence, missing, faults, unreadable: 0 };
     let image_ratings = listing.images.iter().zip(images).map(|(given, outcome)| parts.image(given, outcome)).collect();
-    let text_ratings = fields.iter().zip(texts).map(|(field, outcome)| parts.text(*field, outcome)).collect();
-    parts.check(fields)?;
+    let has_text = !texts.is_empty();
+    let text_ratings = texts.into_iter().map(|outcome| parts.text(outcome)).collect();
+    parts.check(has_text)?;
     let missing_models: BTreeSet<String> = parts.faults.iter().map(fault_name).collect();
     let degraded = !parts.missing.is_empty() || !missing_models.is_empty();
-    parts.name_missing(fields, &missing_models);
+    parts.name_missing(has_text, &missing_models);
     let Parts { mut evidence, missing, .. } = parts;
     let models = generation.models().iter().filter(|model| !missing_models.contains(&model.name)).cloned().collect();
     evidence.missing_models = missing_models.into_iter().collect();
@@ -190,10 +192,13 @@ impl Parts<'_> {
             self.evidence.images.push((id.clone(), outcome.logits.clone()));
             self.evidence.labels.extend(outcome.labels.iter().map(|(name, p)| (id.clone(), name.clone(), *p)));
         } else {
-            self.missing.push(format!("image:{id}"));
+            self.missing.push(Missing::Image(id.clone()));
         }
         if let Some(doubt) = outcome.doubt {
-            self.missing.push(format!("image:{id}:{}", doubt.name()));
+            self.missing.push(match doubt {
+                Doubt::FramesLeftOut => Missing::Frames(id.clone()),
+                Doubt::Damaged => Missing::Damaged(id.clone()),
+            });
             self.evidence.unreadable_images.push((id.clone(), doubt.name()));
         }
         let is_unreadable = !matches!(outcome.status, ImageStatus::Ok | ImageStatus::NotRated);
@@ -204,7 +209,8 @@ impl Parts<'_> {
         image_rating(id.clone(), outcome, self.categories)
     }
 
-    fn text(&mut self, field: TextField, mut outcome: TextOutcome) -> TextRating {
+    fn text(&mut self, mut outcome: TextOutcome) -> TextRating {
+        let field = outcome.field;
         let (evidence, text) = (&mut self.evidence, given_text(self.listing, field));
         self.faults.extend(outcome.fault.take());
         if !outcome.logits.is_empty() {
@@ -224,12 +230,12 @@ impl Parts<'_> {
         if !self.listing.options.explain_text {
             outcome.tokens = PerCategory::default();
         }
-        text_rating(field, outcome, self.categories)
+        text_rating(outcome, self.categories)
     }
 
     /// Whether enough is left to rate; models that failed are told of.
-    fn check(&self, fields: &[TextField]) -> Result<()> {
-        if self.unreadable > 0 && fields.is_empty() && self.unreadable == self.listing.images.len() {
+    fn check(&self, has_text: bool) -> Result<()> {
+        if self.unreadable > 0 && !has_text && self.unreadable == self.listing.images.len() {
             let unreadable = self.evidence.unreadable_images.iter();
             let statuses: Vec<String> = unreadable.map(|(id, status)| format!("{id}: {status}")).collect();
             let problem = format!("no image could be read ({}) and there is no text", statuses.join(", "));
@@ -246,27 +252,27 @@ impl Parts<'_> {
     }
 
     /// What did not take part, besides single images.
-    fn name_missing(&mut self, fields: &[TextField], missing_models: &BTreeSet<String>) {
+    fn name_missing(&mut self, has_text: bool, missing_models: &BTreeSet<String>) {
         let Self { generation, listing, categories, evidence, missing, .. } = self;
         if evidence.images.is_empty() {
-            missing.push("image".into());
+            missing.push(Missing::Images);
         }
         if evidence.texts.is_empty() {
-            missing.push("text".into());
+            missing.push(Missing::Texts);
         }
         if !evidence.unread_texts.is_empty() {
-            missing.push("text:language".into());
+            missing.push(Missing::Language);
         }
-        missing.extend(missing_models.iter().map(|model| format!("model:{model}")));
+        missing.extend(missing_models.iter().cloned().map(Missing::Model));
         // What is not there by configuration is no fault, and is said.
         let unfed = categories.iter().filter(|category| generation.rates(**category) == (false, false));
-        missing.extend(unfed.map(|category| format!("category:{category}")));
+        missing.extend(unfed.copied().map(Missing::Category));
         let engine = generation.engine();
-        if !fields.is_empty() && engine.text().is_none() {
-            missing.push(format!("model:{}", Kind::TextClassifier.name()));
+        if has_text && engine.text().is_none() {
+            missing.push(Missing::Model(Kind::TextClassifier.name().to_owned()));
         }
         if !listing.images.is_empty() && engine.image_scorers().next().is_none() {
-            missing.push(format!("model:{}", Kind::ImageClassifier.name()));
+            missing.push(Missing::Model(Kind::ImageClassifier.name().to_owned()));
         }
     }
 }

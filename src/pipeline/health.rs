@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::domain::{Rating, ReasonCode, Timings};
 use crate::error::{Error, Result};
+use crate::percentile::nearest_rank;
 use parking_lot::Mutex;
 
 /// Listings that are remembered.
@@ -65,9 +66,9 @@ impl Health {
     /// What the last listings say.
     pub fn vitals(&self) -> Vitals {
         let listings: Vec<Listing> = self.0.lock().iter().copied().collect();
-        let times = listings.iter().filter_map(|listing| listing.took).collect();
+        let mut times: Vec<Duration> = listings.iter().filter_map(|listing| listing.took).collect();
         let failed = listings.iter().filter(|listing| listing.failed).count();
-        Vitals { listings: listings.len(), failed, p99: percentile(times, 99) }
+        Vitals { listings: listings.len(), failed, p99: nearest_rank(&mut times, 99, Ord::cmp).unwrap_or_default() }
     }
 
     /// Forgets everything: a switch begins a new watch.
@@ -81,23 +82,9 @@ pub(super) fn work_us(t: &Timings) -> u64 {
     t.decode_us + t.resize_us + t.image_inference_us + t.text_features_us + t.text_inference_us + t.score_us
 }
 
-/// The value that `percent` of `values` do not exceed (nearest rank); zero when there are none.
-pub(super) fn percentile<T: Ord + Copy + Default>(mut values: Vec<T>, percent: usize) -> T {
-    values.sort_unstable();
-    let rank = (values.len() * percent).div_ceil(100).max(1);
-    values.get(rank - 1).copied().unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn percentiles_are_the_nearest_rank() {
-        let hundred: Vec<u32> = (1..=100).collect();
-        assert_eq!((percentile(hundred.clone(), 99), percentile(hundred, 50)), (99, 50));
-        assert_eq!((percentile(vec![7_u32], 99), percentile(Vec::<u32>::new(), 99)), (7, 0));
-    }
 
     #[test]
     fn faults_of_models_count_and_those_of_callers_do_not() {

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::generation::Generation;
 use super::run::Run;
+use crate::domain::TextField;
 use crate::schedule::{BatchRule, Batchable};
 
 /// One part of a listing. It carries the generation that the whole listing is rated with.
@@ -30,6 +31,8 @@ pub(super) enum Task {
     },
     /// Read a text.
     Text {
+        /// Which text it is.
+        field: TextField,
         /// The caller's string.
         text: String,
         /// Explain which tokens count.

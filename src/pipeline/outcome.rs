@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::run::Ran;
-use crate::domain::{ImageExplanation, ImageStatus, Language, Logit, PerCategory, Probability, TokenContribution};
+use crate::domain::{
+    ImageExplanation, ImageStatus, Language, Logit, PerCategory, Probability, TextField, TokenContribution,
+};
 use crate::error::{Error, Result};
 use crate::preprocess::image::Doubt;
 use crate::preprocess::text::Found;
@@ -61,6 +63,8 @@ pub struct ImageOutcome {
 /// A text, read.
 #[derive(Debug)]
 pub(super) struct TextOutcome {
+    /// Which text it is.
+    pub field: TextField,
     /// Main language.
     pub language: Language,
     /// What the lexicon finds.

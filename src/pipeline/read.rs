@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::generation::Generation;
 use super::outcome::{Outcome, TextOutcome};
-use crate::domain::{Logit, PerCategory, TokenContribution};
+use crate::domain::{Logit, PerCategory, TextField, TokenContribution};
 use crate::error::{Error, Result};
 use crate::model::runtime::engine::TextScores;
 use crate::preprocess::text::{Feature, Found, PRESENT, Passages, language, look_up};
@@ -26,13 +26,13 @@ struct Prepared {
 pub(super) fn read(
     generation: &Generation,
     worker: usize,
-    texts: &[(String, Deadline)],
+    texts: &[(TextField, String, Deadline)],
     with_tokens: bool,
 ) -> Vec<Outcome> {
     let mut outcomes: Vec<Option<Outcome>> = Vec::with_capacity(texts.len());
     let mut waiting: Vec<Prepared> = Vec::with_capacity(texts.len());
-    for (index, (text, deadline)) in texts.iter().enumerate() {
-        let (outcome, passages) = prepare(generation, text);
+    for (index, (field, text, deadline)) in texts.iter().enumerate() {
+        let (outcome, passages) = prepare(generation, *field, text);
         let late = deadline.has_passed();
         if late || passages.windows.is_empty() {
             outcomes.push(Some(if late { Outcome::Expired } else { Outcome::Text(outcome) }));
@@ -51,9 +51,10 @@ pub(super) fn read(
 }
 
 /// Language, lexicon terms and passages of one text. Without a text classifier there are none; the lexicon is read all the same.
-fn prepare(generation: &Generation, text: &str) -> (TextOutcome, Passages) {
+fn prepare(generation: &Generation, field: TextField, text: &str) -> (TextOutcome, Passages) {
     let start = Instant::now();
     let mut outcome = TextOutcome {
+        field,
         language: language(text),
         found: Found::default(),
         logits: PerCategory::default(),

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::health::{percentile, work_us};
+use super::health::work_us;
 use crate::domain::{Category, CategoryRating, Rating, Reason, ReasonCode, Suggestion};
+use crate::percentile::nearest_rank;
 
 /// Flips that are kept, the newest.
 const KEPT_FLIPS: usize = 200;
@@ -162,8 +163,9 @@ impl Comparison {
     pub fn report(&self) -> ShadowReport {
         let seen = self.lock();
         let times = |kept: &VecDeque<u64>| {
-            let values: Vec<u64> = kept.iter().copied().collect();
-            (percentile(values.clone(), 50), percentile(values, 99))
+            let mut values: Vec<u64> = kept.iter().copied().collect();
+            let mut at = |percent| nearest_rank(&mut values, percent, Ord::cmp).unwrap_or_default();
+            (at(50), at(99))
         };
         let shifts = seen.shifts.iter().filter_map(|(category, shifts)| shifts.summary(*category));
         ShadowReport {
@@ -196,9 +198,7 @@ impl Shifts {
 
     fn summary(&self, category: Category) -> Option<Shift> {
         let mut newest: Vec<f64> = self.newest.iter().copied().collect();
-        newest.sort_by(f64::total_cmp);
-        let rank = (newest.len() * 99).div_ceil(100).max(1);
-        let p99 = *newest.get(rank - 1)?;
+        let p99 = nearest_rank(&mut newest, 99, f64::total_cmp)?;
         #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^53 listings")]
         let count = self.count as f64;
         let (mean, signed_mean) = (self.sum / count, self.signed_sum / count);

@@ -25,9 +25,9 @@ pub(super) fn run(worker: usize, inputs: &mut Inputs, batch: Vec<(Job, Deadline)
                 explained |= with_maps;
                 images.push((content, deadline));
             }
-            Task::Text { text, with_tokens } => {
+            Task::Text { field, text, with_tokens } => {
                 explained |= with_tokens;
-                texts.push((text, deadline));
+                texts.push((field, text, deadline));
             }
             Task::Infer(run) => runs.push((run, deadline)),
         }

@@ -123,7 +123,7 @@ pub fn response(rating: Rating) -> proto::ClassifyResponse {
         reasons: rating.reasons.into_iter().map(reason).collect(),
         legal_basis: rating.legal_basis.into_iter().map(legal_basis).collect(),
         degraded: rating.degraded,
-        missing: rating.missing,
+        missing: rating.missing.iter().map(ToString::to_string).collect(),
         models: rating.models.iter().map(model_version).collect(),
         policy: Some(policy_version(&rating.policy)),
         timings: Some(timings(rating.timings)),

@@ -223,7 +223,7 @@ fn waits_grow_and_a_change_of_the_folder_ends_them() {
     let (failing, now) = (world.universe[4].identity.clone(), world.now);
     let waits: Vec<_> = (0..3).map(|_| world.ledger.failed(&failing, "broke".into(), now).as_secs()).collect();
     assert_eq!(waits, [1, 2, 4]);
-    assert_eq!(world.ledger.barred(now), [failing.clone()]);
+    assert_eq!(world.ledger.barred(now), std::slice::from_ref(&failing));
     assert_eq!(world.ledger.next_retry(now), Some(now + Duration::from_secs(4)));
     let there = [Arc::clone(&world.universe[4])];
     world.ledger.seen(&there, |identity| *identity == failing, now);

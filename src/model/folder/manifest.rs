@@ -78,7 +78,7 @@ pub struct Manifest {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TextManifest {
-    /// Must be this program's [`TEXT_FEATURE_VERSION`].
+    /// Must be this program's [`TEXT_FEATURE_VERSION`](crate::input_spec::TEXT_FEATURE_VERSION).
     pub feature_version: u32,
     /// See [`TextInputSpec::buckets`].
     pub buckets: u32,

@@ -27,7 +27,8 @@ impl ModelSet {
     /// Puts folders together.
     ///
     /// # Errors
-    /// [`Error::Setup`] when they make no set: nothing at all, or see [`Self::check`].
+    /// [`Error::Setup`] when they make no set: there is none, a head without an encoder, heads that read embeddings of another size
+    /// than the encoder gives, a category that two models feed.
     pub fn of(folders: Vec<Arc<ModelFolder>>, directory: &Path, checks: &Checks<'_>) -> Result<Self> {
         let mut set = Self::default();
         for folder in folders {
