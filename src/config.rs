@@ -259,7 +259,7 @@ impl Config {
             text: batch_rule("text", raw.batching.text_max_batch, raw.batching.text_max_wait_ms)?,
         };
         let bulk_yields = number("scheduler.bulk_yields_ms", raw.scheduler.bulk_yields_ms, 0..=60_000)?;
-        raw.auth.keys.iter().try_for_each(ApiKey::check)?;
+        ApiKey::check_all(&raw.auth.keys)?;
         let log_json = match raw.log.format.as_str() {
             "text" => false,
             "json" => true,

@@ -115,7 +115,16 @@ impl Pipeline {
             return Err(Error::DeadlineExceeded);
         }
         let Traffic { stable, candidate } = self.traffic();
-        let candidate = candidate.filter(|candidate| candidate.share.holds(&listing));
+        let wanted = &listing.options.categories;
+        stable.check_wanted(wanted)?;
+        let candidate = candidate.filter(|candidate| candidate.share.holds(&listing)).filter(|candidate| {
+            // What callers ask for and a candidate does not look for is its fault, not theirs.
+            let looks_for_it = candidate.generation.check_wanted(wanted).is_ok();
+            if !looks_for_it {
+                candidate.comparison().failed();
+            }
+            looks_for_it
+        });
         let (generation, second) = match candidate.as_deref() {
             None => (stable, None),
             Some(Candidate { generation, trial, .. }) => match trial {
@@ -129,7 +138,6 @@ impl Pipeline {
                 }
             },
         };
-        generation.check_wanted(&listing.options.categories)?;
         let tickets = self.submit(&generation, &listing, priority, deadline)?;
         let outcome = finish(&generation, &listing, tickets, deadline, Some(&self.metrics)).await;
         generation.health().note(&outcome);

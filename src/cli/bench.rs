@@ -182,7 +182,7 @@ impl Bench {
                 (Mode::Search { from, p99_limit, precision }, shared)
             }
         };
-        let settings = shared.settings(mode);
+        let settings = shared.settings(mode)?;
         let bar = ProgressBar::new_spinner().with_style(ProgressStyle::with_template("{spinner} {msg}")?);
         let outcome = runtime(shared.threads)?.block_on(run::run(&settings, &|progress| {
             bar.set_message(line(&progress));
@@ -205,7 +205,7 @@ impl Bench {
 }
 
 impl Shared {
-    fn settings(&self, mode: Mode) -> Settings {
+    fn settings(&self, mode: Mode) -> anyhow::Result<Settings> {
         let on_the_way = if let Mode::Closed { concurrency } = mode { concurrency } else { self.max_in_flight };
         let default_connections = on_the_way.div_ceil(CALLERS_A_CONNECTION).min(MOST_CONNECTIONS);
         let source = match (&self.images, &self.input) {
@@ -217,7 +217,7 @@ impl Shared {
             },
         };
         let target = Target {
-            address: self.peer.server.clone(),
+            address: self.peer.url()?,
             key: self.peer.key.clone(),
             deadline: Duration::from_millis(self.deadline_ms),
             connections: self.connections.unwrap_or(default_connections),
@@ -225,7 +225,7 @@ impl Shared {
             allow_model_change: self.allow_model_change,
         };
         let length = Length::Time(Duration::from_secs_f64(self.duration));
-        Settings {
+        Ok(Settings {
             source,
             limit: self.limit,
             target,
@@ -238,7 +238,7 @@ impl Shared {
             max_in_flight: self.max_in_flight,
             expected: self.expected.clone(),
             save_expected: self.save_expected.clone(),
-        }
+        })
     }
 
     fn write(&self, outcome: &Outcome) -> anyhow::Result<()> {

@@ -128,7 +128,7 @@ impl Classify {
         let mut rater = if self.embedded {
             Rater::Here(Box::new(Pipeline::start(config, opening(config, None)?, Arc::default())?), config.limits)
         } else {
-            let client = RiskServiceClient::connect(self.peer.server.clone()).await;
+            let client = RiskServiceClient::connect(self.peer.url()?).await;
             let client = client.with_context(|| {
                 format!("no server at {}; start one with `wildwarden serve`, or use --embedded", self.peer.server)
             })?;

@@ -104,7 +104,7 @@ impl Evaluate {
         let config = self.settings.load([])?;
         let generation = opening(&config, None)?;
         let declared = generation.policy().rated().map(|declared| (declared.category, declared.aliases.clone()));
-        let names = LabelNames::Known { categories: declared.collect(), negative: self.negative.clone() };
+        let names = LabelNames::known(declared.collect(), &self.negative).map_err(anyhow::Error::msg)?;
         let input = input::read(&self.input, self.images_root.as_deref(), &names)?;
         if !input.unused_fields.is_empty() {
             let fields: Vec<&str> = input.unused_fields.iter().map(String::as_str).collect();

@@ -6,7 +6,7 @@ use clap::Args;
 #[derive(Debug, Clone, Args)]
 pub(super) struct Server {
     /// The server to ask: a URL, or host:port.
-    #[arg(long, value_name = "URL", env = "WILDWARDEN_SERVER", default_value = "http://127.0.0.1:50051", value_parser = url)]
+    #[arg(long, value_name = "URL", env = "WILDWARDEN_SERVER", default_value = "http://127.0.0.1:50051")]
     pub(super) server: String,
     /// Key to send as `authorization: Bearer`. Better kept in a file: --key "$(cat key)".
     #[arg(long, env = "WILDWARDEN_KEY", hide_env_values = true)]
@@ -17,11 +17,25 @@ pub(super) struct Server {
 #[derive(Debug, Clone, Args)]
 pub(super) struct Operators {
     /// The server's listener for operators: a URL, or host:port.
-    #[arg(long, value_name = "URL", env = "WILDWARDEN_OPERATORS", default_value = "http://127.0.0.1:50052", value_parser = url)]
+    #[arg(long, value_name = "URL", env = "WILDWARDEN_OPERATORS", default_value = "http://127.0.0.1:50052")]
     pub(super) server: String,
     /// Key to send as `authorization: Bearer`; it needs the role admin. Better kept in a file: --key "$(cat key)".
     #[arg(long, env = "WILDWARDEN_KEY", hide_env_values = true)]
     pub(super) key: Option<String>,
+}
+
+impl Server {
+    /// Where it is.
+    pub(super) fn url(&self) -> anyhow::Result<String> {
+        url(&self.server).map_err(|problem| anyhow::anyhow!("--server {:?}: {problem}", self.server))
+    }
+}
+
+impl Operators {
+    /// Where it is.
+    pub(super) fn url(&self) -> anyhow::Result<String> {
+        url(&self.server).map_err(|problem| anyhow::anyhow!("--server {:?}: {problem}", self.server))
+    }
 }
 
 /// `given` with its scheme, `http` where it names none.

@@ -38,8 +38,18 @@ impl std::fmt::Debug for ApiKey {
 
 impl ApiKey {
     /// # Errors
-    /// [`Error::Setup`] naming the key whose hash is none.
-    pub(super) fn check(&self) -> Result<()> {
+    /// [`Error::Setup`] naming the key whose hash is none, or is another's, too: only the first of two would count.
+    pub(super) fn check_all(keys: &[Self]) -> Result<()> {
+        for (index, key) in keys.iter().enumerate() {
+            key.check()?;
+            if let Some(other) = keys.iter().take(index).find(|other| other.sha256 == key.sha256) {
+                return Err(Error::Setup(format!("auth.keys.{}: sha256 is that of {}, too", key.name, other.name)));
+            }
+        }
+        Ok(())
+    }
+
+    fn check(&self) -> Result<()> {
         if self.sha256.len() == 64 && self.sha256.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
             return Ok(());
         }

@@ -59,6 +59,19 @@ pub enum LabelNames {
 }
 
 impl LabelNames {
+    /// # Errors
+    /// A name that would mean a category and a negative one.
+    pub fn known(categories: Vec<(Category, Vec<String>)>, negative: &[String]) -> Result<Self, String> {
+        for (category, aliases) in &categories {
+            let mut names = aliases.iter().map(String::as_str).chain([category.name()]);
+            let is_negative = |name: &&str| NEGATIVE_NAMES.contains(name) || negative.iter().any(|other| other == name);
+            if let Some(name) = names.find(is_negative) {
+                return Err(format!("{name:?} means the category {category}, and that nothing prohibited is offered"));
+            }
+        }
+        Ok(Self::Known { categories, negative: negative.to_owned() })
+    }
+
     /// The categories that `names` mean, in the order of answers, without repeats.
     ///
     /// # Errors
@@ -107,5 +120,9 @@ mod tests {
         let problem = names.read(["horn", "plates"]).unwrap_err();
         assert!(problem.contains("\"plates\"") && problem.contains("scale (scales), horn and"), "{problem}");
         assert_eq!(LabelNames::Ignored.read(["plates"]), Ok(Vec::new()));
+        let twice =
+            |alias: &str, negative: &[String]| LabelNames::known(vec![(horn, vec![alias.to_owned()])], negative);
+        assert!(twice("horns", &[]).is_ok());
+        assert!(twice("benign", &[]).is_err() && twice("horns", &["horns".into()]).is_err());
     }
 }

@@ -75,8 +75,8 @@ fn header(report: &Report) -> String {
         String::new()
     } else {
         format!(
-            "<div class='card warn'><b>Unmeasured: {}.</b> The data lacks positives or negatives of it, so nothing here says \
-             how well it is found.</div>",
+            "<div class='card warn'><b>Unmeasured: {}.</b> The data lacks positives or negatives of it, or no model rates \
+             it, so nothing here says how well it is found.</div>",
             unmeasured.join(", ")
         )
     };

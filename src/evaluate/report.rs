@@ -23,7 +23,7 @@ use crate::evaluate::measures::Setting;
 use crate::evaluate::measures::figures;
 use crate::evaluate::operation;
 use crate::evaluate::operation::LEVELS;
-use crate::evaluate::record::Record;
+use crate::evaluate::record::{Record, Scores};
 use crate::evaluate::run::Failure;
 use crate::evaluate::slices;
 use crate::evaluate::slices::Slice;
@@ -50,7 +50,7 @@ pub struct Report {
     pub service: Service,
     /// How it was measured.
     pub method: Method,
-    /// Categories without a positive or without a negative: nothing is said of them.
+    /// Categories without a positive, without a negative or without a score: nothing is said of them.
     pub unmeasured: Vec<Category>,
     /// By true label, over all listings.
     pub operation: Vec<operation::Row>,
@@ -256,7 +256,7 @@ pub fn count(data: &mut Data, records: &[(usize, Record)]) {
     }
 }
 
-/// Measures one category; `None`: it lacks positives or negatives.
+/// Measures one category; `None`: it lacks positives or negatives, or nothing rates it.
 pub fn measure(
     &Declared { category, review, .. }: &Declared,
     measured: &Measured<'_>,
@@ -267,7 +267,8 @@ pub fn measure(
     let (priors, setting) = (service.priors(), service.setting(method, review));
     let fused = Rule::Fused.samples(records.iter().copied(), category, priors);
     let counts = Counts::of(&fused);
-    if !counts.are_both() {
+    let is_rated = |scores: &Scores| scores.image_probability.is_some() || scores.text_probability.is_some();
+    if !counts.are_both() || !records.iter().any(|record| record.categories.get(&category).is_some_and(is_rated)) {
         return None;
     }
     let scores = [Rule::Fused, Rule::ImageOnly, Rule::TextOnly].into_iter().filter_map(|rule| {

@@ -195,7 +195,11 @@ fn choose_first(config: &Config, repository: &Repository, failures: &[Failure], 
         return Err(Error::Setup(faulty.reason));
     }
     let notes = opening.as_ref().map(Opening::notes).unwrap_or_default();
-    let is_lost = |version: &&Arc<Version>| !known(version.name()) && !waits_for_policy(version, situation);
+    // What waits for a policy, or was decided to stay out, is no reason not to start.
+    let stays_out = |name: &str| decisions.get(name).is_some_and(|decision| decision.serve.is_none());
+    let is_lost = |version: &&Arc<Version>| {
+        !known(version.name()) && !waits_for_policy(version, situation) && !stays_out(version.name())
+    };
     let not_served = versions.iter().find(|version| opening.is_ok() && is_lost(version)).cloned();
     let Opening { mut choice, left_out } = opening.map_err(|problem| Error::file(&config.models, problem))?;
     if let Some(version) = not_served {

@@ -207,6 +207,9 @@ impl Keeper {
         let read = PolicyFile::read(&path);
         let mut state = self.state();
         let serving = Arc::clone(&state.ledger.default().policy);
+        if let Ok(policy) = &read {
+            state.ledger.policy_file_is(&policy.version.sha256);
+        }
         match read {
             Ok(policy) if policy.version.sha256 == serving.version.sha256 => {
                 state.policy_problem = None;

@@ -179,13 +179,16 @@ impl<S: Served> Ledger<S> {
         if [from, to].iter().any(|served| served.set() != DEFAULT_SET) {
             return;
         }
+        let new_policy = from.policy().sha256 != to.policy().sha256;
         let of = |served: &S, name: &str| served.models().iter().find(|m| m.name == name).cloned();
         let mut names: Vec<&String> = from.models().iter().chain(to.models()).map(|model| &model.name).collect();
         names.sort();
         names.dedup();
         for name in names {
             let (was, is) = (of(from, name), of(to, name));
-            if was == is {
+            // What only came or went with its policy is held back with the policy.
+            let by_policy = new_policy && (was.is_none() || is.is_none());
+            if was == is || by_policy {
                 continue;
             }
             let held = self.decisions.get(name).map(|decision| decision.until_newer_than.clone());
@@ -196,7 +199,7 @@ impl<S: Served> Ledger<S> {
             let decision = Decision { serve: is.map(|model| model.version), until_newer_than };
             self.decisions.insert(name.clone(), decision);
         }
-        if from.policy().sha256 != to.policy().sha256 {
+        if new_policy {
             self.policy_held = Some(from.policy().sha256.clone());
         }
     }
@@ -227,6 +230,11 @@ impl<S: Served> Ledger<S> {
     /// The policy file with this content may be taken again.
     pub(super) fn release_policy(&mut self, sha256: &str) {
         self.policy_held = self.policy_held.take().filter(|held| held != sha256);
+    }
+
+    /// This is what the policy file holds now: one that was held back and is another is nobody's concern any more.
+    pub(super) fn policy_file_is(&mut self, sha256: &str) {
+        self.policy_held = self.policy_held.take().filter(|held| held == sha256);
     }
 
     /// Whether a switch is watched at `now`.

@@ -8,6 +8,9 @@ use crate::domain::{Logit, Probability};
 /// Calibrated logits are cut to this range before fusion: beyond it calibration has seen no data.
 pub const LOGIT_BOUND: f64 = 8.0;
 
+/// Largest size of a weight: far beyond what fitting gives, and small enough that no sum leaves the numbers.
+const MOST_WEIGHT: f64 = 1000.0;
+
 /// Weights of one category's fusion.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -37,8 +40,8 @@ impl FusionWeights {
     /// What is wrong with the weights, in words.
     pub fn check(&self) -> Result<(), String> {
         let all = [self.intercept, self.image, self.text, self.interaction, self.missing_image, self.missing_text];
-        if all.iter().any(|weight| !weight.is_finite()) {
-            return Err("every weight must be finite".into());
+        if let Some(weight) = all.iter().find(|weight| !(-MOST_WEIGHT..=MOST_WEIGHT).contains(*weight)) {
+            return Err(format!("every weight must be in -{MOST_WEIGHT} to {MOST_WEIGHT}, and {weight} is not"));
         }
         for (key, floor) in [("image_floor", self.image_floor), ("text_floor", self.text_floor)] {
             if !(-LOGIT_BOUND..=0.0).contains(&floor) {

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 pub use self::category::{CategoryPolicy, MAX_CATEGORIES, Words};
 use self::category::{RawCategory, checked, probability, thresholds};
-use crate::domain::{Category, LegalBasis, Level, Notice, Probability, Sign, TermKind};
+use crate::domain::{Category, FoundTerm, LegalBasis, Level, Notice, Probability, Sign, TermKind};
 
 /// A checked policy.
 #[derive(Debug, Clone)]
@@ -272,9 +272,10 @@ impl Policy {
         names.filter(|category| wanted.is_empty() || wanted.contains(category)).collect()
     }
 
-    /// Whether a group of this kind that is marked `review` lists `term`.
-    pub fn is_reviewed(&self, term: &str, kind: TermKind) -> bool {
-        self.terms.iter().any(|group| group.review && group.kind == kind && group.terms.iter().any(|t| t == term))
+    /// Whether a group of its kind and category that is marked `review` lists `found`.
+    pub fn is_reviewed(&self, found: &FoundTerm) -> bool {
+        let is_of = |group: &&TermGroup| group.review && (group.kind, group.category) == (found.kind, found.category);
+        self.terms.iter().filter(is_of).any(|group| group.terms.contains(&found.term))
     }
 }
 
@@ -345,6 +346,32 @@ pub fn located(text: &str, term: &str, problem: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn declarations_that_contradict_themselves_are_refused_naming_the_category() {
+        let shipped = include_str!("../../models/policy.toml");
+        let changed = |from: &str, to: &str| {
+            assert!(shipped.contains(from), "{from}");
+            Policy::parse(&shipped.replacen(from, to, 1)).unwrap_err()
+        };
+        let first = Policy::parse(shipped).unwrap().declared()[0];
+        let line = format!("name = \"{first}\"\n");
+        for (from, to, said) in [
+            ("aliases = []", "aliases = [\" x\"]", "blank"),
+            ("aliases = []", "aliases = [\"a;b\"]", "semicolon"),
+            ("intercept = ", "intercept = 1e9 # ", "1000"),
+            (&line, &format!("{line}review = 0.95\n"), "below block"),
+            (&line, &format!("{line}enabled = 1\n"), "boolean"),
+            ("\"wapl-2022-28\",", "\"nowhere\",", "nowhere"),
+        ] {
+            let problem = changed(from, to);
+            assert!(problem.contains(said), "{problem}");
+        }
+        let last = shipped.rfind("[[category]]").unwrap();
+        let (before, entry) = shipped.split_at(last);
+        let twice = format!("{before}{}{entry}", &shipped[shipped.find("[[category]]").unwrap()..last]);
+        assert!(Policy::parse(&twice).unwrap_err().contains("is given twice"));
+    }
 
     #[test]
     fn a_lexicon_that_says_two_things_or_nothing_is_refused_with_its_entry() {

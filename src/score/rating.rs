@@ -99,7 +99,9 @@ pub fn rate(policy: &Policy, evidence: &Evidence) -> Verdict {
         .map(|rating| rating.probability)
         .max_by(|a, b| a.value().total_cmp(&b.value()));
     let risk = highest.unwrap_or(policy.deployment_prior);
-    let level = categories.iter().map(|rating| rating.level).max().unwrap_or(Level::Minimal);
+    // Where nothing was looked at, the risk is the prior, and so is its band.
+    let of_risk = if highest.is_none() { policy.levels.level(risk) } else { Level::Minimal };
+    let level = categories.iter().map(|rating| rating.level).fold(of_risk, Level::max);
     reasons.sort_by(|a, b| b.0.total_cmp(&a.0));
     // A listing that is reviewed only because something could not be read touches no rule yet.
     let applies = |basis: &&LegalBasis| suspected.iter().any(|declared| declared.legal_basis.contains(&basis.id));
@@ -142,14 +144,18 @@ fn rate_category(
     let image = strongest(evidence.images.iter().map(|(id, logits)| (id, logits)), category);
     let text = strongest(evidence.texts.iter().map(|(field, logits)| (field, logits)), category);
     let probability = fused(policy, declared, image.map(|(_, logit)| logit), text.map(|(_, logit)| logit));
-    let suggestion = if probability >= declared.block {
+    // What nobody looked at is at the prior, wherever thresholds lie.
+    let is_rated = image.is_some() || text.is_some();
+    let suggestion = if !is_rated {
+        Suggestion::Pass
+    } else if probability >= declared.block {
         Suggestion::Block
     } else if probability >= declared.review {
         Suggestion::Review
     } else {
         Suggestion::Pass
     };
-    let level = policy.levels.level(probability);
+    let level = if is_rated { policy.levels.level(probability) } else { Level::Minimal };
     let mut judged = Judged { policy, evidence, declared, image, text, suggestion, level, reasons };
     let photo_stands = judged.photo_stands();
     judged.name_scores();
@@ -240,7 +246,7 @@ impl<'a> Judged<'a> {
                 continue;
             }
             named.push(mention);
-            let is_reviewed = self.policy.is_reviewed(&term.term, term.kind);
+            let is_reviewed = self.policy.is_reviewed(term);
             match term.kind {
                 TermKind::Claim => {
                     self.add(0.9, ReasonCode::ClaimTerm, place(*field, term));

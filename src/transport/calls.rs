@@ -85,7 +85,11 @@ where
         let mut count = Count { metrics: Arc::clone(&self.metrics), rpc, code: name(Code::Cancelled) };
         let answering = self.answers.call(request);
         Box::pin(async move {
-            let response = answering.await?;
+            let mut response = answering.await?;
+            // The operators' listener has pages, and answers with one what no service of it takes.
+            if response.status() == StatusCode::NOT_FOUND {
+                response = tonic::Status::unimplemented("this listener does not serve the method").into_http();
+            }
             // A refusal is nothing but headers; without a status there, messages follow.
             let code = response.headers().get("grpc-status").map(|code| Code::from_bytes(code.as_bytes()));
             count.answered(code.unwrap_or(Code::Ok));

@@ -8,7 +8,7 @@ use wildwarden::transport::proto::{
 };
 
 use crate::common::{Client, client, listing, write_head};
-use crate::repository::{Repository, look};
+use crate::repository::{Repository, look, until};
 
 const NAME: &str = "hornbill_casque";
 
@@ -117,13 +117,38 @@ async fn a_category_is_added_to_a_running_server_and_taken_back() {
     assert_eq!((told.name.as_str(), told.titles["zh"].as_str()), (NAME, "盔犀鸟头胄"));
     assert!(told.rated_by_images && !told.rated_by_texts);
 
-    // Back to a policy without it: its head leaves service, and the others stay.
+    // Back to a policy without it: its head leaves service, and the others stay. What came by the policy comes again by one.
     operator.roll_back(RollBackRequest {}).await.unwrap();
     assert_eq!(names(&ask(&mut client, "", CARVING, &[]).await), SHIPPED);
+    assert!(look(&mut operator).await.waiting.iter().any(|note| note.contains("was rolled back")));
+    repository.write("policy.toml", &format!("# mended\n{before}{DECLARED}"));
+    let status = look(&mut operator).await;
+    assert!(status.waiting.is_empty(), "{:?}", status.waiting);
+    let again = ask(&mut client, "", CARVING, &[]).await;
+    assert!(names(&again) == all && !again.categories.last().unwrap().unrated, "{again:?}");
     repository.write("policy.toml", &before);
     let status = look(&mut operator).await;
     assert!(status.waiting.contains(&waits), "{:?}", status.waiting);
     assert_eq!(names(&ask(&mut client, "", CARVING, &[]).await), SHIPPED);
+}
+
+#[tokio::test]
+async fn a_model_that_was_rolled_back_keeps_no_server_from_starting() {
+    let repository = Repository::shipped();
+    declare(&repository);
+    {
+        let (server, mut operator) = repository.serve(&[]).await;
+        add_head(&repository);
+        assert!(look(&mut operator).await.waiting.is_empty());
+        operator.roll_back(RollBackRequest {}).await.unwrap();
+        let state = repository.path().join("state.json");
+        until(&mut operator, |_| std::fs::read_to_string(&state).is_ok_and(|text| text.contains("until_newer_than")))
+            .await;
+        server.drain().await.unwrap();
+    }
+    let (server, _operator) = repository.serve(&[]).await;
+    let answer = ask(&mut client(&server).await, "", CARVING, &[]).await;
+    assert!(answer.categories.last().unwrap().unrated && !answer.categories[0].unrated, "{answer:?}");
 }
 
 #[tokio::test]

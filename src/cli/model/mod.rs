@@ -11,6 +11,7 @@ mod table;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 
 use self::call::Operator;
@@ -104,14 +105,8 @@ struct Named {
 #[derive(Debug, Args)]
 struct Set {
     /// A set in the place of versions: NAME of NAME.set.toml beside the model folders, or default.
-    #[arg(
-        long = "set",
-        value_name = "NAME",
-        default_value = "",
-        hide_default_value = true,
-        conflicts_with = "versions"
-    )]
-    name: String,
+    #[arg(long = "set", value_name = "NAME", value_parser = NonEmptyStringValueParser::new(), conflicts_with = "versions")]
+    name: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -131,7 +126,7 @@ struct Trial {
 impl Trial {
     fn request(self) -> StartTrialRequest {
         let Self { versions, set, share, .. } = self;
-        StartTrialRequest { versions, share, set: set.name }
+        StartTrialRequest { versions, share, set: set.name.unwrap_or_default() }
     }
 }
 
@@ -167,7 +162,7 @@ impl Call {
     fn run(self) -> anyhow::Result<ExitCode> {
         let quiet = self.quiet();
         let as_json = quiet.json;
-        let Operators { server, key } = quiet.peer.clone();
+        let (server, key) = (quiet.peer.url()?, quiet.peer.key.clone());
         let answer = super::async_runtime()?.block_on(async {
             let mut operator = Operator::connect(&server, key.as_deref()).await?;
             self.call(&mut operator).await
@@ -201,8 +196,12 @@ impl Call {
             Self::Report(_) => return operator.report().await.map(Answer::Report),
             Self::List(_) => operator.list().await?,
             Self::Reload(_) => operator.reload().await?,
-            Self::Load(Named { versions, set }) => operator.load(versions.versions, set.name).await?,
-            Self::Promote(Named { versions, set }) => operator.promote(versions.versions, set.name).await?,
+            Self::Load(Named { versions, set }) => {
+                operator.load(versions.versions, set.name.unwrap_or_default()).await?
+            }
+            Self::Promote(Named { versions, set }) => {
+                operator.promote(versions.versions, set.name.unwrap_or_default()).await?
+            }
             Self::Rollback(_) => operator.roll_back().await?,
             Self::Unload(Versions { versions, .. }) => {
                 let mut last = None;

@@ -97,7 +97,15 @@ impl NamedSet {
         categories: &[Category],
     ) -> Result<Vec<Arc<Version>>, String> {
         let told = |problem: String| format!("set {}: {problem}", self.name);
-        let Some(models) = &self.models else { return Ok(serving.to_vec()) };
+        let Some(models) = &self.models else {
+            // What serves, but for what its policy gives nothing to rate; it would not be taken after a restart either.
+            let rates = |version: &&Arc<Version>| {
+                let mut fed = version.feeds().peekable();
+                fed.peek().is_none() || categories.is_empty() || fed.any(|category| categories.contains(&category))
+            };
+            let chosen: Vec<_> = serving.iter().filter(rates).cloned().collect();
+            return together(&chosen, serving, categories).map_err(told);
+        };
         let chosen = models.iter().map(|(name, version)| find(name, version, on_disk, serving));
         let chosen: Vec<_> = chosen.collect::<Result<_, _>>().map_err(told)?;
         together(&chosen, serving, categories).map_err(told)

@@ -36,6 +36,14 @@ pub enum Meaning {
 }
 
 impl Meaning {
+    /// Of which category it says something.
+    fn category(self) -> Option<Category> {
+        match self {
+            Self::Term(_, category) | Self::OnlyDisguised(category) => Some(category),
+            Self::Harmless | Self::Notice(_) | Self::Sign(_) => None,
+        }
+    }
+
     /// As the policy calls it.
     fn name(self) -> &'static str {
         match self {
@@ -105,6 +113,12 @@ impl Lexicon {
             if let Some(other) = known.get(&needle).and_then(|&index| patterns.get(index)).map(|pattern| &pattern.entry)
                 && contradict(other.meaning, entry.meaning)
             {
+                if let (Some(a), Some(b)) = (other.meaning.category(), entry.meaning.category())
+                    && a != b
+                {
+                    let spelling = &other.term;
+                    return refused(format!("is a word of {b}, and of {a} as {spelling:?}; a word is of one category"));
+                }
                 let (first, second) = (other.meaning.name(), entry.meaning.name());
                 return refused(format!("is listed as {second}, and as {first} in the spelling {:?}", other.term));
             }
@@ -195,12 +209,11 @@ impl Lexicon {
 /// Two meanings that one term cannot have. Signs go beside anything, and a harmless word may be the disguise of another.
 fn contradict(a: Meaning, b: Meaning) -> bool {
     let is_sign = |meaning| matches!(meaning, Meaning::Sign(_));
-    let of_two_categories = matches!((a, b), (Meaning::Term(_, a), Meaning::Term(_, b)) if a != b);
     let is_exception = matches!(
         (a, b),
         (Meaning::Harmless, Meaning::OnlyDisguised(_)) | (Meaning::OnlyDisguised(_), Meaning::Harmless)
     );
-    a != b && !is_sign(a) && !is_sign(b) && !of_two_categories && !is_exception
+    a != b && !is_sign(a) && !is_sign(b) && !is_exception
 }
 
 /// The text has other letters than the term: some that only look like them. Accents that were left out do not count.

@@ -10,6 +10,10 @@ use crate::score::fuse::FusionWeights;
 /// Most categories of a policy.
 pub const MAX_CATEGORIES: usize = 64;
 
+/// Most other names of a category, and characters of one.
+const MAX_ALIASES: usize = 64;
+const MAX_ALIAS_CHARS: usize = 64;
+
 /// Words in the two languages of the answers.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -97,7 +101,9 @@ pub(super) fn checked(
             declared.aliases.iter().map(String::as_str).chain([declared.category.name()]).collect();
         for name in own {
             if let Some(other) = names.insert(name, declared.category) {
-                return Err(format!("category.{}: the name {name:?} is that of {other}, too", declared.category));
+                let category = declared.category;
+                let again = if other == category { "is given twice" } else { "is another category's, too" };
+                return Err(format!("category.{category}: the name {name:?} {again}"));
             }
         }
     }
@@ -113,8 +119,19 @@ fn one(raw: RawCategory, usual: (Probability, Probability), known: &[LegalBasis]
             return Err(told(format!("{key}: en and zh must both say something")));
         }
     }
-    if let Some(blank) = raw.aliases.iter().find(|alias| alias.trim().is_empty()) {
-        return Err(told(format!("aliases: {blank:?} is blank")));
+    if raw.aliases.len() > MAX_ALIASES {
+        return Err(told(format!("aliases: {} of them; at most {MAX_ALIASES}", raw.aliases.len())));
+    }
+    // Lists of labels are separated by semicolons in tables.
+    let is_odd = |alias: &&String| {
+        let plain = |c: char| c.is_control() || c == ';';
+        alias.is_empty() || alias.trim() != *alias || alias.contains(plain) || alias.chars().count() > MAX_ALIAS_CHARS
+    };
+    if let Some(odd) = raw.aliases.iter().find(is_odd) {
+        let shown: String = odd.chars().take(MAX_ALIAS_CHARS).collect();
+        return Err(told(format!(
+            "aliases: {shown:?} must be 1 to {MAX_ALIAS_CHARS} characters without a semicolon, none blank at an end"
+        )));
     }
     if let Some(lost) = raw.legal_basis.iter().find(|id| !known.iter().any(|basis| basis.id == **id)) {
         return Err(told(format!("legal_basis: no [[legal_basis]] has the id {lost:?}")));

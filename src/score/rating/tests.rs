@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::Span;
-use crate::score::policy::Rules;
+use crate::score::policy::{Rules, TermGroup};
 
 fn policy() -> Policy {
     Policy::parse(include_str!("../../../models/policy.toml")).unwrap()
@@ -37,6 +37,31 @@ fn evidence(images: &[f64], text: Option<f64>, terms: &[(&str, TermKind)]) -> Ev
 fn an_image_alone_and_a_text_alone_can_be_suspected() {
     assert!(rate(&policy(), &evidence(&[8.0], None, &[])).suggestion >= Suggestion::Review);
     assert!(rate(&policy(), &evidence(&[], Some(8.0), &[])).suggestion >= Suggestion::Review);
+}
+
+#[test]
+fn what_nobody_looked_at_suggests_nothing_wherever_thresholds_lie() {
+    let mut eager = policy();
+    eager.categories[1].review = Probability::new(0.001).unwrap();
+    eager.categories[1].block = Probability::new(0.002).unwrap();
+    eager.deployment_prior = Probability::new(0.5).unwrap();
+    let mut both = evidence(&[-6.0], Some(-6.0), &[]);
+    both.categories = eager.declared();
+    let verdict = rate(&eager, &both);
+    assert_eq!((verdict.suggestion, verdict.level), (Suggestion::Pass, eager.levels.level(verdict.risk)));
+    assert!(verdict.categories[1].is_unrated() && verdict.categories[1].probability == eager.deployment_prior);
+}
+
+#[test]
+fn a_word_is_reviewed_only_in_its_own_category() {
+    let mut other = policy();
+    let category = other.declared()[1];
+    let (kind, terms) = (TermKind::Claim, vec!["手把件".to_owned()]);
+    other.terms.push(TermGroup { kind, category, terms, review: true, only_disguised: false });
+    let claim = evidence(&[], Some(-6.0), &[("手把件", TermKind::Claim)]);
+    assert_eq!(rate(&other, &claim).suggestion, Suggestion::Pass);
+    other.terms.last_mut().unwrap().category = self::category();
+    assert_eq!(rate(&other, &claim).suggestion, Suggestion::Review);
 }
 
 #[test]
