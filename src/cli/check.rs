@@ -20,7 +20,7 @@ use crate::model::runtime::session::Runtime;
 #[derive(Debug, Args)]
 pub(super) struct Check {
     /// Print the complete default configuration, commented, and exit.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "json")]
     print_default: bool,
     /// JSON instead.
     #[arg(long)]

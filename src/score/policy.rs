@@ -213,7 +213,8 @@ impl Policy {
             critical: probability("levels.critical", raw.levels.critical)?,
         };
         if !(levels.low < levels.medium && levels.medium < levels.high && levels.high < levels.critical) {
-            return Err("levels: must rise from low to critical".into());
+            let found = [raw.levels.low, raw.levels.medium, raw.levels.high, raw.levels.critical];
+            return Err(format!("levels: {found:?} must rise from low to critical"));
         }
         if !(0.0..=1.0).contains(&raw.disagreement_margin) {
             return Err(format!("disagreement_margin: {} must be in 0 to 1", raw.disagreement_margin));
