@@ -10,7 +10,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -67,11 +67,6 @@ impl Plan {
     }
 }
 
-/// A recorder that tasks share. A poisoned one is whole but for one reply.
-pub fn lock(recorder: &Mutex<Recorder>) -> MutexGuard<'_, Recorder> {
-    recorder.lock()
-}
-
 /// `callers` at a time, each sending when its last answer is there. `call` sends the next listing and says how many photos
 /// it had. Dropping the future ends the load.
 ///
@@ -100,7 +95,7 @@ where
                 }
                 let (images, outcome) = call().await;
                 let finished = Instant::now();
-                lock(&recorder).record(&Reply { intended: sent, sent, finished, images, outcome });
+                recorder.lock().record(&Reply { intended: sent, sent, finished, images, outcome });
             }
         });
     }
@@ -128,7 +123,7 @@ where
     let mut running = JoinSet::new();
     while let Some(intended) = paced.recv().await {
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-            lock(recorder).record_not_sent(intended);
+            recorder.lock().record_not_sent(intended);
             continue;
         };
         let (recorder, call) = (Arc::clone(recorder), call.clone());
@@ -136,7 +131,7 @@ where
             let sent = Instant::now();
             let (images, outcome) = call().await;
             let finished = Instant::now();
-            lock(&recorder).record(&Reply { intended, sent, finished, images, outcome });
+            recorder.lock().record(&Reply { intended, sent, finished, images, outcome });
             drop(place);
         });
         while let Some(joined) = running.try_join_next() {
@@ -204,7 +199,7 @@ mod tests {
         let recorder = Arc::new(Mutex::new(plan.recorder(start).unwrap()));
         let arrivals = (1..).map(|n| Duration::from_millis(n * 5));
         open(arrivals, max_in_flight, (plan, start), &recorder, call).await.unwrap();
-        lock(&recorder).finish(None)
+        recorder.lock().finish(None)
     }
 
     /// The server answers one listing at a time and stalls once. A closed loop's only caller sees one slow answer; callers
@@ -231,7 +226,7 @@ mod tests {
         let (plan, start) = (plan(Length::Listings(200)), Instant::now());
         let recorder = Arc::new(Mutex::new(plan.recorder(start).unwrap()));
         closed(1, plan, start, &recorder, stalling()).await.unwrap();
-        let measured = lock(&recorder).finish(None);
+        let measured = recorder.lock().finish(None);
         assert!(measured.counts.right == 200 && measured.latency.p90_ms < 100.0, "{:?}", measured.latency);
     }
 
@@ -246,7 +241,7 @@ mod tests {
         let (plan, start) = (plan(Length::Time(Duration::from_millis(300))), Instant::now());
         let recorder = Arc::new(Mutex::new(plan.recorder(start).unwrap()));
         closed(4, plan, start, &recorder, || answer(Duration::from_millis(20))).await.unwrap();
-        let measured = lock(&recorder).finish(None);
+        let measured = recorder.lock().finish(None);
         assert!((20..=60).contains(&measured.counts.right), "{:?}", measured.counts);
         assert!((measured.seconds - 0.3).abs() < 1e-9);
     }
@@ -257,7 +252,7 @@ mod tests {
         let start = Instant::now();
         let recorder = Arc::new(Mutex::new(plan.recorder(start).unwrap()));
         closed(2, plan, start, &recorder, || answer(Duration::from_millis(5))).await.unwrap();
-        let measured = lock(&recorder).finish(None);
+        let measured = recorder.lock().finish(None);
         assert!(measured.counts.right == 10 && measured.warmup.right > 2, "{measured:?}");
     }
 }

@@ -245,7 +245,7 @@ impl Runner<'_> {
         };
         let cut = self.watch(&name, &recorder, load).await?;
         self.interrupted |= cut.is_some();
-        let mut recorder = load::lock(&recorder);
+        let mut recorder = recorder.lock();
         let measured = recorder.finish(cut);
         let (offered, callers) = if rate.is_some() { (rate, None) } else { (None, Some(places)) };
         Ok((Step { offered, callers, held: None, measured }, recorder.latency().clone()))
@@ -266,7 +266,7 @@ impl Runner<'_> {
                 ended = &mut load => return ended.map(|()| None),
                 _ = &mut interrupt => return Ok(Some(Instant::now())),
                 _ = ticks.tick() => {
-                    let live = load::lock(recorder).live(Instant::now());
+                    let live = recorder.lock().live(Instant::now());
                     (self.show)(Progress::Load(name.to_owned(), live));
                 }
             }

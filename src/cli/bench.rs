@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::numbers::{number, rate};
-use super::peer::Server;
+use super::peer::{Server, address};
 use crate::bench::client::Target;
 use crate::bench::listings::Source;
 use crate::bench::load::{Length, Plan};
@@ -217,7 +217,7 @@ impl Shared {
             },
         };
         let target = Target {
-            address: self.peer.url()?,
+            address: address(&self.peer.server)?,
             key: self.peer.key.clone(),
             deadline: Duration::from_millis(self.deadline_ms),
             connections: self.connections.unwrap_or(default_connections),

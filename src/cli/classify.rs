@@ -11,7 +11,7 @@ use serde::de::IgnoredAny;
 use tonic::metadata::MetadataValue;
 use tonic::transport::Channel;
 
-use super::peer::Server;
+use super::peer::{Server, address};
 use super::{Settings, json, print, table, tell};
 use crate::config::{Config, Limits};
 use crate::lifecycle::opening;
@@ -128,7 +128,7 @@ impl Classify {
         let mut rater = if self.embedded {
             Rater::Here(Box::new(Pipeline::start(config, opening(config, None)?, Arc::default())?), config.limits)
         } else {
-            let client = RiskServiceClient::connect(self.peer.url()?).await;
+            let client = RiskServiceClient::connect(address(&self.peer.server)?).await;
             let client = client.with_context(|| {
                 format!("no server at {}; start one with `wildwarden serve`, or use --embedded", self.peer.server)
             })?;

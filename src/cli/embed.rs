@@ -1,6 +1,5 @@
 //! `wildwarden embed`
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -148,11 +147,9 @@ impl Embed {
 fn encoder_of(config: &Config) -> anyhow::Result<PathBuf> {
     let mut repository = Repository::new(&config.models, config.max_file_bytes);
     repository.look()?;
-    let (versions, decisions) = (repository.versions(), BTreeMap::new());
-    let rules = &config.versions;
-    let situation =
-        Situation { versions: &versions, rules, decisions: &decisions, barred: &[], serving: &[], categories: &[] };
-    let encoder = first_candidates(situation).into_iter().find(|version| version.manifest.kind == Kind::ImageEncoder);
+    let versions = repository.versions();
+    let candidates = first_candidates(Situation::of(&versions, &config.versions, &[]));
+    let encoder = candidates.into_iter().find(|version| version.manifest.kind == Kind::ImageEncoder);
     let none = || format!("{} holds no image_encoder", config.models.display());
     encoder.map(|version| version.path.clone()).with_context(none)
 }

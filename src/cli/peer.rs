@@ -24,18 +24,9 @@ pub(super) struct Operators {
     pub(super) key: Option<String>,
 }
 
-impl Server {
-    /// Where it is.
-    pub(super) fn url(&self) -> anyhow::Result<String> {
-        url(&self.server).map_err(|problem| anyhow::anyhow!("--server {:?}: {problem}", self.server))
-    }
-}
-
-impl Operators {
-    /// Where it is.
-    pub(super) fn url(&self) -> anyhow::Result<String> {
-        url(&self.server).map_err(|problem| anyhow::anyhow!("--server {:?}: {problem}", self.server))
-    }
+/// Where the server is that `--server` names.
+pub(super) fn address(server: &str) -> anyhow::Result<String> {
+    url(server).map_err(|problem| anyhow::anyhow!("--server {server:?}: {problem}"))
 }
 
 /// `given` with its scheme, `http` where it names none.

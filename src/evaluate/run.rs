@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use tokio::task::JoinSet;
 
 use crate::config::Config;
@@ -118,7 +118,7 @@ impl Runner {
             match finished.map_err(|cause| Error::Bug(format!("rating a listing: {cause}")))? {
                 (index, _, Ok((record, is_new))) => {
                     if is_new {
-                        lock(store).append(&record)?;
+                        store.lock().append(&record)?;
                     } else {
                         rated.reused += 1;
                     }
@@ -170,7 +170,7 @@ fn prepare(shared: &Shared, case: Case) -> Result<Prepared, String> {
     let variant = shared.degradation.map_or("", Degradation::name);
     let content = serde_json::json!([shared.service, variant, case.title, case.description, hashes]);
     let key = hex_sha256(content.to_string().as_bytes());
-    if let Some(mut record) = lock(&shared.store).get(&key).cloned() {
+    if let Some(mut record) = shared.store.lock().get(&key).cloned() {
         record.describe(&case);
         return Ok(Prepared::Known(Box::new(record)));
     }
@@ -191,9 +191,4 @@ fn prepare(shared: &Shared, case: Case) -> Result<Prepared, String> {
         }
     }
     Ok(Prepared::ToRate { key, case: Box::new(case), images: contents, qualities })
-}
-
-/// A poisoned store is whole: each change is one call.
-fn lock(store: &Mutex<Store>) -> MutexGuard<'_, Store> {
-    store.lock()
 }

@@ -37,8 +37,8 @@ impl Keeper {
         if [&current, &candidate.generation].iter().all(|generation| generation.set().name == DEFAULT_SET) {
             let new = candidate.generation.models().iter().filter(|model| !current.models().contains(model));
             let new: Vec<ModelVersion> = new.cloned().collect();
-            let known = state.versions.clone();
-            state.ledger.decide(&new, &known);
+            let State { ledger, versions, .. } = &mut *state;
+            ledger.decide(&new, versions);
         }
         state.ledger.turn();
         state.switch(Arc::clone(&candidate.generation), "promoted");
@@ -54,8 +54,8 @@ impl Keeper {
         self.unchanged_since(epoch, &state)?;
         match target {
             Target::Versions(versions) => {
-                let known = state.versions.clone();
-                state.ledger.decide(versions, &known);
+                let State { ledger, versions: known, .. } = &mut *state;
+                ledger.decide(versions, known);
             }
             // A policy file that was rolled back serves again by this call.
             Target::Set(_) => state.ledger.release_policy(&plan.policy.version.sha256),

@@ -1,6 +1,5 @@
 //! A model folder, checked against the models in service: every step that a server takes before it serves it.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -12,7 +11,7 @@ use super::first::{self, First};
 use super::load::{Fault, Loader};
 use super::plan::Plan;
 use crate::config::Config;
-use crate::domain::{DEFAULT_SET, ModelVersion};
+use crate::domain::ModelVersion;
 use crate::error::{Error, Result};
 use crate::model::catalogue::choice::{Situation, choose, first_candidates};
 use crate::model::catalogue::named::NamedSet;
@@ -82,24 +81,19 @@ struct Others {
 impl Others {
     /// What a server would start with if there were no `folder`.
     fn than(folder: &Path, config: &Config) -> Result<Self> {
-        let mut repository = Repository::new(&config.models, config.max_file_bytes).without(folder);
-        match first::load(config, None, repository) {
+        let repository = || Repository::new(&config.models, config.max_file_bytes).without(folder);
+        match first::load(config, None, repository()) {
             Ok(First { generation, .. }) => {
-                let (versions, policy) = (generation.versions(), Arc::clone(generation.policy_file()));
-                Ok(Self::new(versions, policy, Some(generation)))
+                Ok(Self { plan: Plan::in_the_place_of(&generation), generation: Some(generation) })
             }
             Err(error) => {
-                repository = Repository::new(&config.models, config.max_file_bytes).without(folder);
+                let mut repository = repository();
                 repository.look()?;
                 let policy = PolicyFile::read(&config.policy)?;
                 let versions = newest_without_set(&repository, config, &policy).ok_or(error)?;
-                Ok(Self::new(versions, Arc::new(policy), None))
+                Ok(Self { plan: Plan::by_folders(versions, Arc::new(policy)), generation: None })
             }
         }
-    }
-
-    fn new(versions: Vec<Arc<Version>>, policy: Arc<PolicyFile>, generation: Option<Generation>) -> Self {
-        Self { plan: Plan { versions, policy, set: DEFAULT_SET.to_owned() }, generation }
     }
 
     fn joined(&self) -> Joined<'_> {
@@ -141,15 +135,8 @@ fn take_in(
 
 /// The newest version of every model, where no choice of them makes a set.
 fn newest_without_set(repository: &Repository, config: &Config, policy: &PolicyFile) -> Option<Vec<Arc<Version>>> {
-    let (versions, decisions) = (repository.versions(), BTreeMap::new());
-    let situation = Situation {
-        versions: &versions,
-        rules: &config.versions,
-        decisions: &decisions,
-        barred: &[],
-        serving: &[],
-        categories: &policy.policy.declared(),
-    };
+    let (versions, categories) = (repository.versions(), policy.policy.declared());
+    let situation = Situation::of(&versions, &config.versions, &categories);
     let makes_a_set = choose(situation).is_ok_and(|choice| !choice.versions.is_empty());
     (!makes_a_set).then(|| first_candidates(situation))
 }
@@ -208,8 +195,7 @@ pub fn check(config: &Config, folder: &Path, with: &[PathBuf]) -> Result<Report>
 /// [`Error::Setup`] or [`Error::Model`], one sentence with file and value.
 pub fn admit(config: &Config, serving: &Generation, folder: &Path) -> Result<Generation> {
     let checks = Checks::logged(config.max_file_bytes);
-    let (versions, policy) = (serving.versions(), Arc::clone(serving.policy_file()));
-    let joined = (Plan { versions, policy, set: DEFAULT_SET.to_owned() }, Some(serving));
+    let joined = (Plan::in_the_place_of(serving), Some(serving));
     take_in(config, joined, folder, (Vec::new(), checks)).map(|(_, generation)| generation)
 }
 

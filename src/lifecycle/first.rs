@@ -13,7 +13,7 @@ use super::load::{Fault, Loader};
 use super::plan::{DefaultSet, Plan};
 use super::remembered::Remembered;
 use crate::config::Config;
-use crate::domain::{Category, DEFAULT_SET};
+use crate::domain::Category;
 use crate::error::{Error, Result};
 use crate::model::catalogue::choice::{Choice, Decision, Situation, waits_for_policy};
 use crate::model::catalogue::opening::{Opening, open};
@@ -65,7 +65,7 @@ pub(super) fn load(config: &Config, given: Option<&Arc<PolicyFile>>, mut reposit
     loop {
         let before = Before { decisions: &decisions, served: &served, categories: &policy.policy.declared() };
         let Choice { versions, waiting, .. } = choose_first(config, &repository, &failures, &before)?;
-        let plan = Plan { versions, policy: Arc::clone(&policy), set: DEFAULT_SET.to_owned() };
+        let plan = Plan::by_folders(versions, Arc::clone(&policy));
         match build(config, &plan) {
             Ok(generation) => {
                 tell_what_is_not_there(&generation);
@@ -198,7 +198,7 @@ fn choose_first(config: &Config, repository: &Repository, failures: &[Failure], 
     // What waits for a policy, or was decided to stay out, is no reason not to start.
     let stays_out = |name: &str| decisions.get(name).is_some_and(|decision| decision.serve.is_none());
     let is_lost = |version: &&Arc<Version>| {
-        !known(version.name()) && !waits_for_policy(version, situation) && !stays_out(version.name())
+        !known(version.name()) && !waits_for_policy(version, categories) && !stays_out(version.name())
     };
     let not_served = versions.iter().find(|version| opening.is_ok() && is_lost(version)).cloned();
     let Opening { mut choice, left_out } = opening.map_err(|problem| Error::file(&config.models, problem))?;

@@ -188,8 +188,8 @@ impl Keeper {
             changed.iter().any(|(name, version)| *name == identity.name && *version == identity.version)
         };
         state.versions = self.repository.versions();
-        let versions = state.versions.clone();
-        state.ledger.seen(&versions, is_changed, Instant::now());
+        let State { ledger, versions, .. } = &mut *state;
+        ledger.seen(versions, is_changed, Instant::now());
         let incomplete = self.repository.incomplete();
         for faulty in incomplete.iter().filter(|faulty| !state.incomplete.contains(faulty)) {
             tracing::error!(name = faulty.name, version = faulty.version, reason = faulty.reason, "incomplete version");

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::domain::ModelVersion;
+use crate::domain::{DEFAULT_SET, ModelVersion};
 use crate::model::catalogue::repository::Version;
 use crate::pipeline::generation::{Generation, PolicyFile};
 
@@ -13,7 +13,7 @@ pub(super) struct Plan {
     pub versions: Vec<Arc<Version>>,
     /// The policy.
     pub policy: Arc<PolicyFile>,
-    /// Name of the set, or [`DEFAULT_SET`](crate::domain::DEFAULT_SET).
+    /// Name of the set, or [`DEFAULT_SET`].
     pub set: String,
 }
 
@@ -22,7 +22,7 @@ pub(super) struct Plan {
 pub(super) enum Target {
     /// Versions, in the place of those in service.
     Versions(Vec<ModelVersion>),
-    /// A set, or [`DEFAULT_SET`](crate::domain::DEFAULT_SET).
+    /// A set, or [`DEFAULT_SET`].
     Set(String),
 }
 
@@ -40,6 +40,16 @@ impl DefaultSet {
 }
 
 impl Plan {
+    /// What folders and the policy file choose.
+    pub(super) fn by_folders(versions: Vec<Arc<Version>>, policy: Arc<PolicyFile>) -> Self {
+        Self { versions, policy, set: DEFAULT_SET.to_owned() }
+    }
+
+    /// The models and the policy of `generation`, as they come before something of it is changed: no named set any more.
+    pub(super) fn in_the_place_of(generation: &Generation) -> Self {
+        Self::by_folders(generation.versions(), Arc::clone(generation.policy_file()))
+    }
+
     /// Whether `generation` is exactly this.
     pub(super) fn is(&self, generation: &Generation) -> bool {
         self.set == generation.set().name && self.rates_as(generation)

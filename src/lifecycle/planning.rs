@@ -31,7 +31,7 @@ impl State {
         })?;
         let notes = opening.notes();
         let (versions, policy) = (opening.choice.versions, Arc::clone(policy));
-        Ok((Plan { versions, policy, set: DEFAULT_SET.to_owned() }, notes))
+        Ok((Plan::by_folders(versions, policy), notes))
     }
 
     /// What serves, with `versions` instead.
@@ -56,7 +56,7 @@ impl State {
         let named = |version: &&Arc<Version>| versions.iter().any(|wanted| wanted.name == version.name());
         chosen.extend(serving.iter().filter(|version| !named(version)).cloned());
         let versions = together(&chosen, &serving, &current.policy().declared()).map_err(Error::Refused)?;
-        Ok(Plan { versions, policy: Arc::clone(current.policy_file()), set: DEFAULT_SET.to_owned() })
+        Ok(Plan::by_folders(versions, Arc::clone(current.policy_file())))
     }
 
     /// A named set, with `policy`.

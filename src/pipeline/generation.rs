@@ -209,11 +209,10 @@ impl Generation {
     /// # Errors
     /// [`Error::Invalid`] naming the first that the policy does not look for.
     pub fn check_wanted(&self, wanted: &[Category]) -> Result<()> {
-        let known = self.policy().chosen(&[]);
-        let Some((index, lost)) = wanted.iter().enumerate().find(|(_, category)| !known.contains(category)) else {
-            return Ok(());
-        };
-        let known = known.iter().map(Category::name).collect::<Vec<_>>().join(", ");
+        let known = || self.policy().rated().map(|declared| declared.category);
+        let is_lost = |(_, category): &(usize, &Category)| !known().any(|one| one == **category);
+        let Some((index, lost)) = wanted.iter().enumerate().find(is_lost) else { return Ok(()) };
+        let known = known().map(|category| category.to_string()).collect::<Vec<_>>().join(", ");
         Err(Error::invalid(
             format!("options.categories[{index}]"),
             format!("{:?} is not looked for; the policy looks for {known}", lost.name()),

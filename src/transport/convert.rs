@@ -161,6 +161,11 @@ pub fn suggestion(suggestion: Suggestion) -> proto::Suggestion {
     }
 }
 
+/// A category's name; empty where none is meant.
+pub(super) fn named(category: Option<Category>) -> String {
+    category.map(|category| category.to_string()).unwrap_or_default()
+}
+
 fn category_rating(rating: CategoryRating) -> proto::CategoryRating {
     proto::CategoryRating {
         category: rating.category.to_string(),
@@ -299,7 +304,7 @@ pub fn reason_code(code: ReasonCode) -> proto::ReasonCode {
 fn reason(reason: Reason) -> proto::Reason {
     proto::Reason {
         code: reason_code(reason.code).into(),
-        category: reason.category.as_ref().map(ToString::to_string).unwrap_or_default(),
+        category: named(reason.category),
         arguments: reason.arguments.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
     }
 }

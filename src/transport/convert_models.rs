@@ -4,7 +4,7 @@ use crate::domain::{ModelVersion, SetVersion};
 use crate::lifecycle::{SetStatus, Status, VersionState, VersionStatus};
 use crate::model::folder::manifest::Manifest;
 use crate::pipeline::shadow::ShadowReport;
-use crate::transport::convert::{model_version, policy_version, reason_code, suggestion};
+use crate::transport::convert::{model_version, named, policy_version, reason_code, suggestion};
 use crate::transport::proto;
 
 fn state(state: VersionState) -> proto::VersionState {
@@ -90,7 +90,7 @@ pub fn describe(identity: &ModelVersion, manifest: Manifest, status: &VersionSta
     });
     let labels = labels.into_iter().map(|label| proto::ModelLabel {
         name: label.name,
-        category: label.category.as_ref().map(ToString::to_string).unwrap_or_default(),
+        category: named(label.category),
         slope: label.calibration.slope,
         intercept: label.calibration.intercept,
     });
@@ -125,7 +125,7 @@ pub fn report(report: &ShadowReport) -> proto::ShadowReport {
         candidate: suggestion(flip.candidate).into(),
         stable_risk: flip.stable_risk,
         candidate_risk: flip.candidate_risk,
-        category: flip.category.as_ref().map(ToString::to_string).unwrap_or_default(),
+        category: named(flip.category),
         reason: flip.reason.map_or(proto::ReasonCode::Unspecified, reason_code).into(),
     });
     let transitions = report.transitions.iter().map(|(&(stable, candidate), &listings)| proto::Transition {

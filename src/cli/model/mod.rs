@@ -15,7 +15,7 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 
 use self::call::Operator;
-use super::peer::Operators;
+use super::peer::{Operators, address};
 use super::{json, print};
 use crate::transport::proto::{ModelsStatus, ShadowReport, StartTrialRequest, VersionName};
 
@@ -162,7 +162,7 @@ impl Call {
     fn run(self) -> anyhow::Result<ExitCode> {
         let quiet = self.quiet();
         let as_json = quiet.json;
-        let (server, key) = (quiet.peer.url()?, quiet.peer.key.clone());
+        let (server, key) = (address(&quiet.peer.server)?, quiet.peer.key.clone());
         let answer = super::async_runtime()?.block_on(async {
             let mut operator = Operator::connect(&server, key.as_deref()).await?;
             self.call(&mut operator).await

@@ -60,6 +60,14 @@ pub struct Situation<'a> {
     pub categories: &'a [Category],
 }
 
+impl<'a> Situation<'a> {
+    /// Nothing serves, was decided or failed.
+    pub fn of(versions: &'a [Arc<Version>], rules: &'a Rules, categories: &'a [Category]) -> Self {
+        static UNDECIDED: BTreeMap<String, Decision> = BTreeMap::new();
+        Self { versions, rules, decisions: &UNDECIDED, barred: &[], serving: &[], categories }
+    }
+}
+
 /// One version a model.
 #[derive(Debug, Clone, Default)]
 pub struct Choice {
@@ -93,7 +101,7 @@ fn labels_that_wait(chosen: &[Arc<Version>], situation: Situation<'_>) -> Vec<St
         on_disk(name, chosen).next().or_else(newest)
     });
     let told = |version: &Arc<Version>| {
-        let lost: BTreeSet<Category> = version.feeds().filter(|fed| !is_declared(*fed, situation)).collect();
+        let lost: BTreeSet<Category> = version.feeds().filter(|fed| !is_declared(*fed, situation.categories)).collect();
         lost.into_iter()
             .map(|category| format!("{} waits for a policy that declares the category {category}", told(version)))
             .collect::<Vec<_>>()
@@ -101,13 +109,13 @@ fn labels_that_wait(chosen: &[Arc<Version>], situation: Situation<'_>) -> Vec<St
     in_question.flat_map(told).collect()
 }
 
-fn is_declared(category: Category, situation: Situation<'_>) -> bool {
-    situation.categories.is_empty() || situation.categories.contains(&category)
+fn is_declared(category: Category, declared: &[Category]) -> bool {
+    declared.is_empty() || declared.contains(&category)
 }
 
-/// Whether all that `version` could rate are categories which the policy does not declare.
-pub fn waits_for_policy(version: &Version, situation: Situation<'_>) -> bool {
-    version.feeds().next().is_some() && !version.feeds().any(|fed| is_declared(fed, situation))
+/// Whether all that `version` could rate are categories which are not `declared`; of none declared, nothing is known.
+pub fn waits_for_policy(version: &Version, declared: &[Category]) -> bool {
+    version.feeds().next().is_some() && !version.feeds().any(|fed| is_declared(fed, declared))
 }
 
 /// `candidates` without those that come after the one that serves. A model whose serving version is not a candidate keeps all.
@@ -228,8 +236,9 @@ pub(super) fn candidates(situation: Situation<'_>) -> Candidates {
     for name in names {
         let mut allowed = allowed(name, situation);
         allowed.retain(|version| !situation.barred.contains(&version.identity));
-        let unknown = !allowed.is_empty() && allowed.iter().all(|version| waits_for_policy(version, situation));
-        allowed.retain(|version| !waits_for_policy(version, situation));
+        let unknown =
+            !allowed.is_empty() && allowed.iter().all(|version| waits_for_policy(version, situation.categories));
+        allowed.retain(|version| !waits_for_policy(version, situation.categories));
         if allowed.is_empty() && !unknown && on_disk(name, versions).next().is_some() {
             // The versions that may serve are missing or broken: what serves goes on.
             allowed.extend(on_disk(name, serving).cloned());
@@ -291,7 +300,7 @@ pub(super) fn rated<'a>(
     situation: Situation<'_>,
 ) -> BTreeSet<(Category, &'static str)> {
     let fed = versions.into_iter().flat_map(|version| version.feeds().map(move |fed| (fed, reads(version))));
-    fed.filter(|(category, _)| is_declared(*category, situation)).collect()
+    fed.filter(|(category, _)| is_declared(*category, situation.categories)).collect()
 }
 
 fn reads(version: &Version) -> &'static str {

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::domain::{Category, DEFAULT_SET};
 use crate::error::{Error, Result};
-use crate::model::catalogue::choice::{Situation, choose};
+use crate::model::catalogue::choice::{Rules, Situation, choose, waits_for_policy};
 use crate::model::catalogue::repository::Version;
 use crate::model::folder::files;
 use crate::model::folder::parse::in_a_sentence;
@@ -99,10 +99,7 @@ impl NamedSet {
         let told = |problem: String| format!("set {}: {problem}", self.name);
         let Some(models) = &self.models else {
             // What serves, but for what its policy gives nothing to rate; it would not be taken after a restart either.
-            let rates = |version: &&Arc<Version>| {
-                let mut fed = version.feeds().peekable();
-                fed.peek().is_none() || categories.is_empty() || fed.any(|category| categories.contains(&category))
-            };
+            let rates = |version: &&Arc<Version>| !waits_for_policy(version, categories);
             let chosen: Vec<_> = serving.iter().filter(rates).cloned().collect();
             return together(&chosen, serving, categories).map_err(told);
         };
@@ -121,8 +118,8 @@ pub fn together(
     serving: &[Arc<Version>],
     categories: &[Category],
 ) -> Result<Vec<Arc<Version>>, String> {
-    let (rules, decisions) = (&BTreeMap::new(), &BTreeMap::new());
-    let choice = choose(Situation { versions: chosen, rules, decisions, barred: &[], serving, categories })?;
+    let rules = Rules::new();
+    let choice = choose(Situation { serving, ..Situation::of(chosen, &rules, categories) })?;
     let left_out = choice.versions.len() < chosen.len();
     let problem = choice.waiting.into_iter().chain(choice.undeclared.into_iter().filter(|_| left_out)).next();
     problem.map_or(Ok(choice.versions), Err)
