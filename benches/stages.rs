@@ -16,22 +16,22 @@ use divan::{Bencher, black_box};
 use image::codecs::jpeg::JpegEncoder;
 use image::imageops::{FilterType, resize};
 use ndarray::{Array2, Array4};
-use wildwarden::config::{Config, Limits};
-use wildwarden::domain::{Logit, Probability, Rating};
-use wildwarden::lifecycle::opening;
-use wildwarden::model::folder::ModelFolder;
-use wildwarden::model::folder::check::Checks;
-use wildwarden::model::runtime::loaded::LoadedModel;
-use wildwarden::model::runtime::pace::{Budget, Pace};
-use wildwarden::model::runtime::session::{Input, Runtime};
-use wildwarden::pipeline::Pipeline;
-use wildwarden::preprocess::image::{DecodeLimits, MARGIN, TensorMaker, WantedSize, decode};
-use wildwarden::preprocess::text::{Lexicon, TextProcessor};
-use wildwarden::schedule::{Deadline, Priority};
-use wildwarden::score::fuse::shift_prior;
-use wildwarden::score::policy::Policy;
-use wildwarden::transport::convert;
-use wildwarden::transport::proto::{ClassifyRequest, Image};
+use wildwarden_core::config::{Config, Limits};
+use wildwarden_core::domain::{Logit, Probability, Rating};
+use wildwarden_core::model::folder::ModelFolder;
+use wildwarden_core::model::folder::check::Checks;
+use wildwarden_core::model::runtime::loaded::LoadedModel;
+use wildwarden_core::model::runtime::pace::{Budget, Pace};
+use wildwarden_core::model::runtime::session::{Input, Runtime};
+use wildwarden_core::pipeline::Pipeline;
+use wildwarden_core::preprocess::image::{DecodeLimits, MARGIN, TensorMaker, WantedSize, decode};
+use wildwarden_core::preprocess::text::{Lexicon, TextProcessor};
+use wildwarden_core::schedule::{Deadline, Priority};
+use wildwarden_core::score::fuse::shift_prior;
+use wildwarden_core::score::policy::Policy;
+use wildwarden_proto::v1::{ClassifyRequest, Image};
+use wildwarden_server::lifecycle::opening;
+use wildwarden_server::transport::convert;
 
 fn main() {
     divan::main();
@@ -51,12 +51,12 @@ fn limits() -> Limits {
 }
 
 fn folder(name: &str) -> Arc<ModelFolder> {
-    let path = config().models.join(name).join("1");
+    let path = config().folders.models.join(name).join("1");
     Arc::new(ModelFolder::read(&path, &Checks::logged(1 << 30)).unwrap())
 }
 
 fn loaded(name: &str) -> LoadedModel {
-    let runtime = Runtime::load(&config().onnxruntime).unwrap();
+    let runtime = Runtime::load(&config().runtime.onnxruntime).unwrap();
     LoadedModel::load(
         runtime,
         &folder(name),
@@ -127,7 +127,7 @@ fn image_resize_and_normalise(bencher: Bencher<'_, '_>, size: (u32, u32)) {
 #[divan::bench(args = PHOTOS)]
 fn image_sha256(bencher: Bencher<'_, '_>, size: (u32, u32)) {
     let content = photo(size);
-    bencher.bench(|| wildwarden::model::folder::manifest::hex_sha256(black_box(&content)));
+    bencher.bench(|| wildwarden_core::model::folder::manifest::hex_sha256(black_box(&content)));
 }
 
 #[divan::bench(args = [1, 2, 4, 8])]
@@ -160,7 +160,7 @@ fn text_prepare_bytes(bencher: Bencher<'_, '_>, bytes: usize) {
 
 #[divan::bench]
 fn fuse(bencher: Bencher<'_, '_>) {
-    let policy = Policy::parse(&std::fs::read_to_string(config().policy).unwrap()).unwrap();
+    let policy = Policy::parse(&std::fs::read_to_string(config().reloadable.policy).unwrap()).unwrap();
     let weights = policy.categories[0].fusion;
     let (from, to) = (Probability::new(0.5).unwrap(), Probability::new(0.01).unwrap());
     bencher.bench(|| shift_prior(weights.fuse(black_box(Some(Logit(1.2))), black_box(Some(Logit(-0.4)))), from, to));

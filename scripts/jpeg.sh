@@ -1,4 +1,4 @@
-# Sourced by setup.sh and test.sh: puts into `cargo_features` what cargo needs for the JPEG decoder this machine can build.
+# Sourced by setup.sh and test.sh: puts into `jpeg` the feature of the JPEG decoder in C, if this machine can build it.
 # libjpeg-turbo is C and assembly: it wants cmake and, on x86-64, nasm. Both are installed when that is possible unasked
 # (Debian, as root); else the decoder written in Rust alone is built, and one line says so.
 
@@ -14,8 +14,8 @@ if [ -n "$tools" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
   { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $tools; } >/dev/null 2>&1 || true
   tools=$(jpeg_tools_missing)
 fi
-cargo_features=()
+jpeg=libjpeg-turbo
 if [ -n "$tools" ]; then
   printf '==> without libjpeg-turbo: %smissing. Large photos take twice as long to decode. To change that, install and run again.\n' "$tools"
-  cargo_features=(--no-default-features)
+  jpeg=
 fi

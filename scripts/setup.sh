@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
 # Fetches ONNX Runtime (from PyPI, pinned by sha256) into .runtime/ and builds the program. Safe to run again.
+#   --server        the server alone, sooner: without the commands that measure and prepare. What was built with them keeps them.
+#   --runtime-only  builds nothing
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -43,7 +45,12 @@ fi
 
 if [ "${1:-}" != "--runtime-only" ]; then
   . scripts/jpeg.sh
+  features=(--features "lab $jpeg")
+  if [ "${1:-}" = "--server" ] && ! target/release/wildwarden bench --help >/dev/null 2>&1; then
+    features=(--features "$jpeg")
+    # Without optimisation across crates: minutes sooner, and SPEED.
+    export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
+  fi
   say "building (the first time takes a few minutes)"
-  # Written so that an empty list is no error in the bash of macOS.
-  cargo build --release --locked ${cargo_features[@]+"${cargo_features[@]}"}
+  cargo build --release --locked --package wildwarden --no-default-features "${features[@]}"
 fi

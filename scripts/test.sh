@@ -6,6 +6,7 @@ say() { printf '==> %s\n' "$*"; }
 
 scripts/setup.sh --runtime-only
 . scripts/jpeg.sh
+features=(--no-default-features --features "lab $jpeg")
 
 python=.runtime/python
 if ! "$python/bin/python" -c 'import grpc_tools, cv2, onnx, sklearn, tomlkit' 2>/dev/null; then
@@ -25,14 +26,14 @@ fi
 say "format"
 cargo fmt --check
 say "lints"
-cargo clippy --locked --all-targets --quiet ${cargo_features[@]+"${cargo_features[@]}"} -- -D warnings
-say "lints without libjpeg-turbo"
-cargo clippy --locked --no-default-features --quiet -- -D warnings
+cargo clippy --locked --workspace --all-targets --quiet "${features[@]}" -- -D warnings
+say "lints of the server alone, without libjpeg-turbo"
+cargo clippy --locked --package wildwarden --no-default-features --quiet -- -D warnings
 say "documentation"
-RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet ${cargo_features[@]+"${cargo_features[@]}"}
+RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet "${features[@]}"
 say "tests"
 log=.runtime/test.log
-cargo test --locked ${cargo_features[@]+"${cargo_features[@]}"} 2>&1 | tee "$log"
+cargo test --locked --workspace "${features[@]}" 2>&1 | tee "$log"
 say "tests of the training scripts"
 "$python/bin/python" -m unittest discover --start-directory tests --pattern 'test_*.py' 2>&1 | tee -a "$log"
 skipped=$(sed -n 's/^OK (skipped=\([0-9]*\))$/\1/p' "$log")

@@ -2,6 +2,135 @@
 
 use std::process::ExitCode;
 
+use clap::{Parser, Subcommand};
+use wildwarden_core::telemetry;
+#[cfg(feature = "lab")]
+use wildwarden_lab::cli as lab;
+use wildwarden_server::cli::{self, complain};
+
+/// Rates marketplace listings for illegal wildlife trade.
+///
+/// Start a server with `wildwarden serve`, ask it with `wildwarden classify`. Settings come from a TOML file (--config),
+/// the environment (WILDWARDEN_SECTION_KEY) and flags, in rising priority; `wildwarden check --print-default` shows all.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100)]
+#[cfg_attr(
+    not(feature = "lab"),
+    command(
+        after_help = "This is the server alone; with scripts/setup.sh come bench, embed, evaluate, featurize, and of \
+                          model and policy the commands that make and compare."
+    )
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(cli::serve::Serve),
+    Classify(cli::classify::Classify),
+    #[cfg(feature = "lab")]
+    Bench(lab::bench::Bench),
+    Check(cli::check::Check),
+    #[cfg(feature = "lab")]
+    Embed(lab::embed::Embed),
+    #[cfg(feature = "lab")]
+    Evaluate(lab::evaluate::Evaluate),
+    #[cfg(feature = "lab")]
+    Featurize(lab::featurize::Featurize),
+    /// Prepare, check and compare model folders; see and change which models serve, while requests run.
+    ///
+    /// A VERSION is written name=version, for example tusk=2; the labels stable and canary are versions, too. Models that
+    /// belong together, such as an encoder and its heads, are named in one command and switch together. A set, a file
+    /// NAME.set.toml beside the model folders, names all models and a policy: --set NAME takes the place of versions, and
+    /// --set default returns to what folders and policy file choose.
+    ///
+    /// Examples:
+    ///   wildwarden model list
+    ///   wildwarden model shadow tusk=2 --share 0.1
+    ///   wildwarden model report
+    ///   wildwarden model promote
+    ///   wildwarden model rollback
+    #[command(subcommand, verbatim_doc_comment)]
+    Model(Model),
+    /// Check a policy, or rate listings with two and say what changes.
+    #[command(subcommand)]
+    Policy(Policy),
+}
+
+#[derive(Debug, Subcommand)]
+enum Model {
+    #[cfg(feature = "lab")]
+    New(lab::new::New),
+    #[cfg(feature = "lab")]
+    Golden(lab::golden::Golden),
+    #[cfg(feature = "lab")]
+    Hash(lab::hash::Hash),
+    Check(cli::model::check::Check),
+    #[cfg(feature = "lab")]
+    Diff(lab::model_diff::ModelDiff),
+    #[command(flatten)]
+    Server(cli::model::Call),
+}
+
+#[derive(Debug, Subcommand)]
+enum Policy {
+    Check(cli::policy::PolicyCheck),
+    #[cfg(feature = "lab")]
+    Diff(Box<lab::policy_diff::PolicyDiff>),
+}
+
+/// Runs the command line. Exit codes: 0 done; 1 some inputs failed; 2 wrong usage, setting, model or library.
 fn main() -> ExitCode {
-    wildwarden::cli::main()
+    let outcome = match Cli::parse().command {
+        Command::Serve(command) => command.run(),
+        Command::Classify(command) => command.run(),
+        #[cfg(feature = "lab")]
+        Command::Bench(command) => command.run(),
+        Command::Check(command) => command.run(),
+        #[cfg(feature = "lab")]
+        Command::Embed(command) => command.run(),
+        #[cfg(feature = "lab")]
+        Command::Evaluate(command) => command.run(),
+        #[cfg(feature = "lab")]
+        Command::Featurize(command) => command.run(),
+        Command::Model(command) => command.run(),
+        Command::Policy(command) => command.run(),
+    };
+    telemetry::stop();
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            complain(&format!("{error:#}"));
+            ExitCode::from(2)
+        }
+    }
+}
+
+impl Model {
+    fn run(self) -> anyhow::Result<ExitCode> {
+        match self {
+            #[cfg(feature = "lab")]
+            Self::New(command) => command.run(),
+            #[cfg(feature = "lab")]
+            Self::Golden(command) => command.run(),
+            #[cfg(feature = "lab")]
+            Self::Hash(command) => command.run(),
+            Self::Check(command) => command.run(),
+            #[cfg(feature = "lab")]
+            Self::Diff(command) => command.run(),
+            Self::Server(call) => call.run(),
+        }
+    }
+}
+
+impl Policy {
+    fn run(self) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::Check(command) => command.run(),
+            #[cfg(feature = "lab")]
+            Self::Diff(command) => command.run(),
+        }
+    }
 }

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::Value;
-use wildwarden::server::Server;
+use wildwarden_server::server::Server;
 
 const PHOTOS: &str = "tests/fixtures/images";
 
@@ -173,7 +173,7 @@ async fn a_search_ends_with_a_rate_and_a_ramp_has_a_row_a_step() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_server_no_key_and_no_photo_are_one_sentence_and_exit_code_2() {
-    let key = wildwarden::model::folder::manifest::hex_sha256(b"secret");
+    let key = wildwarden_core::model::folder::manifest::hex_sha256(b"secret");
     let keys = format!("[{{ name = \"a\", sha256 = \"{key}\", roles = [\"classify\"] }}]");
     let server = common::start(&[("auth", "keys", keys)]).await;
     let photo = format!("{PHOTOS}/mug.jpg");

@@ -18,16 +18,16 @@ use std::path::{Path, PathBuf};
 use common::{client, config, copy_folder, listing, start};
 use onnx_files::{Change, head, relu};
 use tonic::transport::Channel;
-use wildwarden::config::Config;
-use wildwarden::lifecycle::check::admit;
-use wildwarden::lifecycle::opening;
-use wildwarden::model::folder::manifest::hex_sha256;
-use wildwarden::model::folder::onnx::{NEWEST_IR, OPERATOR_SETS};
-use wildwarden::model::runtime::session::{Runtime, Session};
-use wildwarden::pipeline::generation::Generation;
-use wildwarden::server::Server;
-use wildwarden::transport::proto::model_service_client::ModelServiceClient;
-use wildwarden::transport::proto::{ModelsStatus, ReloadRequest, VersionState, VersionStatus};
+use wildwarden_core::config::Config;
+use wildwarden_core::model::folder::manifest::hex_sha256;
+use wildwarden_core::model::folder::onnx::{NEWEST_IR, OPERATOR_SETS};
+use wildwarden_core::model::runtime::session::{Runtime, Session};
+use wildwarden_core::pipeline::generation::Generation;
+use wildwarden_proto::v1::model_service_client::ModelServiceClient;
+use wildwarden_proto::v1::{ModelsStatus, ReloadRequest, VersionState, VersionStatus};
+use wildwarden_server::lifecycle::check::admit;
+use wildwarden_server::lifecycle::opening;
+use wildwarden_server::server::Server;
 
 /// What breaks a folder that is a good head until then.
 type Break = fn(&Path);
@@ -283,7 +283,7 @@ fn a_new_encoder_with_another_embedding_names_the_heads_it_would_break() {
 
 #[test]
 fn the_newest_versions_are_those_that_the_runtime_loads() {
-    let runtime = Runtime::load(&config(&[]).onnxruntime).unwrap();
+    let runtime = Runtime::load(&config(&[]).runtime.onnxruntime).unwrap();
     let loads = |ir, sets: &[(&str, i64)]| Session::load(runtime, "relu", &relu(ir, sets), 1).is_ok();
     assert!(loads(NEWEST_IR, &[("", 17)]) && !loads(NEWEST_IR + 1, &[("", 17)]));
     for (domain, newest) in OPERATOR_SETS {
@@ -305,7 +305,7 @@ impl Service {
         Self { config, serving }
     }
 
-    fn load(&self, folder: &Path) -> wildwarden::error::Result<Generation> {
+    fn load(&self, folder: &Path) -> wildwarden_core::error::Result<Generation> {
         admit(&self.config, &self.serving, folder)
     }
 }

@@ -16,11 +16,11 @@ use hyper_util::client::legacy::Client as HyperClient;
 use hyper_util::rt::TokioExecutor;
 use tonic::Code;
 use tonic::codec::CompressionEncoding;
-use wildwarden::server::Server;
-use wildwarden::transport::proto::inference::ModelInferRequest;
-use wildwarden::transport::proto::inference::grpc_inference_service_client::GrpcInferenceServiceClient;
-use wildwarden::transport::proto::inference::infer_parameter::ParameterChoice;
-use wildwarden::transport::proto::{ClassifyRequest, ClassifyResponse, Image};
+use wildwarden_proto::inference::ModelInferRequest;
+use wildwarden_proto::inference::grpc_inference_service_client::GrpcInferenceServiceClient;
+use wildwarden_proto::inference::infer_parameter::ParameterChoice;
+use wildwarden_proto::v1::{ClassifyRequest, ClassifyResponse, Image};
+use wildwarden_server::server::Server;
 
 /// Posts `body` as `content_type` to `path` and returns the answer's headers.
 async fn post(server: &Server, path: &str, content_type: &str) -> http::Response<()> {
@@ -82,7 +82,7 @@ async fn every_call_is_counted_also_what_no_handler_saw() {
     client.classify(listing("手串", &[])).await.unwrap();
     client.classify(listing("", &[])).await.unwrap_err();
     client.classify(listing(&"x".repeat(2 << 20), &[])).await.unwrap_err();
-    client.get_server_info(wildwarden::transport::proto::GetServerInfoRequest {}).await.unwrap();
+    client.get_server_info(wildwarden_proto::v1::GetServerInfoRequest {}).await.unwrap();
     post(&server, "/a.caller/MadeThisUp", "application/grpc").await;
     let page = metrics(&server).await;
     for line in [

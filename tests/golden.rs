@@ -8,8 +8,8 @@
 )]
 
 use base64::Engine;
-use wildwarden::input_spec::{ImageInputSpec, Resize};
-use wildwarden::preprocess::image::{DecodeLimits, TensorMaker, WantedSize, decode};
+use wildwarden_core::input_spec::{ImageInputSpec, Resize};
+use wildwarden_core::preprocess::image::{DecodeLimits, TensorMaker, WantedSize, decode};
 
 #[derive(serde::Deserialize)]
 struct Golden {

@@ -17,8 +17,8 @@ use std::time::Duration;
 use common::listing;
 use common::oip::{bytes, embeddings, input, request};
 use tonic::transport::{Channel, Endpoint};
-use wildwarden::transport::proto::inference::grpc_inference_service_client::GrpcInferenceServiceClient;
-use wildwarden::transport::proto::risk_service_client::RiskServiceClient;
+use wildwarden_proto::inference::grpc_inference_service_client::GrpcInferenceServiceClient;
+use wildwarden_proto::v1::risk_service_client::RiskServiceClient;
 
 /// Patience with a server that starts or answers; a test that waits so long fails.
 const PATIENCE: Duration = Duration::from_secs(120);

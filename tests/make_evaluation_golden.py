@@ -1,4 +1,4 @@
-"""Golden numbers for `src/evaluate`, computed by scikit-learn and numpy: tests/fixtures/golden/evaluation.json.
+"""Golden numbers for `src/lab/evaluate`, computed by scikit-learn and numpy: tests/fixtures/golden/evaluation.json.
 
     pip install numpy==2.4.6 scikit-learn==1.9.1
     python tests/make_evaluation_golden.py

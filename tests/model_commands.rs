@@ -125,7 +125,8 @@ fn hash_mends_an_empty_and_a_short_hash_and_keeps_comments() {
     let folder = out.path().join("ivory/2");
     let path = folder.join("model.toml");
     let good = std::fs::read_to_string(&path).unwrap();
-    let sha256 = wildwarden::model::folder::manifest::hex_sha256(&std::fs::read(folder.join("model.onnx")).unwrap());
+    let sha256 =
+        wildwarden_core::model::folder::manifest::hex_sha256(&std::fs::read(folder.join("model.onnx")).unwrap());
     for old in ["", "a"] {
         std::fs::write(&path, good.replace(&sha256, old)).unwrap();
         assert_eq!(model(&["hash", folder.to_str().unwrap()]).0, 0);

@@ -24,19 +24,19 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_types::StatusExt;
-use wildwarden::model::folder::manifest::hex_sha256;
-use wildwarden::server::Server;
-use wildwarden::transport::proto::DESCRIPTORS;
-use wildwarden::transport::proto::inference::grpc_inference_service_client::GrpcInferenceServiceClient;
-use wildwarden::transport::proto::inference::infer_parameter::ParameterChoice;
-use wildwarden::transport::proto::inference::model_infer_request::{InferInputTensor, InferRequestedOutputTensor};
-use wildwarden::transport::proto::inference::model_metadata_response::TensorMetadata;
-use wildwarden::transport::proto::inference::{
+use wildwarden_core::model::folder::manifest::hex_sha256;
+use wildwarden_proto::DESCRIPTORS;
+use wildwarden_proto::inference::grpc_inference_service_client::GrpcInferenceServiceClient;
+use wildwarden_proto::inference::infer_parameter::ParameterChoice;
+use wildwarden_proto::inference::model_infer_request::{InferInputTensor, InferRequestedOutputTensor};
+use wildwarden_proto::inference::model_metadata_response::TensorMetadata;
+use wildwarden_proto::inference::{
     InferParameter, InferTensorContents, ModelConfigRequest, ModelInferRequest, ModelInferResponse,
     ModelMetadataRequest, ModelReadyRequest, ModelStatistics, ModelStatisticsRequest, RepositoryIndexRequest,
     RepositoryModelLoadRequest, RepositoryModelUnloadRequest, ServerLiveRequest, ServerMetadataRequest,
     ServerReadyRequest,
 };
+use wildwarden_server::server::Server;
 
 type Client = GrpcInferenceServiceClient<Channel>;
 

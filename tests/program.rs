@@ -15,7 +15,7 @@ use std::process::{Child, Command, Output, Stdio};
 
 use common::listing;
 use tonic::Code;
-use wildwarden::transport::proto::risk_service_client::RiskServiceClient;
+use wildwarden_proto::v1::risk_service_client::RiskServiceClient;
 
 fn wildwarden(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wildwarden"));

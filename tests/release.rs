@@ -8,9 +8,9 @@
 
 mod common;
 
-use wildwarden::lifecycle::opening;
-use wildwarden::model::folder::ModelFolder;
-use wildwarden::model::folder::check::Checks;
+use wildwarden_core::model::folder::ModelFolder;
+use wildwarden_core::model::folder::check::Checks;
+use wildwarden_server::lifecycle::opening;
 
 #[test]
 fn files_of_a_loaded_model_are_not_kept_in_memory_but_for_its_words() {

@@ -14,12 +14,12 @@ use tokio_stream::StreamExt;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
-use wildwarden::server::Server;
-use wildwarden::transport::proto::classify_result::Outcome;
-use wildwarden::transport::proto::{
+use wildwarden_proto::v1::classify_result::Outcome;
+use wildwarden_proto::v1::{
     ClassifyBatchRequest, ClassifyRequest, GetServerInfoRequest, ImageStatus, Level, Options, ReasonCode, Suggestion,
     TermKind,
 };
+use wildwarden_server::server::Server;
 
 const OFFER: &str = "老象牙手串 包浆好 私聊";
 const DRESS: &str = "夏季新款连衣裙 女 显瘦";
@@ -115,7 +115,8 @@ async fn explanations_add_up_and_point_into_the_callers_strings() {
     // The calibrated probability must follow from bias and contributions: with the calibration of the manifest undone, the
     // logit of a longer list of tokens is exactly theirs. Two categories with different calibrations are checked.
     let manifest = std::fs::read_to_string("models/text_classifier/1/model.toml").unwrap();
-    let manifest = wildwarden::model::folder::manifest::Manifest::parse(std::path::Path::new("."), &manifest).unwrap();
+    let manifest =
+        wildwarden_core::model::folder::manifest::Manifest::parse(std::path::Path::new("."), &manifest).unwrap();
     for (score, label) in text.scores.iter().zip(&manifest.labels) {
         let logit = score.bias + score.tokens.iter().map(|token| token.contribution).sum::<f64>();
         let expected = label.calibration.slope * logit + label.calibration.intercept;
@@ -135,7 +136,7 @@ async fn explanations_add_up_and_point_into_the_callers_strings() {
         let name = &score.category;
         let manifest = std::fs::read_to_string(format!("models/{name}/1/model.toml")).unwrap();
         let manifest =
-            wildwarden::model::folder::manifest::Manifest::parse(std::path::Path::new("."), &manifest).unwrap();
+            wildwarden_core::model::folder::manifest::Manifest::parse(std::path::Path::new("."), &manifest).unwrap();
         let calibration = manifest.labels[0].calibration;
         let answered = (score.probability / (1.0 - score.probability)).ln();
         let expected = calibration.slope * mean + calibration.intercept;

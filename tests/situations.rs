@@ -16,14 +16,14 @@ use hyper_util::client::legacy::Client as HyperClient;
 use hyper_util::rt::TokioExecutor;
 use tonic::{Code, Request};
 use tonic_types::StatusExt;
-use wildwarden::model::folder::manifest::hex_sha256;
-use wildwarden::server::Server;
-use wildwarden::transport::proto::classify_result::Outcome;
-use wildwarden::transport::proto::risk_service_client::RiskServiceClient;
-use wildwarden::transport::proto::{
+use wildwarden_core::model::folder::manifest::hex_sha256;
+use wildwarden_proto::v1::classify_result::Outcome;
+use wildwarden_proto::v1::risk_service_client::RiskServiceClient;
+use wildwarden_proto::v1::{
     ClassifyBatchRequest, ClassifyRequest, ClassifyResponse, GetServerInfoRequest, Image, ImageStatus, Options,
     ReasonCode, Suggestion,
 };
+use wildwarden_server::server::Server;
 
 const OFFER: &str = "老象牙手串 包浆好 私聊";
 const DRESS: &str = "夏季新款连衣裙 女 显瘦";
@@ -153,7 +153,7 @@ async fn every_cut_and_many_flips_of_an_image_leave_the_server_alive() {
     }
 }
 
-fn slow(folder: &std::path::Path, queue: &str) -> Vec<wildwarden::config::Flag> {
+fn slow(folder: &std::path::Path, queue: &str) -> Vec<wildwarden_core::config::Flag> {
     let models = models_with_head(folder, "slow_head");
     vec![
         ("models", "directory", models.display().to_string()),
@@ -427,7 +427,7 @@ async fn a_text_model_that_rates_nothing_is_refused_at_the_start_in_the_words_of
     std::fs::write(text.join("model.toml"), without).unwrap();
     let config = common::config(&[("models", "directory", models.display().to_string())]);
     let words = "labels: none has a category";
-    let checked = wildwarden::lifecycle::check::check(&config, &text, &[]).unwrap();
+    let checked = wildwarden_server::lifecycle::check::check(&config, &text, &[]).unwrap();
     assert!(checked.refused.unwrap().problem.contains(words));
     let refused = Server::bind(config).await.unwrap().load().await.unwrap_err().to_string();
     assert!(refused.contains(words), "{refused}");
@@ -440,11 +440,11 @@ fn pictures_drawn_to_mislead_have_the_status_they_should() {
     if !folder.is_dir() {
         return;
     }
-    let limits = wildwarden::preprocess::image::DecodeLimits { max_pixels: 50_000_000 };
+    let limits = wildwarden_core::preprocess::image::DecodeLimits { max_pixels: 50_000_000 };
     let status = |name: &str| {
         let content = std::fs::read(folder.join(name)).unwrap();
-        let wanted = wildwarden::preprocess::image::WantedSize::at_least(336, 336);
-        wildwarden::preprocess::image::decode(&content, limits, wanted)
+        let wanted = wildwarden_core::preprocess::image::WantedSize::at_least(336, 336);
+        wildwarden_core::preprocess::image::decode(&content, limits, wanted)
             .map(|decoded| (decoded.width, decoded.height, decoded.frames.len()))
             .map_err(|fault| fault.status.name())
     };

@@ -10,8 +10,8 @@
 mod common;
 
 use common::{Client, client, listing, start};
-use wildwarden::server::Server;
-use wildwarden::transport::proto::{ClassifyRequest, ClassifyResponse, Options, ReasonCode, Suggestion};
+use wildwarden_proto::v1::{ClassifyRequest, ClassifyResponse, Options, ReasonCode, Suggestion};
+use wildwarden_server::server::Server;
 
 async fn running() -> (Server, Client) {
     let server = start(&[]).await;
@@ -36,7 +36,7 @@ async fn said(client: &mut Client, title: &str) -> Said {
     Said {
         suggestion: response.suggestion(),
         probabilities: response.texts[0].scores.iter().map(|score| score.probability).collect(),
-        codes: response.reasons.iter().map(wildwarden::transport::proto::Reason::code).collect(),
+        codes: response.reasons.iter().map(wildwarden_proto::v1::Reason::code).collect(),
     }
 }
 

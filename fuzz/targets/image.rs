@@ -1,6 +1,6 @@
 //! What every image target does: decode as a request would, at each size, within small limits.
 
-use wildwarden::preprocess::image::{DecodeLimits, ImageFault, WantedSize, decode};
+use wildwarden_core::preprocess::image::{DecodeLimits, ImageFault, WantedSize, decode};
 
 const LIMITS: DecodeLimits = DecodeLimits { max_pixels: 1 << 20 };
 

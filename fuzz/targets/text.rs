@@ -3,8 +3,8 @@
 
 use std::sync::LazyLock;
 
-use wildwarden::input_spec::TextInputSpec;
-use wildwarden::preprocess::text::{Lexicon, TextProcessor};
+use wildwarden_core::input_spec::TextInputSpec;
+use wildwarden_core::preprocess::text::{Lexicon, TextProcessor};
 
 static PROCESSOR: LazyLock<TextProcessor> =
     LazyLock::new(|| TextProcessor::new(TextInputSpec { buckets: 1 << 16, window_tokens: 64 }, "").expect("no words"));

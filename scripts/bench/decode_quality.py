@@ -26,7 +26,7 @@ from model_folder import write_folder  # noqa: E402
 from program import WILDWARDEN  # noqa: E402
 
 MARGINS = [1.0, 1.5, 2.0]
-DEFAULT = 1.5  # `MARGIN` in src/preprocess/image/wanted.rs
+DEFAULT = 1.5  # `MARGIN` in src/core/preprocess/image/wanted.rs
 MOST = {"median": 0.01, "p99": 0.05}
 ENCODER = Path("models/image_encoder/1")
 ENLARGED = 600

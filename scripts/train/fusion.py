@@ -22,7 +22,7 @@ from scipy.optimize import minimize
 import policy
 from common import fold_of
 
-BOUND = 8.0  # LOGIT_BOUND of src/score/fuse.rs
+BOUND = 8.0  # LOGIT_BOUND of src/core/score/fuse.rs
 FLOORS = [(image, text) for image in (-4.0, -3.0, -2.0, -1.0, -0.5) for text in (-3.0, -2.0, -1.0, -0.5, -0.25)]
 PULL = 1e-3  # towards equal weights
 KEYS = ["intercept", "image", "text", "interaction", "missing_image", "missing_text"]

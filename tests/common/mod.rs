@@ -8,10 +8,10 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use tonic::transport::Channel;
-use wildwarden::config::{Config, Flag};
-use wildwarden::server::Server;
-use wildwarden::transport::proto::risk_service_client::RiskServiceClient;
-use wildwarden::transport::proto::{CategoryRating, ClassifyRequest, ClassifyResponse, Image};
+use wildwarden_core::config::{Config, Flag};
+use wildwarden_proto::v1::risk_service_client::RiskServiceClient;
+use wildwarden_proto::v1::{CategoryRating, ClassifyRequest, ClassifyResponse, Image};
+use wildwarden_server::server::Server;
 
 pub(crate) type Client = RiskServiceClient<Channel>;
 
@@ -79,7 +79,7 @@ pub(crate) fn write_head(folder: &Path, fixture: &str) {
     let onnx = std::fs::read(format!("tests/fixtures/models/{fixture}.onnx")).unwrap();
     std::fs::create_dir_all(folder).unwrap();
     std::fs::write(folder.join("model.onnx"), &onnx).unwrap();
-    let sha256 = wildwarden::model::folder::manifest::hex_sha256(&onnx);
+    let sha256 = wildwarden_core::model::folder::manifest::hex_sha256(&onnx);
     let dimensions = if fixture == "narrow_head" { 64 } else { 1280 };
     let manifest = format!(
         r#"name = "ivory"
@@ -104,7 +104,7 @@ pub(crate) fn write_classifier(folder: &Path) {
     let onnx = std::fs::read("tests/fixtures/models/classifier.onnx").unwrap();
     std::fs::create_dir_all(folder).unwrap();
     std::fs::write(folder.join("model.onnx"), &onnx).unwrap();
-    let sha256 = wildwarden::model::folder::manifest::hex_sha256(&onnx);
+    let sha256 = wildwarden_core::model::folder::manifest::hex_sha256(&onnx);
     let manifest = format!(
         r#"name = "brightness"
 version = "1"

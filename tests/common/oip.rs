@@ -1,8 +1,8 @@
 //! Requests of the Open Inference Protocol.
 
-use wildwarden::transport::proto::inference::infer_parameter::ParameterChoice;
-use wildwarden::transport::proto::inference::model_infer_request::InferInputTensor;
-use wildwarden::transport::proto::inference::{InferParameter, ModelInferRequest};
+use wildwarden_proto::inference::infer_parameter::ParameterChoice;
+use wildwarden_proto::inference::model_infer_request::InferInputTensor;
+use wildwarden_proto::inference::{InferParameter, ModelInferRequest};
 
 pub(crate) fn bytes(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|value| value.to_le_bytes()).collect()

@@ -3,9 +3,7 @@
 use std::process::Command;
 
 use tonic::Code;
-use wildwarden::transport::proto::{
-    ClassifyResponse, GetServerInfoRequest, Options, ReasonCode, RollBackRequest, Suggestion,
-};
+use wildwarden_proto::v1::{ClassifyResponse, GetServerInfoRequest, Options, ReasonCode, RollBackRequest, Suggestion};
 
 use crate::common::{Client, client, listing, write_head};
 use crate::repository::{Repository, look, until};

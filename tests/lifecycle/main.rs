@@ -10,6 +10,7 @@
 mod categories;
 #[path = "../common/mod.rs"]
 mod common;
+mod joined;
 mod repository;
 mod restart;
 mod sets;

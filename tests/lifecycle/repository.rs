@@ -6,12 +6,12 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tokio::time::Instant;
 use tonic::transport::Channel;
-use wildwarden::config::Flag;
-use wildwarden::server::Server;
-use wildwarden::transport::proto::model_service_client::ModelServiceClient;
-use wildwarden::transport::proto::{
+use wildwarden_core::config::Flag;
+use wildwarden_proto::v1::model_service_client::ModelServiceClient;
+use wildwarden_proto::v1::{
     ClassifyResponse, ListModelsRequest, ModelsStatus, ReloadRequest, VersionName, VersionState, VersionStatus,
 };
+use wildwarden_server::server::Server;
 
 use crate::common::{copy_folder, start, write_head};
 
@@ -91,7 +91,7 @@ impl Repository {
         golden["samples"][0]["output"] = serde_json::json!([1000.0]);
         let golden = golden.to_string();
         self.add("ivory", version, |manifest| {
-            let sha256 = wildwarden::model::folder::manifest::hex_sha256(golden.as_bytes());
+            let sha256 = wildwarden_core::model::folder::manifest::hex_sha256(golden.as_bytes());
             let line = manifest.lines().find(|line| line.starts_with("\"golden.json\" =")).unwrap().to_owned();
             manifest.replacen(&line, &format!("\"golden.json\" = \"{sha256}\""), 1)
         });

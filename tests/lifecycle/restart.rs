@@ -1,6 +1,6 @@
 //! What was decided before a stop still holds after the next start.
 
-use wildwarden::transport::proto::{PromoteRequest, RollBackRequest};
+use wildwarden_proto::v1::{PromoteRequest, RollBackRequest};
 
 use crate::repository::{Repository, look, names, serving, shifted, until};
 
@@ -78,7 +78,7 @@ async fn a_policy_that_a_running_server_refuses_does_not_keep_it_from_starting_a
     }
     let mut flags = repository.flags();
     flags.push(("models", "ignore_state", "true".into()));
-    let server = wildwarden::server::Server::bind(crate::common::config(&flags)).await.unwrap();
+    let server = wildwarden_server::server::Server::bind(crate::common::config(&flags)).await.unwrap();
     assert!(server.load().await.unwrap_err().to_string().contains("policy.toml"));
 }
 

@@ -1,7 +1,7 @@
 //! Named sets: a replacement of another shape, with its policy, is tried, put in service and taken back as one.
 
 use tonic::Code;
-use wildwarden::transport::proto::{
+use wildwarden_proto::v1::{
     ClassifyResponse, LoadVersionRequest, ModelsStatus, PromoteRequest, RollBackRequest, StartTrialRequest,
     StopCandidateRequest, Suggestion, VersionState,
 };

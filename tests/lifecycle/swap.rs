@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use tonic::Code;
-use wildwarden::transport::proto::{LoadVersionRequest, PromoteRequest, RollBackRequest, UnloadRequest, VersionState};
+use wildwarden_proto::v1::{LoadVersionRequest, PromoteRequest, RollBackRequest, UnloadRequest, VersionState};
 
 use crate::common::{client, listing, write_classifier};
 use crate::repository::{HEADS, Repository, answered, look, made_for, names, serving, shifted, state, until, version};

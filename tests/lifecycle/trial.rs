@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use tonic::Code;
-use wildwarden::config::Flag;
-use wildwarden::transport::proto::{
+use wildwarden_core::config::Flag;
+use wildwarden_proto::v1::{
     ClassifyRequest, ClassifyResponse, GetShadowReportRequest, PromoteRequest, ShadowReport, StartTrialRequest,
     StopCandidateRequest,
 };

@@ -4,10 +4,10 @@ use tonic::metadata::MetadataValue;
 use tonic::{Code, Request};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
-use wildwarden::config::Flag;
-use wildwarden::model::folder::manifest::hex_sha256;
-use wildwarden::transport::proto::model_service_client::ModelServiceClient;
-use wildwarden::transport::proto::{DescribeModelRequest, ListModelsRequest, RollBackRequest, VersionState};
+use wildwarden_core::config::Flag;
+use wildwarden_core::model::folder::manifest::hex_sha256;
+use wildwarden_proto::v1::model_service_client::ModelServiceClient;
+use wildwarden_proto::v1::{DescribeModelRequest, ListModelsRequest, RollBackRequest, VersionState};
 
 use crate::common::{channel, client, config, listing, start};
 use crate::repository::{Repository, look, names, operator, serving, shifted, state, until};

@@ -1,0 +1,401 @@
+//! Configuration: defaults, file, environment and flags, laid over each other and checked. An invalid [`Config`] cannot
+//! exist. The only file that reads the environment.
+
+mod keys;
+mod models;
+mod numbers;
+mod parts;
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+use toml::{Table, Value};
+
+pub use self::keys::{ApiKey, Role};
+use self::numbers::{number, size};
+use crate::error::{Error, Result};
+use crate::schedule::BatchRule;
+use crate::schedule::scheduler::Settings;
+
+pub use models::Rollout;
+pub use parts::{Batching, Cores, Folders, Limits, Listeners, Log, Reloadable};
+
+use models::{RawModels, RawRollout};
+
+/// The complete, commented default configuration.
+pub const DEFAULT: &str = include_str!("config.default.toml");
+const PREFIX: &str = "WILDWARDEN_";
+/// Variables with the prefix that are no settings: whom commands speak to.
+const OF_COMMANDS: [&str; 3] = ["WILDWARDEN_SERVER", "WILDWARDEN_OPERATORS", "WILDWARDEN_KEY"];
+/// Where `scripts/setup.sh` unpacks ONNX Runtime, from the project's folder.
+const UNPACKED: &str = ".runtime";
+
+/// Checked settings.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Listeners.
+    pub server: Listeners,
+    /// Limits of requests.
+    pub limits: Limits,
+    /// Where models come from.
+    pub folders: Folders,
+    /// What may change while the server runs.
+    pub reloadable: Reloadable,
+    /// What models run on.
+    pub runtime: Cores,
+    /// The queue in front of the workers.
+    pub queue: Settings,
+    /// How jobs are put together.
+    pub batching: Batching,
+    /// Images whose scores are remembered; 0: none.
+    pub cache_images: u64,
+    /// Keys that may call; empty: everybody.
+    pub keys: Vec<ApiKey>,
+    /// Log lines.
+    pub log: Log,
+}
+
+/// A setting given on the command line: section, key, value.
+pub type Flag = (&'static str, &'static str, String);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Raw {
+    server: RawServer,
+    limits: RawLimits,
+    models: RawModels,
+    rollout: RawRollout,
+    runtime: RawRuntime,
+    scheduler: RawScheduler,
+    batching: RawBatching,
+    cache: RawCache,
+    auth: RawAuth,
+    log: RawLog,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawServer {
+    listen: String,
+    admin_listen: String,
+    drain_seconds: u64,
+    max_concurrent_streams: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawLimits {
+    max_images: u64,
+    max_image_bytes: u64,
+    max_image_pixels: u64,
+    max_text_bytes: u64,
+    max_batch_items: u64,
+    max_message_bytes: u64,
+    max_id_bytes: u64,
+    max_infer_rows: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawRuntime {
+    onnxruntime: PathBuf,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawScheduler {
+    workers: u64,
+    intra_op_threads: u64,
+    queue_capacity: u64,
+    bulk_yields_ms: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawBatching {
+    image_max_batch: u64,
+    image_max_wait_ms: u64,
+    text_max_batch: u64,
+    text_max_wait_ms: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawCache {
+    images: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawAuth {
+    keys: Vec<ApiKey>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawLog {
+    format: String,
+    level: String,
+}
+
+impl Config {
+    /// The configuration of this process: `file` (or `WILDWARDEN_CONFIG`), the process's environment, `flags`.
+    ///
+    /// # Errors
+    /// [`Error::Setup`] naming where the setting came from, its key, value and what is allowed.
+    pub fn load(file: Option<&Path>, flags: &[Flag]) -> Result<Self> {
+        let variables = std::env::vars().filter(|(name, _)| name.starts_with(PREFIX) || name == "ORT_DYLIB_PATH");
+        let variables = variables.filter(|(name, _)| !OF_COMMANDS.contains(&name.as_str())).collect();
+        Self::from_parts(file, variables, flags)
+    }
+
+    /// As [`Self::load`], with an environment given by the caller.
+    ///
+    /// # Errors
+    /// See [`Self::load`].
+    pub fn from_parts(file: Option<&Path>, mut environment: HashMap<String, String>, flags: &[Flag]) -> Result<Self> {
+        let mut merged: Table =
+            DEFAULT.parse().map_err(|cause| Error::Bug(format!("default configuration: {cause}")))?;
+        let from_environment = environment.remove("WILDWARDEN_CONFIG").map(PathBuf::from);
+        if let Some(path) = file.map(Path::to_owned).or(from_environment) {
+            let text = std::fs::read_to_string(&path).map_err(|cause| Error::file(&path, cause))?;
+            let table: Table = text.parse().map_err(|cause| Error::file(&path, cause))?;
+            for (section, keys) in table {
+                let Value::Table(keys) = keys else {
+                    return Err(Error::file(&path, format!("{section} must be a section, [{section}]")));
+                };
+                for (key, value) in keys {
+                    set(&mut merged, (&section, &key), value).map_err(|problem| Error::file(&path, problem))?;
+                }
+            }
+        }
+        let library_variable = environment.remove("ORT_DYLIB_PATH").filter(|path| !path.is_empty());
+        for (name, text) in environment {
+            let (section, key) = split_variable(&merged, &name).ok_or_else(|| {
+                Error::setup(format!("environment: {name} is not a setting; see the default configuration"))
+            })?;
+            set_text(&mut merged, (&section, &key), &text)
+                .map_err(|problem| Error::setup(format!("{name}: {problem}")))?;
+        }
+        for (section, key, text) in flags {
+            set_text(&mut merged, (section, key), text)
+                .map_err(|problem| Error::setup(format!("--{}: {problem}", key.replace('_', "-"))))?;
+        }
+        let raw: Raw = merged.try_into().map_err(|cause| Error::setup(format!("configuration: {cause}")))?;
+        Self::check(raw, library_variable)
+    }
+
+    fn check(raw: Raw, library_variable: Option<String>) -> Result<Self> {
+        let listen = address("server.listen", &raw.server.listen)?;
+        let admin_listen = match raw.server.admin_listen.as_str() {
+            "" => None,
+            given => Some(address("server.admin_listen", given)?),
+        };
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let intra_op_threads = size("scheduler.intra_op_threads", raw.scheduler.intra_op_threads, 1..=64)?;
+        let workers = match size("scheduler.workers", raw.scheduler.workers, 0..=256)? {
+            0 => (cores / intra_op_threads).max(1),
+            workers => workers,
+        };
+        let batching = Batching {
+            image: batch_rule("image", raw.batching.image_max_batch, raw.batching.image_max_wait_ms)?,
+            text: batch_rule("text", raw.batching.text_max_batch, raw.batching.text_max_wait_ms)?,
+        };
+        let bulk_yields = number("scheduler.bulk_yields_ms", raw.scheduler.bulk_yields_ms, 0..=60_000)?;
+        ApiKey::check_all(&raw.auth.keys)?;
+        let json = match raw.log.format.as_str() {
+            "text" => false,
+            "json" => true,
+            other => return Err(Error::setup(format!("log.format: {other:?} must be \"text\" or \"json\""))),
+        };
+        let onnxruntime = match (raw.runtime.onnxruntime, library_variable) {
+            (path, _) if !path.as_os_str().is_empty() => path,
+            (_, Some(path)) => path.into(),
+            (_, None) => unpacked_library(),
+        };
+        let streams = number("server.max_concurrent_streams", raw.server.max_concurrent_streams, 1..=10_000)?;
+        let drain = number("server.drain_seconds", raw.server.drain_seconds, 0..=600)?;
+        Ok(Self {
+            server: Listeners {
+                listen,
+                admin_listen,
+                drain: Duration::from_secs(drain),
+                max_concurrent_streams: u32::try_from(streams).unwrap_or(u32::MAX),
+            },
+            limits: raw.limits.check()?,
+            folders: Folders {
+                models: raw.models.directory.clone(),
+                max_file_bytes: number("models.max_file_bytes", raw.models.max_file_bytes, 1024..=1 << 36)?,
+                watch: raw.models.watch,
+                ignore_state: raw.models.ignore_state,
+            },
+            reloadable: Reloadable {
+                policy: raw.models.policy.clone(),
+                poll: raw.models.poll()?,
+                versions: raw.models.rules()?,
+                rollout: raw.rollout.check()?,
+            },
+            runtime: Cores { onnxruntime, workers, intra_op_threads },
+            queue: Settings {
+                capacity: size("scheduler.queue_capacity", raw.scheduler.queue_capacity, 1..=1_000_000)?,
+                bulk_yields: Duration::from_millis(bulk_yields),
+            },
+            batching,
+            cache_images: number("cache.images", raw.cache.images, 0..=100_000_000)?,
+            keys: raw.auth.keys,
+            log: Log { json, level: raw.log.level },
+        })
+    }
+}
+
+impl RawLimits {
+    fn check(&self) -> Result<Limits> {
+        Ok(Limits {
+            max_images: size("limits.max_images", self.max_images, 1..=64)?,
+            max_image_bytes: size("limits.max_image_bytes", self.max_image_bytes, 1024..=1 << 30)?,
+            max_image_pixels: number("limits.max_image_pixels", self.max_image_pixels, 4096..=500_000_000)?,
+            max_text_bytes: size("limits.max_text_bytes", self.max_text_bytes, 64..=1 << 24)?,
+            max_batch_items: size("limits.max_batch_items", self.max_batch_items, 1..=1024)?,
+            max_message_bytes: size("limits.max_message_bytes", self.max_message_bytes, 4096..=1 << 30)?,
+            max_id_bytes: size("limits.max_id_bytes", self.max_id_bytes, 16..=4096)?,
+            max_infer_rows: size("limits.max_infer_rows", self.max_infer_rows, 1..=4096)?,
+        })
+    }
+}
+
+/// The library's place after `scripts/setup.sh`, by the platform's naming.
+fn unpacked_library() -> PathBuf {
+    let name = if cfg!(target_os = "macos") { "libonnxruntime.dylib" } else { "libonnxruntime.so" };
+    Path::new(UNPACKED).join(name)
+}
+
+fn address(key: &str, given: &str) -> Result<SocketAddr> {
+    given.parse().map_err(|cause| {
+        Error::setup(format!("{key}: {given:?} is not an address and port like 127.0.0.1:50051: {cause}"))
+    })
+}
+
+fn batch_rule(kind: &str, max_batch: u64, max_wait_ms: u64) -> Result<BatchRule> {
+    let max_batch = size(&format!("batching.{kind}_max_batch"), max_batch, 1..=256)?;
+    let max_wait = number(&format!("batching.{kind}_max_wait_ms"), max_wait_ms, 0..=1000)?;
+    Ok(BatchRule { max_batch, max_wait: Duration::from_millis(max_wait) })
+}
+
+/// `WILDWARDEN_SECTION_KEY`, told by the sections that exist.
+fn split_variable(known: &Table, name: &str) -> Option<(String, String)> {
+    let name = name.strip_prefix(PREFIX)?.to_lowercase();
+    let (section, key) = name.split_once('_')?;
+    known.get(section)?.get(key)?;
+    Some((section.to_owned(), key.to_owned()))
+}
+
+fn set(merged: &mut Table, (section, key): (&str, &str), value: Value) -> std::result::Result<(), String> {
+    let slot = merged.get_mut(section).and_then(|section| section.get_mut(key));
+    let slot = slot.ok_or_else(|| format!("{section}.{key} is not a setting; see the default configuration"))?;
+    if !slot.same_type(&value) {
+        return Err(format!("{section}.{key}: {value} is of type {}, expected {}", value.type_str(), slot.type_str()));
+    }
+    *slot = value;
+    Ok(())
+}
+
+/// A setting from text, read as the default's type.
+fn set_text(merged: &mut Table, place: (&str, &str), text: &str) -> std::result::Result<(), String> {
+    let kind = merged.get(place.0).and_then(|section| section.get(place.1)).map(Value::type_str);
+    let value = match kind {
+        Some("integer") => {
+            let number = text
+                .parse()
+                .map_err(|cause| format!("{}.{}: {text:?} is not a whole number: {cause}", place.0, place.1))?;
+            Value::Integer(number)
+        }
+        Some("array" | "table" | "boolean" | "float") => {
+            let table: Table =
+                format!("value = {text}").parse().map_err(|cause| format!("{}.{}: {cause}", place.0, place.1))?;
+            table.get("value").cloned().unwrap_or(Value::Array(Vec::new()))
+        }
+        _ => Value::String(text.to_owned()),
+    };
+    set(merged, place, value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::catalogue::choice::VersionPolicy;
+
+    fn load(file: &str, environment: &[(&str, &str)], flags: &[Flag]) -> Result<Config> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("wildwarden.toml");
+        std::fs::write(&path, file).unwrap();
+        let environment = environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        Config::from_parts(Some(&path), environment, flags)
+    }
+
+    #[test]
+    fn the_complete_example_is_the_default() {
+        let config = load("", &[], &[]).unwrap();
+        assert_eq!(config.server.listen.port(), 50051);
+        assert_eq!(config.limits.max_images, 9);
+    }
+
+    #[test]
+    fn flags_beat_the_environment_which_beats_the_file() {
+        let file = "[server]\nlisten = \"127.0.0.1:1\"\ndrain_seconds = 1\n[limits]\nmax_images = 3\n";
+        let environment = [("WILDWARDEN_SERVER_LISTEN", "127.0.0.1:2"), ("WILDWARDEN_SERVER_DRAIN_SECONDS", "2")];
+        let config = load(file, &environment, &[("server", "listen", "127.0.0.1:3".into())]).unwrap();
+        assert_eq!((config.server.listen.port(), config.server.drain.as_secs(), config.limits.max_images), (3, 2, 3));
+    }
+
+    #[test]
+    fn the_library_comes_from_config_then_variable_then_setup() {
+        let variable = [("ORT_DYLIB_PATH", "b.so")];
+        assert_eq!(
+            load("[runtime]\nonnxruntime = \"a.so\"", &variable, &[]).unwrap().runtime.onnxruntime,
+            Path::new("a.so")
+        );
+        assert_eq!(load("", &variable, &[]).unwrap().runtime.onnxruntime, Path::new("b.so"));
+        assert!(load("", &[], &[]).unwrap().runtime.onnxruntime.starts_with(UNPACKED));
+    }
+
+    #[test]
+    fn versions_and_labels_make_rules_also_from_the_environment() {
+        let file = "[models]\nversions = { tusk = \"2\", horn = [\"1\", \"2\"], x = \"latest\" }\nlabels = { tusk = { canary = \"3\" } }";
+        let config =
+            load(file, &[("WILDWARDEN_MODELS_WATCH", "false"), ("WILDWARDEN_ROLLOUT_MAX_ERROR_PERCENT", "1.5")], &[]);
+        let config = config.unwrap();
+        let tusk = &config.reloadable.versions["tusk"];
+        assert_eq!((&tusk.policy, tusk.canary.as_deref()), (&VersionPolicy::Pinned("2".into()), Some("3")));
+        assert_eq!(config.reloadable.versions["horn"].policy, VersionPolicy::Several(vec!["1".into(), "2".into()]));
+        assert_eq!(config.reloadable.versions["x"].policy, VersionPolicy::Latest);
+        assert!(!config.folders.watch && (config.reloadable.rollout.max_error_percent - 1.5).abs() < 1e-9);
+        let flags = [("models", "versions", "{ tusk = \"7\" }".to_owned())];
+        assert_eq!(
+            load("", &[], &flags).unwrap().reloadable.versions["tusk"].policy,
+            VersionPolicy::Pinned("7".into())
+        );
+    }
+
+    #[test]
+    fn faults_name_place_key_value_and_range() {
+        for (file, environment, named) in [
+            ("[limits]\nmax_images = 65", vec![], vec!["limits.max_images", "65", "1 to 64"]),
+            ("[limits]\nmax_imges = 6", vec![], vec!["wildwarden.toml", "max_imges"]),
+            ("[limits]\nmax_images = \"six\"", vec![], vec!["max_images", "six", "integer"]),
+            ("", vec![("WILDWARDEN_LIMITS_MAX_IMAGES", "six")], vec!["WILDWARDEN_LIMITS_MAX_IMAGES", "six"]),
+            ("", vec![("WILDWARDEN_LIMIT_MAX_IMAGES", "6")], vec!["WILDWARDEN_LIMIT_MAX_IMAGES"]),
+            ("[models]\nversions = { tusk = [] }", vec![], vec!["models.versions.tusk", "latest"]),
+            ("[models]\nlabels = { tusk = { stable = \"1\", canary = \"1\" } }", vec![], vec!["models.labels.tusk"]),
+            ("[models]\npoll_ms = 3", vec![], vec!["models.poll_ms", "3", "20 to 3600000"]),
+            ("[rollout]\nmax_error_percent = 101.0", vec![], vec!["rollout.max_error_percent", "101", "0 to 100"]),
+            ("[server]\nlisten = \"here\"", vec![], vec!["server.listen", "here"]),
+            ("[auth]\nkeys = [{ name = \"a\", sha256 = \"x\", roles = [] }]", vec![], vec!["auth.keys.a", "64"]),
+        ] {
+            let message = load(file, &environment, &[]).unwrap_err().to_string();
+            assert!(named.iter().all(|part| message.contains(part)), "{message:?} lacks one of {named:?}");
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! The parts of the checked settings.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::models::Rollout;
+use crate::model::catalogue::choice::Rules;
+use crate::schedule::BatchRule;
+
+/// Where callers and operators come in.
+#[derive(Debug, Clone, Copy)]
+pub struct Listeners {
+    /// Listener of the public services.
+    pub listen: SocketAddr,
+    /// Listener for operators; none: they have no way in.
+    pub admin_listen: Option<SocketAddr>,
+    /// Time running requests have to finish after SIGTERM.
+    pub drain: Duration,
+    /// Requests one connection may have open.
+    pub max_concurrent_streams: u32,
+}
+
+/// Where models come from.
+#[derive(Debug, Clone)]
+pub struct Folders {
+    /// Their folders' directory.
+    pub models: PathBuf,
+    /// Bytes a file of a model folder may have.
+    pub max_file_bytes: u64,
+    /// Look at the folders when the system says that they changed.
+    pub watch: bool,
+    /// Start as if nothing had been decided before.
+    pub ignore_state: bool,
+}
+
+/// What a running server takes over when it reads its configuration again.
+#[derive(Debug, Clone)]
+pub struct Reloadable {
+    /// Policy file.
+    pub policy: PathBuf,
+    /// Which versions serve, by the model's name.
+    pub versions: Rules,
+    /// Time between two looks at the folders; zero: none.
+    pub poll: Duration,
+    /// How new versions are tried and when they are taken back.
+    pub rollout: Rollout,
+}
+
+/// What models run on.
+#[derive(Debug, Clone)]
+pub struct Cores {
+    /// ONNX Runtime library.
+    pub onnxruntime: PathBuf,
+    /// Worker threads, at least 1.
+    pub workers: usize,
+    /// Threads a model session runs on, at least 1.
+    pub intra_op_threads: usize,
+}
+
+/// Log lines.
+#[derive(Debug, Clone)]
+pub struct Log {
+    /// Print them as JSON.
+    pub json: bool,
+    /// Filter.
+    pub level: String,
+}
+
+/// How jobs are put together, by kind. The models over an image share its batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Batching {
+    /// Of images.
+    pub image: BatchRule,
+    /// Of texts.
+    pub text: BatchRule,
+}
+
+/// Limits of requests, all inclusive. Published by `GetServerInfo`.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Images a listing.
+    pub max_images: usize,
+    /// Bytes an image.
+    pub max_image_bytes: usize,
+    /// Pixels an image.
+    pub max_image_pixels: u64,
+    /// Bytes of title and description together.
+    pub max_text_bytes: usize,
+    /// Listings a batch.
+    pub max_batch_items: usize,
+    /// Bytes a message.
+    pub max_message_bytes: usize,
+    /// Bytes an id.
+    pub max_id_bytes: usize,
+    /// Rows of tensors, images or texts, a `ModelInfer`.
+    pub max_infer_rows: usize,
+}

@@ -1,0 +1,20 @@
+//! The words of the trade: listings, categories, logits, probabilities, ratings. Plain data that every stage shares.
+//! Calls nothing, does no I/O.
+
+mod category;
+mod declared;
+mod listing;
+mod rating;
+mod scale;
+mod words;
+
+pub use category::{Category, PerCategory};
+pub use declared::{Declared, Modality, Rated};
+pub use listing::{ImageStatus, Language, Listing, ListingImage, Options, Span, TextField};
+pub use rating::{
+    CategoryRating, DEFAULT_SET, FoundTerm, ImageCategoryScore, ImageExplanation, ImageFacts, ImageRating, LegalBasis,
+    Missing, ModelVersion, PolicyVersion, Rating, Reason, ReasonCode, SetVersion, TextCategoryScore, TextRating,
+    Timings, TokenContribution,
+};
+pub use scale::{Level, Logit, Probability, Suggestion};
+pub use words::{Notice, Sign, Signs, TermKind};

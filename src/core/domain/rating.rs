@@ -1,0 +1,369 @@
+//! What comes out: a listing's rating, part by part.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+
+use super::category::Category;
+use super::listing::{ImageStatus, Language, Span, TextField};
+use super::scale::{Level, Probability, Suggestion};
+use super::words::TermKind;
+
+/// A finished rating.
+#[derive(Debug, Clone)]
+pub struct Rating {
+    /// Id of the call.
+    pub request_id: String,
+    /// The caller's id of the listing.
+    pub listing_id: String,
+    /// Highest fused probability.
+    pub risk: Probability,
+    /// Its band.
+    pub level: Level,
+    /// What the policy proposes.
+    pub suggestion: Suggestion,
+    /// One entry a rated category.
+    pub categories: Vec<CategoryRating>,
+    /// One entry an image, in the order of the request.
+    pub images: Vec<ImageRating>,
+    /// One entry a non-blank text.
+    pub texts: Vec<TextRating>,
+    /// Why, the strongest first.
+    pub reasons: Vec<Reason>,
+    /// Ids of the policy's legal bases that apply.
+    pub legal_basis: Vec<LegalBasis>,
+    /// A part of the listing or a model did not take part.
+    pub degraded: bool,
+    /// What did not take part.
+    pub missing: Vec<Missing>,
+    /// The models that took part.
+    pub models: Vec<ModelVersion>,
+    /// Version of the policy.
+    pub policy: PolicyVersion,
+    /// Where the time went.
+    pub timings: Timings,
+    /// When it was made.
+    pub rated_at: SystemTime,
+}
+
+/// Version and content hash of a policy file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PolicyVersion {
+    /// As the file says.
+    pub version: String,
+    /// SHA-256 of the file, lower-case hex.
+    pub sha256: String,
+}
+
+/// Name of the set that folders, rules and the policy file choose.
+pub const DEFAULT_SET: &str = "default";
+
+/// Models and a policy that serve together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SetVersion {
+    /// Name of a set, or [`DEFAULT_SET`].
+    pub name: String,
+    /// SHA-256 over name, version and hash of every model and the hash of the policy, lower-case hex: sets of equal hash rate
+    /// alike.
+    pub sha256: String,
+}
+
+/// The rating of one category.
+#[derive(Debug, Clone)]
+pub struct CategoryRating {
+    /// The category.
+    pub category: Category,
+    /// Fused, at the deployment prior.
+    pub probability: Probability,
+    /// Best image alone.
+    pub image_probability: Option<Probability>,
+    /// Strongest passage of text alone.
+    pub text_probability: Option<Probability>,
+    /// Band of `probability` after caps and floors.
+    pub level: Level,
+    /// Image with the highest probability.
+    pub best_image_id: Option<String>,
+}
+
+impl CategoryRating {
+    /// Nothing that was looked at says anything of the category: its probability is the deployment prior.
+    pub fn is_unrated(&self) -> bool {
+        self.image_probability.is_none() && self.text_probability.is_none()
+    }
+}
+
+/// What an image is, whatever it shows.
+#[derive(Debug, Clone, Default)]
+pub struct ImageFacts {
+    /// What became of it.
+    pub status: ImageStatus,
+    /// Why the status is not OK.
+    pub message: String,
+    /// Format name; empty when not recognised.
+    pub format: &'static str,
+    /// Pixels after orientation; 0 when not decoded.
+    pub width: u32,
+    /// Pixels after orientation; 0 when not decoded.
+    pub height: u32,
+    /// Frames looked at.
+    pub frames: usize,
+}
+
+/// What was seen in one image.
+#[derive(Debug, Clone)]
+pub struct ImageRating {
+    /// The caller's id, or the index.
+    pub image_id: String,
+    /// What it is.
+    pub facts: ImageFacts,
+    /// SHA-256 of the bytes, lower-case hex.
+    pub sha256: String,
+    /// Calibrated probability a category.
+    pub scores: Vec<ImageCategoryScore>,
+    /// Calibrated probability of labels that feed no category, by name.
+    pub labels: Vec<(String, Probability)>,
+    /// Whether the scores are those of an earlier look at the same bytes.
+    pub cached: bool,
+}
+
+/// Score of an image for a category.
+#[derive(Debug, Clone)]
+pub struct ImageCategoryScore {
+    /// The category.
+    pub category: Category,
+    /// Calibrated.
+    pub probability: Probability,
+    /// Where the evidence is.
+    pub explanation: Option<ImageExplanation>,
+}
+
+/// Where in an image the evidence is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ImageExplanation {
+    /// Rows of the map.
+    pub rows: usize,
+    /// Columns of the map.
+    pub columns: usize,
+    /// Logits, row by row.
+    pub values: Vec<f32>,
+    /// left, top, right, bottom as fractions of width and height.
+    pub bounding_box: Option<[f32; 4]>,
+}
+
+/// What was read in one text.
+#[derive(Debug, Clone)]
+pub struct TextRating {
+    /// Title or description.
+    pub field: TextField,
+    /// Main language.
+    pub language: Language,
+    /// One entry a rated category.
+    pub scores: Vec<TextCategoryScore>,
+    /// Lexicon terms found.
+    pub terms: Vec<FoundTerm>,
+}
+
+/// Score of a text for a category.
+#[derive(Debug, Clone)]
+pub struct TextCategoryScore {
+    /// The category.
+    pub category: Category,
+    /// Calibrated, of the strongest passage.
+    pub probability: Probability,
+    /// Tokens of that passage, when asked for.
+    pub tokens: Vec<TokenContribution>,
+    /// Constant term of the classifier, in logits.
+    pub bias: f64,
+}
+
+/// One token's part in a score.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TokenContribution {
+    /// Where, in the caller's string.
+    pub span: Span,
+    /// As matched.
+    pub token: String,
+    /// Logits.
+    pub contribution: f64,
+}
+
+/// A lexicon term in a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundTerm {
+    /// Where, in the caller's string.
+    pub span: Span,
+    /// The lexicon's spelling.
+    pub term: String,
+    /// What it says.
+    pub kind: TermKind,
+    /// Of which category.
+    pub category: Category,
+    /// The text hides it.
+    pub obfuscated: bool,
+}
+
+/// Why a rating is what it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReasonCode {
+    /// The best image speaks for the category.
+    ImageEvidence,
+    /// The strongest passage speaks for the category.
+    TextEvidence,
+    /// The text names the product.
+    ClaimTerm,
+    /// The text has trade slang.
+    CodeWord,
+    /// The text names a look-alike.
+    LookAlike,
+    /// Image and text disagree.
+    ModalitiesDisagree,
+    /// An image could not be looked at.
+    ImageUnreadable,
+    /// A model did not answer.
+    ModelMissing,
+    /// The text hides a word.
+    ObfuscatedText,
+    /// A claim in disguise raised PASS to REVIEW, or is context.
+    DisguisedClaim,
+    /// A claim beside a sign of sale.
+    ClaimForSale,
+    /// A claim beside a sign that somebody wants to buy.
+    WantedToBuy,
+    /// The photo alone is a REVIEW, and the text does not clear it.
+    PhotoStands,
+    /// A registered medicine is named whose recipe has or had a product of ours in it.
+    LicensedMedicine,
+    /// A product of another protected animal is named.
+    OtherWildlife,
+    /// A text is in a language that nothing here reads.
+    UnsupportedLanguage,
+    /// The photo shows a live animal, and no word names a product: lowered BLOCK to REVIEW, or is context.
+    LiveAnimal,
+}
+
+impl ReasonCode {
+    /// The name used in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ImageEvidence => "image_evidence",
+            Self::TextEvidence => "text_evidence",
+            Self::ClaimTerm => "claim_term",
+            Self::CodeWord => "code_word",
+            Self::LookAlike => "look_alike",
+            Self::ModalitiesDisagree => "modalities_disagree",
+            Self::ImageUnreadable => "image_unreadable",
+            Self::ModelMissing => "model_missing",
+            Self::ObfuscatedText => "obfuscated_text",
+            Self::DisguisedClaim => "disguised_claim",
+            Self::ClaimForSale => "claim_for_sale",
+            Self::WantedToBuy => "wanted_to_buy",
+            Self::PhotoStands => "photo_stands",
+            Self::LicensedMedicine => "licensed_medicine",
+            Self::OtherWildlife => "other_wildlife",
+            Self::UnsupportedLanguage => "unsupported_language",
+            Self::LiveAnimal => "live_animal",
+        }
+    }
+}
+
+/// Something that did not take part in a rating.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Missing {
+    /// No image was rated.
+    Images,
+    /// No text was rated.
+    Texts,
+    /// A text is in a language that nothing here reads.
+    Language,
+    /// This image.
+    Image(String),
+    /// Later frames of this image.
+    Frames(String),
+    /// This image is damaged, and decoders make different pictures of it.
+    Damaged(String),
+    /// This model.
+    Model(String),
+    /// No model in service feeds this category.
+    Category(Category),
+}
+
+impl std::fmt::Display for Missing {
+    /// As the contract writes it.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Images => f.write_str("image"),
+            Self::Texts => f.write_str("text"),
+            Self::Language => f.write_str("text:language"),
+            Self::Image(id) => write!(f, "image:{id}"),
+            Self::Frames(id) => write!(f, "image:{id}:frames_left_out"),
+            Self::Damaged(id) => write!(f, "image:{id}:damaged"),
+            Self::Model(name) => write!(f, "model:{name}"),
+            Self::Category(category) => write!(f, "category:{category}"),
+        }
+    }
+}
+
+/// One reason with its arguments.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reason {
+    /// What it says.
+    pub code: ReasonCode,
+    /// Of which category; `None`: of the listing.
+    pub category: Option<Category>,
+    /// Values by name.
+    pub arguments: BTreeMap<&'static str, String>,
+}
+
+/// A rule a suspicion touches, as the policy file gives it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LegalBasis {
+    /// Stable id.
+    pub id: String,
+    /// The instrument with its version.
+    pub instrument: String,
+    /// Article or clause.
+    #[serde(default)]
+    pub article: String,
+    /// ISO date; empty when unknown.
+    #[serde(default)]
+    pub in_force_since: String,
+    /// One line.
+    pub summary: String,
+    /// The wording has not been checked against the official publication.
+    #[serde(default)]
+    pub unverified: bool,
+}
+
+/// Microseconds a stage; see the proto for what each covers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timings {
+    /// Longest wait for a worker.
+    pub queue_wait_us: u64,
+    /// Decoding, summed.
+    pub decode_us: u64,
+    /// Resizing and normalising, summed.
+    pub resize_us: u64,
+    /// Image models, summed.
+    pub image_inference_us: u64,
+    /// Text features.
+    pub text_features_us: u64,
+    /// Text model.
+    pub text_inference_us: u64,
+    /// Calibration to explanation.
+    pub score_us: u64,
+    /// Whole.
+    pub total_us: u64,
+}
+
+/// Name, version and content of a model folder.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+pub struct ModelVersion {
+    /// Name of the model.
+    pub name: String,
+    /// Version, the folder's name.
+    pub version: String,
+    /// SHA-256 of the manifest, which holds the hash of every other file; lower-case hex.
+    pub sha256: String,
+}

@@ -1,0 +1,8 @@
+//! Which versions there are, and which of them serve together. Loads nothing.
+
+pub mod choice;
+#[cfg(any(test, feature = "fixtures"))]
+pub mod fixtures;
+pub mod named;
+pub mod opening;
+pub mod repository;

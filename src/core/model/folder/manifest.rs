@@ -1,0 +1,356 @@
+//! `model.toml`: what a model folder says of itself, parsed and checked. Unknown keys are errors.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use crate::domain::{Category, Modality, ModelVersion};
+use crate::error::{Error, Result};
+use crate::input_spec::{ImageInputSpec, TextInputSpec};
+use crate::model::folder::tensor::TensorSpec;
+
+/// File name of the manifest.
+pub const MANIFEST: &str = "model.toml";
+
+/// What part a model plays in a rating.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// From an image to what scorers read: run once an image, for all of them.
+    Encoder,
+    /// To logits of categories.
+    Scorer(Reads),
+}
+
+/// What a scorer is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reads {
+    /// An image.
+    Image,
+    /// What an encoder gives.
+    Embedding,
+    /// Windows of a text.
+    Texts,
+}
+
+/// A part and what it reads, in the words of manifests and answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Image to embedding and feature map, run once an image.
+    ImageEncoder,
+    /// Embedding to logits.
+    Head,
+    /// Image to logits, on its own.
+    ImageClassifier,
+    /// Hashed text features to logits.
+    TextClassifier,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 4] = [Self::ImageEncoder, Self::Head, Self::ImageClassifier, Self::TextClassifier];
+
+    /// The part it plays.
+    pub fn role(self) -> Role {
+        match self {
+            Self::ImageEncoder => Role::Encoder,
+            Self::Head => Role::Scorer(Reads::Embedding),
+            Self::ImageClassifier => Role::Scorer(Reads::Image),
+            Self::TextClassifier => Role::Scorer(Reads::Texts),
+        }
+    }
+
+    /// What of a listing it speaks about.
+    pub fn modality(self) -> Modality {
+        match self.role() {
+            Role::Encoder | Role::Scorer(Reads::Image | Reads::Embedding) => Modality::Images,
+            Role::Scorer(Reads::Texts) => Modality::Texts,
+        }
+    }
+
+    /// Its name in a manifest.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ImageEncoder => "image_encoder",
+            Self::Head => "head",
+            Self::ImageClassifier => "image_classifier",
+            Self::TextClassifier => "text_classifier",
+        }
+    }
+}
+
+/// The encoder that a head was made for, `name/version`, or `version` alone where that tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "String")]
+pub struct EncoderName {
+    /// Name of the model.
+    pub name: Option<String>,
+    /// Its version.
+    pub version: String,
+}
+
+impl From<String> for EncoderName {
+    fn from(text: String) -> Self {
+        match text.split_once('/') {
+            Some((name, version)) => Self { name: Some(name.to_owned()), version: version.to_owned() },
+            None => Self { name: None, version: text },
+        }
+    }
+}
+
+impl fmt::Display for EncoderName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.name {
+            Some(name) => write!(f, "{name}/{}", self.version),
+            None => f.write_str(&self.version),
+        }
+    }
+}
+
+/// A model folder's manifest.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// Name of the model: its folder's parent.
+    pub name: String,
+    /// Version: its folder.
+    pub version: String,
+    /// What part it plays.
+    pub kind: Kind,
+    /// The ONNX file.
+    pub file: String,
+    /// SHA-256 of every other file of the folder, lower-case hex.
+    pub files: BTreeMap<String, String>,
+    /// Inputs, as in the graph.
+    pub inputs: Vec<TensorSpec>,
+    /// Outputs, as in the graph.
+    pub outputs: Vec<TensorSpec>,
+    /// How images are prepared; of encoders and image classifiers.
+    pub image: Option<ImageInputSpec>,
+    /// How texts are prepared; of text classifiers.
+    pub text: Option<TextManifest>,
+    /// The encoder that a head was made for; none: any whose embedding has the right size.
+    pub encoder: Option<EncoderName>,
+    /// What each column of the output `logits` means; of everything but encoders.
+    #[serde(default)]
+    pub labels: Vec<Label>,
+    /// Samples with known outputs.
+    pub golden: Option<GoldenManifest>,
+    /// What people should know.
+    pub card: Card,
+}
+
+/// Text preparation and the version of its recipe.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TextManifest {
+    /// Must be this program's [`TEXT_FEATURE_VERSION`](crate::input_spec::TEXT_FEATURE_VERSION).
+    pub feature_version: u32,
+    /// See [`TextInputSpec::buckets`].
+    pub buckets: u32,
+    /// See [`TextInputSpec::window_tokens`].
+    pub window_tokens: usize,
+    /// File of the folder with one domain word a line, which segmentation keeps whole.
+    pub words: String,
+}
+
+impl TextManifest {
+    /// The recipe.
+    pub fn spec(&self) -> TextInputSpec {
+        TextInputSpec { buckets: self.buckets, window_tokens: self.window_tokens }
+    }
+}
+
+/// One column of `logits`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Label {
+    /// Its name.
+    pub name: String,
+    /// The category it feeds; none for labels that only inform.
+    pub category: Option<Category>,
+    /// How its logit becomes a probability.
+    #[serde(default)]
+    pub calibration: Calibration,
+}
+
+/// Platt scaling: `probability = logistic(slope * logit + intercept)`. Temperature scaling is `slope = 1 / T`.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Calibration {
+    /// Above 0, so that more evidence never lowers a probability.
+    pub slope: f64,
+    /// In logits.
+    pub intercept: f64,
+}
+
+impl Default for Calibration {
+    fn default() -> Self {
+        Self { slope: 1.0, intercept: 0.0 }
+    }
+}
+
+/// Where the golden samples are and how near the outputs must come.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GoldenManifest {
+    /// A JSON file; see [`crate::model::folder::golden`].
+    pub file: String,
+    /// Largest absolute difference of any output value.
+    pub tolerance: f32,
+}
+
+/// The model card.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Card {
+    /// What it is, in a sentence.
+    pub summary: String,
+    /// Licence of the weights.
+    pub licence: String,
+    /// What it was trained on.
+    #[serde(default)]
+    pub data: Vec<DataSource>,
+    /// What it scored.
+    #[serde(default)]
+    pub metrics: Vec<Metric>,
+    /// Where it fails, and what is unmeasured.
+    #[serde(default)]
+    pub known_failures: Vec<String>,
+}
+
+/// One source of training or evaluation data.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataSource {
+    /// Where it comes from.
+    pub source: String,
+    /// Its licence as found.
+    pub licence: String,
+    /// Number of images or texts.
+    pub count: u64,
+}
+
+/// One measured figure.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Metric {
+    /// What was measured.
+    pub name: String,
+    /// The figure.
+    pub value: f64,
+    /// Lower and upper end of the 95 % interval.
+    pub interval: Option<[f64; 2]>,
+    /// Data, split and how.
+    pub protocol: String,
+}
+
+impl Manifest {
+    /// The categories that its labels feed.
+    pub fn feeds(&self) -> impl Iterator<Item = Category> {
+        self.labels.iter().filter_map(|label| label.category)
+    }
+
+    /// Whether it was made for `encoder`, as far as it says, whatever the size of the embeddings.
+    pub fn is_made_for(&self, encoder: &Self) -> bool {
+        self.encoder.as_ref().is_none_or(|wanted| {
+            wanted.version == encoder.version && wanted.name.as_ref().is_none_or(|name| *name == encoder.name)
+        })
+    }
+
+    /// Whether it can read the embeddings of `encoder`.
+    pub fn fits(&self, encoder: &Self) -> bool {
+        self.is_made_for(encoder) && self.embedding_size() == encoder.embedding_size()
+    }
+
+    /// Name, version and the hash of the manifest's text.
+    pub fn identity(&self, text: &str) -> ModelVersion {
+        ModelVersion { name: self.name.clone(), version: self.version.clone(), sha256: hex_sha256(text.as_bytes()) }
+    }
+
+    /// Whether it lies where its name and version say: `<name>/<version>`.
+    ///
+    /// # Errors
+    /// [`Error::Setup`] naming the folder, name and version.
+    pub fn check_place(&self, folder: &Path) -> Result<()> {
+        let place = std::path::absolute(folder).map_err(|cause| Error::file(folder, cause))?;
+        if place.ends_with(Path::new(&self.name).join(&self.version)) {
+            return Ok(());
+        }
+        let problem = format!("says name {:?} and version {:?}, so it belongs into {0}/{1}/", self.name, self.version);
+        Err(Error::file(&folder.join(MANIFEST), problem))
+    }
+
+    /// Values of the embedding that an encoder gives or a head reads; -1: any. Other kinds have none.
+    pub fn embedding_size(&self) -> Option<i64> {
+        let tensor = match self.kind {
+            Kind::ImageEncoder => self.outputs.iter().find(|output| output.name == "embedding"),
+            Kind::Head => self.inputs.first(),
+            Kind::ImageClassifier | Kind::TextClassifier => None,
+        };
+        tensor.and_then(|tensor| tensor.shape.last().copied())
+    }
+}
+
+/// SHA-256 as lower-case hex.
+pub fn hex_sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &str = r#"
+        name = "tusk"
+        version = "1"
+        kind = "head"
+        file = "model.onnx"
+        inputs = [{ name = "embedding", dtype = "float32", shape = [-1, 1280] }]
+        outputs = [{ name = "logits", dtype = "float32", shape = [-1, 1] }]
+        labels = [{ name = "tusk", category = "tusk", calibration = { slope = 0.9, intercept = -0.2 } }]
+        [files]
+        "model.onnx" = "00"
+        [card]
+        summary = "A head."
+        licence = "Apache-2.0"
+    "#;
+
+    fn error(text: &str) -> String {
+        Manifest::parse(Path::new("models/tusk/1"), text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_complete_manifest_parses() {
+        let manifest = Manifest::parse(Path::new("."), HEAD).unwrap();
+        assert_eq!(manifest.labels[0].category, Some(Category::new("tusk").unwrap()));
+    }
+
+    #[test]
+    fn an_image_with_its_channels_last_is_named_as_that() {
+        let image =
+            "[image]\nwidth = 224\nheight = 224\nresize = \"stretch\"\nmean = [0, 0, 0]\nstd = [1, 1, 1]\n[files]";
+        let text = HEAD
+            .replace("\"head\"", "\"image_classifier\"")
+            .replace("[-1, 1280]", "[-1, 160, 160, 3]")
+            .replace("[files]", image);
+        assert!(error(&text).contains("channels last (NHWC)"), "{}", error(&text));
+    }
+
+    #[test]
+    fn faults_name_the_file_and_the_key() {
+        for (from, to, named) in [
+            ("version =", "versoin =", "versoin"),
+            ("\"model.onnx\" = \"00\"", "", "model.onnx"),
+            ("slope = 0.9", "slope = -1.0", "calibration"),
+            ("file = \"model.onnx\"", "file = \"../model.onnx\"", "../model.onnx"),
+            ("kind = \"head\"", "kind = \"image_encoder\"", "[image]"),
+        ] {
+            let message = error(&HEAD.replace(from, to));
+            assert!(message.contains("models/tusk/1/model.toml") && message.contains(named), "{message}");
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! The models that serve together. Tensors in, logits out; neither preprocessing nor policy.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use ndarray::{Array2, Array3, Array4, ArrayView2, ArrayView4, Axis};
+
+use crate::domain::Logit;
+use crate::error::{Error, Result};
+use crate::input_spec::ImageInputSpec;
+use crate::model::folder::ModelFolder;
+use crate::model::folder::check::Checks;
+use crate::model::folder::set::ModelSet;
+use crate::model::runtime::loaded::LoadedModel;
+use crate::model::runtime::pace::Budget;
+use crate::model::runtime::session::{Input, Runtime};
+
+/// What the scorers make of an image, before calibration.
+#[derive(Debug, Default)]
+pub struct ImageScores {
+    /// Of every label, in the order of [`Engine::image_scorers`] and of their labels; `None`: its model failed.
+    pub labels: Vec<Option<LabelScore>>,
+    /// Models that failed.
+    pub faults: Vec<Error>,
+}
+
+/// What an image is to a label.
+#[derive(Debug)]
+pub struct LabelScore {
+    /// Of a label that feeds a category the best frame's logit; of others the least of all frames, so that all show it.
+    pub logit: Logit,
+    /// The logit at each cell `[rows, columns]` of the best frame's feature map; when asked for and there is one.
+    pub map: Option<Array2<f32>>,
+}
+
+/// Logits of windows of text, before calibration.
+#[derive(Debug)]
+pub struct TextScores {
+    /// `[windows, labels]`.
+    pub logits: Array2<f32>,
+    /// `[windows, features, labels]`: what each feature added. `logits` minus their sum is the bias.
+    pub contributions: Option<Array3<f32>>,
+}
+
+/// The models of a set.
+#[derive(Debug)]
+pub struct Engine {
+    encoders: Vec<Arc<LoadedModel>>,
+    heads: Vec<ImageScorer>,
+    classifiers: Vec<ImageScorer>,
+    texts: Vec<Arc<LoadedModel>>,
+    image_specs: Vec<ImageInputSpec>,
+}
+
+/// A scorer over images, and what it reads and fills in.
+#[derive(Debug)]
+struct ImageScorer {
+    model: Arc<LoadedModel>,
+    /// Place of the encoder it reads; none: it takes the image itself.
+    encoder: Option<usize>,
+    /// Place of its first label in [`ImageScores::labels`].
+    first_label: usize,
+}
+
+impl Engine {
+    /// Loads every model of `set`; those that `loaded` already holds are taken from there.
+    ///
+    /// # Errors
+    /// [`Error::Setup`] naming file and value; see [`LoadedModel::load`].
+    pub fn load(
+        runtime: Runtime,
+        set: &ModelSet,
+        budget: Budget,
+        loaded: &[Arc<LoadedModel>],
+        checks: &Checks<'_>,
+    ) -> Result<Self> {
+        let load = |folder: &Arc<ModelFolder>| {
+            let same = loaded.iter().find(|model| model.folder().identity == folder.identity);
+            same.map_or_else(
+                || LoadedModel::load(runtime, folder, budget, checks).map(Arc::new),
+                |model| Ok(Arc::clone(model)),
+            )
+        };
+        let mut first_label = 0;
+        let mut scorer = |folder: &Arc<ModelFolder>, encoder| {
+            let scorer = ImageScorer { model: load(folder)?, encoder, first_label };
+            first_label += folder.manifest.labels.len();
+            Ok(scorer)
+        };
+        let heads = set.heads.iter().map(|head| scorer(&head.folder, head.encoder)).collect::<Result<Vec<_>>>()?;
+        let classifiers = set.image_scorers.iter().map(|folder| scorer(folder, None)).collect::<Result<Vec<_>>>()?;
+        let encoders = set.encoders.iter().map(load).collect::<Result<Vec<_>>>()?;
+        let texts = set.text_scorers.iter().map(load).collect::<Result<Vec<_>>>()?;
+        let image_models = encoders.iter().chain(classifiers.iter().map(|scorer| &scorer.model));
+        let image_specs = image_models.filter_map(|model| model.folder().manifest.image.clone()).collect();
+        Ok(Self { encoders, heads, classifiers, texts, image_specs })
+    }
+
+    /// Every model.
+    pub fn models(&self) -> impl Iterator<Item = &Arc<LoadedModel>> {
+        self.image_models().chain(&self.texts)
+    }
+
+    /// Every model over images.
+    pub fn image_models(&self) -> impl Iterator<Item = &Arc<LoadedModel>> {
+        self.encoders.iter().chain(self.image_scorers())
+    }
+
+    /// Models over images that give logits.
+    pub fn image_scorers(&self) -> impl Iterator<Item = &Arc<LoadedModel>> {
+        self.heads.iter().chain(&self.classifiers).map(|scorer| &scorer.model)
+    }
+
+    /// Models that read texts.
+    pub fn text_scorers(&self) -> &[Arc<LoadedModel>] {
+        &self.texts
+    }
+
+    /// How each image model wants its input, in the order [`Self::score_images`] takes tensors.
+    pub fn image_specs(&self) -> &[ImageInputSpec] {
+        &self.image_specs
+    }
+
+    /// Scores a batch of images on the sessions of `worker`. `tensors[i]` is `f32 [rows, 3, height, width]` as
+    /// `image_specs()[i]` says, and image `k` owns the rows `images[k]`, one a frame. An encoder runs once for
+    /// all its heads; a model that fails leaves its labels without a score and its error in `faults`.
+    pub fn score_images(
+        &self,
+        worker: usize,
+        tensors: &[ArrayView4<'_, f32>],
+        images: &[Range<usize>],
+        with_maps: bool,
+    ) -> Vec<ImageScores> {
+        let labels = self.image_scorers().map(|model| model.folder().manifest.labels.len()).sum();
+        let unscored = || ImageScores { labels: (0..labels).map(|_| None).collect(), faults: Vec::new() };
+        let mut scores: Vec<ImageScores> = images.iter().map(|_| unscored()).collect();
+        let (of_encoders, of_classifiers) = tensors.split_at(self.encoders.len().min(tensors.len()));
+        for (place, (encoder, tensor)) in self.encoders.iter().zip(of_encoders).enumerate() {
+            match encode(encoder, worker, tensor, with_maps) {
+                Ok((embedding, feature_map)) => {
+                    for head in self.heads.iter().filter(|head| head.encoder == Some(place)) {
+                        let logits = head.model.logits(worker, Input::F32(embedding.view().into_dyn()));
+                        spread(head, logits, images, &mut scores, |logits, rows, scores| {
+                            let best = keep_best(head, &logits, rows.start, scores)?;
+                            let Some(map) = &feature_map else { return Ok(()) };
+                            best.into_iter().try_for_each(|best| add_map(&head.model, worker, map, best, scores))
+                        });
+                    }
+                }
+                Err(fault) => scores.iter_mut().for_each(|scores| scores.faults.push(fault.clone())),
+            }
+        }
+        for (classifier, tensor) in self.classifiers.iter().zip(of_classifiers) {
+            let logits = classifier.model.logits(worker, Input::F32(tensor.view().into_dyn()));
+            spread(classifier, logits, images, &mut scores, |logits, rows, scores| {
+                keep_best(classifier, &logits, rows.start, scores).map(|_| ())
+            });
+        }
+        scores
+    }
+}
+
+/// Scores windows of hashed features with `text`, a scorer of texts: `ids` `i64 [windows, features]`, `values` `f32` of the same
+/// shape, 0 where padded.
+///
+/// # Errors
+/// [`Error::Model`] when the model fails, or gives a non-finite score.
+pub fn score_text(
+    text: &LoadedModel,
+    worker: usize,
+    ids: &Array2<i64>,
+    values: &Array2<f32>,
+    with_contributions: bool,
+) -> Result<TextScores> {
+    let inputs = [("ids", Input::I64(ids.view().into_dyn())), ("values", Input::F32(values.view().into_dyn()))];
+    let wanted: &[&str] = if with_contributions { &["logits", "contributions"] } else { &["logits"] };
+    let mut outputs = text.run(worker, &inputs, wanted)?.into_iter();
+    let logits = outputs.next().ok_or_else(|| Error::model(text.name(), "gave no logits"))?;
+    let logits: Array2<f32> = text.shaped(logits)?;
+    finite(text, logits.view())?;
+    let contributions = outputs.next().map(|array| text.shaped(array)).transpose()?;
+    Ok(TextScores { logits, contributions })
+}
+
+fn encode(
+    encoder: &LoadedModel,
+    worker: usize,
+    tensor: &ArrayView4<'_, f32>,
+    with_map: bool,
+) -> Result<(Array2<f32>, Option<Array4<f32>>)> {
+    let wanted: &[&str] = if with_map { &["embedding", "feature_map"] } else { &["embedding"] };
+    let input = encoder.folder().manifest.inputs.first().map(|input| input.name.as_str()).unwrap_or_default();
+    let mut outputs = encoder.run(worker, &[(input, Input::F32(tensor.view().into_dyn()))], wanted)?.into_iter();
+    let embedding = outputs.next().ok_or_else(|| Error::model(encoder.name(), "gave no embedding"))?;
+    let feature_map = outputs.next().map(|map| encoder.shaped(map)).transpose()?;
+    Ok((encoder.shaped(embedding)?, feature_map))
+}
+
+/// Gives each image its rows of a model's logits. A row that is not finite is that image's fault alone.
+fn spread(
+    scorer: &ImageScorer,
+    logits: Result<Array2<f32>>,
+    images: &[Range<usize>],
+    scores: &mut [ImageScores],
+    keep: impl Fn(ArrayView2<'_, f32>, &Range<usize>, &mut ImageScores) -> Result<()>,
+) {
+    let model = &scorer.model;
+    let last = images.last().map_or(0, |rows| rows.end);
+    let logits = logits.and_then(|logits| {
+        let enough = logits.nrows() >= last;
+        if enough { Ok(logits) } else { Err(Error::model(model.name(), format!("gave {} rows", logits.nrows()))) }
+    });
+    for (rows, scores) in images.iter().zip(scores) {
+        let kept = logits.as_ref().map_err(Clone::clone).and_then(|logits| {
+            let own = logits.slice_axis(Axis(0), rows.clone().into());
+            finite(model, own)?;
+            keep(own, rows, scores)
+        });
+        if let Err(fault) = kept {
+            scores.faults.push(fault);
+        }
+    }
+}
+
+/// The best row of a label that feeds a category: its column, its place among all labels, and the row in the batch.
+struct Best {
+    column: usize,
+    place: usize,
+    row: usize,
+}
+
+/// Keeps the best frame's logit of every label that feeds a category, and the least of the others. `logits` begin at row `first` of the batch.
+fn keep_best(
+    scorer: &ImageScorer,
+    logits: &ArrayView2<'_, f32>,
+    first: usize,
+    scores: &mut ImageScores,
+) -> Result<Vec<Best>> {
+    let model = &scorer.model;
+    let mut kept = Vec::new();
+    for (column, label) in model.folder().manifest.labels.iter().enumerate() {
+        let frames = logits.axis_iter(Axis(0)).map(|row| row.get(column).copied());
+        let frames = frames.enumerate().filter_map(|(frame, logit)| Some((frame, logit?)));
+        let by_logit = |a: &(usize, f32), b: &(usize, f32)| a.1.total_cmp(&b.1);
+        let found = if label.category.is_some() { frames.max_by(by_logit) } else { frames.min_by(by_logit) };
+        let none = || Error::model(model.name(), format!("gave no column for label {}", label.name));
+        let (frame, logit) = found.ok_or_else(none)?;
+        let place = scorer.first_label + column;
+        if let Some(slot) = scores.labels.get_mut(place) {
+            *slot = Some(LabelScore { logit: Logit(f64::from(logit)), map: None });
+        }
+        if label.category.is_some() {
+            kept.push(Best { column, place, row: first + frame });
+        }
+    }
+    Ok(kept)
+}
+
+/// The head, applied to each cell as if the cell were the whole image. For a linear head over the average-pooled map the
+/// mean of these logits is the image's logit, so the map is exact (Zhou et al. 2016).
+fn add_map(head: &LoadedModel, worker: usize, maps: &Array4<f32>, best: Best, scores: &mut ImageScores) -> Result<()> {
+    let map = maps.index_axis(Axis(0), best.row);
+    let (dimensions, rows, columns) = map.dim();
+    let name = head.name();
+    let cells = map.permuted_axes([1, 2, 0]).as_standard_layout().into_owned();
+    let cells = cells.into_shape_with_order((rows * columns, dimensions)).map_err(|c| Error::model(name, c))?;
+    let at_cells = head.logits(worker, Input::F32(cells.view().into_dyn()))?;
+    finite(head, at_cells.view())?;
+    let values = at_cells.index_axis(Axis(1), best.column).to_vec();
+    let grid = Array2::from_shape_vec((rows, columns), values).map_err(|cause| Error::model(name, cause))?;
+    if let Some(Some(score)) = scores.labels.get_mut(best.place) {
+        score.map = Some(grid);
+    }
+    Ok(())
+}
+
+/// A non-finite score is a fault of the model, never a rating.
+fn finite(model: &LoadedModel, logits: ArrayView2<'_, f32>) -> Result<()> {
+    let all = logits.iter().all(|value| value.is_finite());
+    if all { Ok(()) } else { Err(Error::model(model.name(), "gave a non-finite score")) }
+}

@@ -1,0 +1,202 @@
+//! ONNX Runtime, wrapped. The only file that names `ort`, whose interface still moves between releases.
+
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+use ndarray::{ArrayD, ArrayViewD};
+use ort::environment::Environment;
+use ort::logging::LogLevel;
+use ort::session::builder::GraphOptimizationLevel;
+use ort::session::{OutputSelector, RunOptions, SessionInputValue};
+use ort::value::{Outlet, TensorElementType, TensorRef, ValueType};
+use parking_lot::Mutex;
+
+use crate::error::{Error, Result};
+use crate::model::folder::tensor::{Dtype, TensorSpec};
+
+/// The loaded ONNX Runtime library.
+#[derive(Debug, Clone, Copy)]
+pub struct Runtime {
+    environment: &'static Environment,
+}
+
+/// One environment a process is all that ONNX Runtime allows, so it is kept for the process's life.
+static ENVIRONMENT: OnceLock<Environment> = OnceLock::new();
+static LOADING: Mutex<()> = Mutex::new(());
+
+impl Runtime {
+    /// Loads the library at `path`. Once loaded, later calls return the same library whatever their path.
+    ///
+    /// # Errors
+    /// [`Error::Setup`] when there is no such library or its version is too old.
+    pub fn load(path: &Path) -> Result<Self> {
+        let _one_at_a_time = LOADING.lock();
+        if let Some(environment) = ENVIRONMENT.get() {
+            return Ok(Self { environment });
+        }
+        if !path.is_file() {
+            let path = path.display();
+            return Err(Error::setup(format!(
+                "ONNX Runtime: there is no file {path}; run scripts/setup.sh, or name the library with runtime.onnxruntime or ORT_DYLIB_PATH"
+            )));
+        }
+        // An absolute path, because a relative one would be looked up beside the executable first.
+        let absolute = std::path::absolute(path).map_err(|cause| Error::file(path, cause))?;
+        let environment = ort::init_from(&absolute)
+            .map_err(|cause| Error::setup(format!("ONNX Runtime: {cause}")))?
+            .with_name("wildwarden")
+            .with_telemetry(false)
+            // Its own way is to print to standard error, and so to wait for its reader, on a worker.
+            .with_logger(Arc::new(|level, _category, _id, _location, message| log(&level, message)))
+            .build()
+            .map_err(|cause| Error::setup(format!("ONNX Runtime: {cause}")))?;
+        // With a logger of ours it would call it for every node of every run.
+        environment.set_log_level(LogLevel::Warning);
+        Ok(Self { environment: ENVIRONMENT.get_or_init(|| environment) })
+    }
+
+    /// The commit the library says it was built from: it does not tell its version otherwise.
+    pub fn build(self) -> String {
+        let info = ort::info();
+        let commit = info.split("git-commit-id=").nth(1).and_then(|rest| rest.split(',').next());
+        commit.unwrap_or(info).to_owned()
+    }
+}
+
+/// A line of ONNX Runtime, in our log.
+fn log(level: &LogLevel, message: &str) {
+    match level {
+        LogLevel::Verbose | LogLevel::Info => {}
+        LogLevel::Warning => tracing::warn!(target: "ort", "{message}"),
+        LogLevel::Error | LogLevel::Fatal => tracing::error!(target: "ort", "{message}"),
+    }
+}
+
+/// A tensor to feed.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// 32-bit floats in standard layout.
+    F32(ArrayViewD<'a, f32>),
+    /// 64-bit integers in standard layout.
+    I64(ArrayViewD<'a, i64>),
+}
+
+/// A tensor that owns its elements, in standard layout.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Tensor {
+    /// 32-bit floats.
+    F32(ArrayD<f32>),
+    /// 64-bit integers.
+    I64(ArrayD<i64>),
+}
+
+impl Tensor {
+    /// Element type.
+    pub fn dtype(&self) -> Dtype {
+        match self {
+            Self::F32(_) => Dtype::Float32,
+            Self::I64(_) => Dtype::Int64,
+        }
+    }
+
+    /// Sizes of its axes.
+    pub fn shape(&self) -> &[usize] {
+        match self {
+            Self::F32(array) => array.shape(),
+            Self::I64(array) => array.shape(),
+        }
+    }
+
+    /// The tensor, to feed.
+    pub fn view(&self) -> Input<'_> {
+        match self {
+            Self::F32(array) => Input::F32(array.view()),
+            Self::I64(array) => Input::I64(array.view()),
+        }
+    }
+}
+
+impl Input<'_> {
+    /// Size of the first axis: rows, images or texts.
+    pub fn rows(&self) -> usize {
+        match self {
+            Self::F32(view) => view.shape().first().copied().unwrap_or(1),
+            Self::I64(view) => view.shape().first().copied().unwrap_or(1),
+        }
+    }
+}
+
+/// A loaded model. `run` takes `&mut self` because ONNX Runtime sessions are not safe to run from two threads on every
+/// execution provider: a thread owns its session.
+#[derive(Debug)]
+pub struct Session {
+    inner: ort::session::Session,
+    name: String,
+}
+
+impl Session {
+    /// Loads a model from the bytes of its file, to run on `threads` threads of its own.
+    ///
+    /// # Errors
+    /// [`Error::Model`] when the bytes are not a model this runtime can run.
+    pub fn load(runtime: Runtime, name: &str, onnx: &[u8], threads: usize) -> Result<Self> {
+        let build = || -> ort::Result<ort::session::Session> {
+            ort::session::Session::builder(runtime.environment)?
+                .with_intra_threads(threads)?
+                // Idle threads sleep: spinning ones would take the cores that decoding needs.
+                .with_intra_op_spinning(false)?
+                .with_optimization_level(GraphOptimizationLevel::All)?
+                .commit_from_memory(onnx)
+        };
+        let inner = build().map_err(|cause| Error::model(name, format!("does not load: {cause}")))?;
+        Ok(Self { inner, name: name.to_owned() })
+    }
+
+    /// Inputs and outputs as the graph declares them. Tensors of other element types are left out.
+    pub fn signature(&self) -> (Vec<TensorSpec>, Vec<TensorSpec>) {
+        let describe = |outlets: &[Outlet]| outlets.iter().filter_map(describe).collect();
+        (describe(self.inner.inputs()), describe(self.inner.outputs()))
+    }
+
+    /// Runs the model and copies the named outputs out, in the order of `outputs`.
+    ///
+    /// # Errors
+    /// [`Error::Model`] when the run fails or an output is missing or of an element type that [`Dtype`] lacks.
+    pub fn run(&mut self, inputs: &[(&str, Input<'_>)], outputs: &[&str]) -> Result<Vec<Tensor>> {
+        let Self { inner, name } = self;
+        let failed = |cause: ort::Error| Error::model(name.as_str(), cause);
+        let mut values: Vec<(&str, SessionInputValue<'_>)> = Vec::with_capacity(inputs.len());
+        for (input, tensor) in inputs {
+            let value = match tensor {
+                Input::F32(view) => TensorRef::from_array_view(view.view()).map_err(failed)?.into(),
+                Input::I64(view) => TensorRef::from_array_view(view.view()).map_err(failed)?.into(),
+            };
+            values.push((input, value));
+        }
+        let selector = outputs.iter().fold(OutputSelector::no_default(), |selector, output| selector.with(*output));
+        let options = RunOptions::new().map_err(failed)?.with_outputs(selector);
+        let results = inner.run_with_options(values, &options).map_err(failed)?;
+        // Values keep the session's memory alive, so they are copied out before it can be swapped.
+        let copy = |output: &&str| {
+            let value =
+                results.get(output).ok_or_else(|| Error::model(name.as_str(), format!("has no output {output:?}")))?;
+            if value.dtype().tensor_type() == Some(TensorElementType::Int64) {
+                return value.try_extract_array().map(|view| Tensor::I64(view.to_owned())).map_err(failed);
+            }
+            value.try_extract_array().map(|view| Tensor::F32(view.to_owned())).map_err(failed)
+        };
+        outputs.iter().map(copy).collect()
+    }
+}
+
+fn describe(outlet: &Outlet) -> Option<TensorSpec> {
+    let ValueType::Tensor { ty, shape, .. } = outlet.dtype() else { return None };
+    let dtype = if ty == &TensorElementType::Float32 {
+        Dtype::Float32
+    } else if ty == &TensorElementType::Int64 {
+        Dtype::Int64
+    } else {
+        return None;
+    };
+    Some(TensorSpec { name: outlet.name().to_owned(), dtype, shape: shape.iter().copied().collect() })
+}

@@ -1,0 +1,276 @@
+//! One listing from start to end. The only place that knows the order of the stages:
+//! schedule, preprocess, model, calibrate, fuse, rate, explain.
+
+pub mod bare;
+mod cache;
+mod conclude;
+pub mod embed;
+pub mod generation;
+pub mod golden;
+pub mod health;
+mod images;
+pub mod infer;
+mod inputs;
+mod job;
+mod outcome;
+mod run;
+pub mod shadow;
+mod texts;
+pub mod traffic;
+mod worker;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use self::conclude::{Gathered, conclude, micros};
+use self::generation::Generation;
+use self::inputs::Inputs;
+use self::job::{Job, Task};
+use self::outcome::{ImageOutcome, TextOutcome};
+use self::shadow::Comparison;
+use self::traffic::{Candidate, Traffic, Trial};
+use crate::config::Config;
+use crate::domain::{Listing, Rating, TextField};
+use crate::error::{Error, Result};
+use crate::metrics::Metrics;
+use crate::model::runtime::session::Runtime;
+use crate::schedule::scheduler::{Scheduler, Settings, Worker};
+use crate::schedule::ticket::{Ticket, ticket};
+use crate::schedule::{Deadline, Priority};
+
+/// How long a shadow may wait for workers before its listing is given up.
+const SHADOW_PATIENCE: Duration = Duration::from_secs(30);
+
+/// The generations in service, and the threads that rate with them.
+#[derive(Debug)]
+pub struct Pipeline {
+    scheduler: Scheduler<Job>,
+    queue_capacity: usize,
+    traffic: ArcSwap<Traffic>,
+    metrics: Arc<Metrics>,
+    /// Kept, so that they end with what they rate with.
+    second_ratings: Mutex<JoinSet<()>>,
+    runtime_build: String,
+}
+
+impl Pipeline {
+    /// Starts the workers, with `generation` in service.
+    ///
+    /// # Errors
+    /// [`Error::Bug`] when the system refuses a thread.
+    pub fn start(config: &Config, generation: Generation, metrics: Arc<Metrics>) -> Result<Self> {
+        let workers = (0..config.runtime.workers).map(|index| -> Worker<Job> {
+            let mut inputs = Inputs::default();
+            Box::new(move |batch| worker::run(index, &mut inputs, batch))
+        });
+        let settings = Settings { capacity: config.queue.capacity, bulk_yields: config.queue.bulk_yields };
+        Ok(Self {
+            scheduler: Scheduler::start(workers.collect(), settings)?,
+            queue_capacity: config.queue.capacity,
+            traffic: ArcSwap::from_pointee(Traffic { stable: Arc::new(generation), candidate: None }),
+            metrics,
+            second_ratings: Mutex::default(),
+            runtime_build: Runtime::load(&config.runtime.onnxruntime)?.build(),
+        })
+    }
+
+    /// Models and policy in service now. A caller that holds it keeps it alive.
+    pub fn generation(&self) -> Arc<Generation> {
+        self.traffic().stable
+    }
+
+    /// All that is in service now.
+    pub fn traffic(&self) -> Traffic {
+        Traffic::clone(&self.traffic.load())
+    }
+
+    /// Puts other generations in service for listings that come from now on. Returns what served before; running listings
+    /// may still hold it.
+    pub fn switch(&self, traffic: Traffic) -> Traffic {
+        Traffic::clone(&self.traffic.swap(Arc::new(traffic)))
+    }
+
+    /// Commit that the loaded ONNX Runtime was built from.
+    pub fn runtime_build(&self) -> &str {
+        &self.runtime_build
+    }
+
+    /// Jobs that wait for a worker.
+    pub fn queued(&self) -> usize {
+        self.scheduler.queued()
+    }
+
+    /// Rates one listing with the stable generation, or with the canary when the listing belongs to its share. While something
+    /// is tried, the other of the two rates its share once more, after the answer is made.
+    ///
+    /// # Errors
+    /// [`Error::Overloaded`] at once when the queue is full; [`Error::DeadlineExceeded`]; [`Error::Invalid`] when every
+    /// image is broken and there is no text; [`Error::Model`] when nothing could be scored because models failed.
+    ///
+    /// # Cancellation
+    /// Dropping the future gives up the listing's places in the queue; what already runs is finished and forgotten.
+    pub async fn rate(&self, listing: Listing, priority: Priority, deadline: Deadline) -> Result<Rating> {
+        let arrived = Instant::now();
+        if deadline.has_passed() {
+            return Err(Error::DeadlineExceeded);
+        }
+        let Traffic { stable, candidate } = self.traffic();
+        let wanted = &listing.options.categories;
+        stable.check_wanted(wanted)?;
+        let candidate = candidate.filter(|candidate| candidate.share.holds(&listing)).filter(|candidate| {
+            // What callers ask for and a candidate does not look for is its fault, not theirs.
+            let looks_for_it = candidate.generation.check_wanted(wanted).is_ok();
+            if !looks_for_it {
+                candidate.comparison().failed();
+            }
+            looks_for_it
+        });
+        let (generation, second) = match candidate.as_deref() {
+            None => (stable, None),
+            Some(Candidate { generation, trial, .. }) => match trial {
+                Trial::Canary(comparison) => {
+                    let second =
+                        SecondRating { generation: stable, by_stable: true, comparison: Arc::clone(comparison) };
+                    (Arc::clone(generation), Some(second))
+                }
+                Trial::Shadow(comparison) => {
+                    let (generation, comparison) = (Arc::clone(generation), Arc::clone(comparison));
+                    (stable, Some(SecondRating { generation, by_stable: false, comparison }))
+                }
+            },
+        };
+        let tickets = self.submit(&generation, &listing, priority, deadline)?;
+        let outcome = finish(&generation, &listing, tickets, deadline, Some(&self.metrics)).await;
+        generation.health().note(&outcome);
+        if let (
+            Err(Error::Model { .. } | Error::Setup { .. } | Error::Bug(_)),
+            Some(SecondRating { by_stable: true, comparison, .. }),
+        ) = (&outcome, &second)
+        {
+            comparison.failed();
+        }
+        let mut rating = outcome?;
+        rating.timings.total_us = micros(arrived.elapsed());
+        self.metrics.rated(rating.suggestion.name(), Duration::from_micros(rating.timings.score_us), arrived.elapsed());
+        if let Some(second) = second {
+            self.rate_again(second, listing, &rating);
+        }
+        Ok(rating)
+    }
+
+    fn submit(
+        &self,
+        generation: &Arc<Generation>,
+        listing: &Listing,
+        priority: Priority,
+        deadline: Deadline,
+    ) -> Result<Tickets> {
+        let (jobs, tickets) = jobs(generation, listing);
+        self.scheduler.submit(jobs, priority, deadline)?;
+        Ok(tickets)
+    }
+
+    /// Rates a listing once more and compares, in the background. Only where there is room: it never fills the queue, never goes
+    /// before an answer that waits, and nothing waits for it.
+    fn rate_again(&self, second: SecondRating, listing: Listing, answered: &Rating) {
+        let SecondRating { generation, by_stable, comparison } = second;
+        let deadline = Deadline(Some(Instant::now() + SHADOW_PATIENCE));
+        let half_full = self.scheduler.queued() > self.queue_capacity / 2;
+        let place = if half_full { None } else { comparison.admit() };
+        let tickets = place.and_then(|place| {
+            let tickets = self.submit(&generation, &listing, Priority::Bulk, deadline).ok()?;
+            Some((place, tickets))
+        });
+        let Some((place, tickets)) = tickets else {
+            comparison.dropped();
+            self.metrics.models().compared("dropped");
+            return;
+        };
+        let metrics = Arc::clone(&self.metrics);
+        let answered = answered.clone();
+        let mut running = self.second_ratings.lock();
+        // Those that ended are let go here: no more are left than run at the same time, and one.
+        while running.try_join_next().is_some() {}
+        running.spawn(async move {
+            let outcome = finish(&generation, &listing, tickets, deadline, None).await;
+            let (stable, candidate) = if by_stable {
+                (outcome.as_ref().ok(), Some(&answered))
+            } else {
+                (Some(&answered), outcome.as_ref().ok())
+            };
+            metrics.models().compared(match (stable, candidate) {
+                (Some(stable), Some(candidate)) if comparison.compare(stable, candidate) => "agreed",
+                (Some(_), Some(_)) => "flipped",
+                (None, _) => {
+                    comparison.dropped();
+                    "dropped"
+                }
+                (_, None) => {
+                    comparison.failed();
+                    "failed"
+                }
+            });
+            // Held until here: it bounds what runs at the same time.
+            drop(place);
+        });
+    }
+}
+
+/// What rates a listing once more while something is tried.
+struct SecondRating {
+    generation: Arc<Generation>,
+    /// The candidate has answered, and the stable generation looks again.
+    by_stable: bool,
+    comparison: Arc<Comparison>,
+}
+
+/// Waits for a listing's parts and rates it.
+async fn finish(
+    generation: &Arc<Generation>,
+    listing: &Listing,
+    tickets: Tickets,
+    deadline: Deadline,
+    metrics: Option<&Metrics>,
+) -> Result<Rating> {
+    let mut gathered = Gathered::default();
+    for image in tickets.images {
+        gathered.image(image.wait(deadline).await?, metrics);
+    }
+    for text in tickets.texts {
+        gathered.text(text.wait(deadline).await?, metrics);
+    }
+    let scoring = Instant::now();
+    let mut rating = conclude(generation, listing, gathered)?;
+    rating.timings.score_us = micros(scoring.elapsed());
+    Ok(rating)
+}
+
+/// Places in the queue of a listing's parts, each in the listing's order.
+#[derive(Default)]
+struct Tickets {
+    images: Vec<Ticket<ImageOutcome>>,
+    texts: Vec<Ticket<TextOutcome>>,
+}
+
+fn jobs(generation: &Arc<Generation>, listing: &Listing) -> (Vec<Job>, Tickets) {
+    let job = |task| Job { generation: Arc::clone(generation), task };
+    let options = &listing.options;
+    let (mut jobs, mut tickets) = (Vec::with_capacity(listing.images.len() + 2), Tickets::default());
+    for image in &listing.images {
+        let (reply, answer) = ticket();
+        jobs.push(job(Task::Image { content: image.content.clone(), with_maps: options.explain_images, reply }));
+        tickets.images.push(answer);
+    }
+    let texts = [(TextField::Title, &listing.title), (TextField::Description, &listing.description)];
+    for (field, text) in texts.into_iter().filter(|(_, text)| !text.trim().is_empty()) {
+        let (reply, answer) = ticket();
+        jobs.push(job(Task::Text { field, text: text.clone(), with_tokens: options.explain_text, reply }));
+        tickets.texts.push(answer);
+    }
+    (jobs, tickets)
+}

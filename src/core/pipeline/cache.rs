@@ -1,0 +1,118 @@
+//! Scores of images seen before, by the hash of their bytes: reposted photos are the rule on marketplaces. The cache
+//! belongs to a generation and goes with it, so a score never outlives the models that gave it.
+
+use moka::sync::Cache;
+use sha2::{Digest, Sha256};
+
+use super::outcome::ImageOutcome;
+use crate::domain::{ImageFacts, Logit, PerCategory, Probability};
+use crate::preprocess::image::Doubt;
+
+/// SHA-256 of an image's bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ContentHash([u8; 32]);
+
+impl ContentHash {
+    /// The hash of `content`. Cryptographic, so nobody can craft a photo that is answered with another's scores.
+    pub fn of(content: &[u8]) -> Self {
+        Self(Sha256::digest(content).into())
+    }
+
+    /// Lower-case hex.
+    pub fn to_hex(self) -> String {
+        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// What is kept of an outcome. Explanations are not: they are rarely asked for and large.
+#[derive(Debug, Clone)]
+struct Kept {
+    facts: ImageFacts,
+    doubt: Option<Doubt>,
+    logits: PerCategory<Logit>,
+    labels: Box<[(String, Probability)]>,
+}
+
+/// A bounded memory of outcomes.
+#[derive(Debug)]
+pub struct ImageCache {
+    outcomes: Option<Cache<ContentHash, Kept>>,
+}
+
+impl ImageCache {
+    /// A cache of at most `capacity` images; 0: none are kept.
+    pub fn new(capacity: u64) -> Self {
+        Self { outcomes: (capacity > 0).then(|| Cache::new(capacity)) }
+    }
+
+    /// Whether anything is kept at all.
+    pub fn is_on(&self) -> bool {
+        self.outcomes.is_some()
+    }
+
+    /// What became of the image with this hash before; times are zero.
+    pub fn get(&self, hash: ContentHash) -> Option<ImageOutcome> {
+        let Kept { facts, doubt, logits, labels } = self.outcomes.as_ref()?.get(&hash)?;
+        Some(ImageOutcome {
+            facts,
+            sha256: hash.to_hex(),
+            doubt,
+            cached: true,
+            logits,
+            labels: labels.into(),
+            ..ImageOutcome::default()
+        })
+    }
+
+    /// Remembers an outcome, unless a model failed on it: it may answer the next time.
+    pub fn put(&self, hash: ContentHash, outcome: &ImageOutcome) {
+        let Some(outcomes) = &self.outcomes else { return };
+        if outcome.faults.is_empty() {
+            let kept = Kept {
+                facts: outcome.facts.clone(),
+                doubt: outcome.doubt,
+                logits: outcome.logits.clone(),
+                labels: outcome.labels.as_slice().into(),
+            };
+            outcomes.insert(hash, kept);
+        }
+    }
+
+    /// Images kept, about: the count lags behind by a moment.
+    pub fn len(&self) -> u64 {
+        self.outcomes.as_ref().map_or(0, Cache::entry_count)
+    }
+
+    /// Whether none is kept.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+
+    #[test]
+    fn an_outcome_is_found_by_its_bytes_and_says_that_it_was_kept() {
+        let cache = ImageCache::new(10);
+        let facts = ImageFacts { width: 7, ..Default::default() };
+        let outcome = ImageOutcome { facts, decode: std::time::Duration::from_millis(3), ..Default::default() };
+        cache.put(ContentHash::of(b"a photo"), &outcome);
+        let found = cache.get(ContentHash::of(b"a photo")).unwrap();
+        assert!(found.cached && found.facts.width == 7 && found.decode.is_zero());
+        assert!(cache.get(ContentHash::of(b"another")).is_none());
+    }
+
+    #[test]
+    fn what_a_model_failed_on_is_not_kept_and_a_cache_of_size_0_keeps_nothing() {
+        let failed = ImageOutcome { faults: vec![Error::model("tusk", "failed")], ..Default::default() };
+        let cache = ImageCache::new(10);
+        cache.put(ContentHash::of(b"a"), &failed);
+        assert!(cache.get(ContentHash::of(b"a")).is_none());
+        let off = ImageCache::new(0);
+        off.put(ContentHash::of(b"a"), &ImageOutcome::default());
+        assert!(!off.is_on() && off.get(ContentHash::of(b"a")).is_none());
+    }
+}

@@ -1,0 +1,281 @@
+//! From the outcomes of a listing's parts to its rating.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, SystemTime};
+
+use super::generation::Generation;
+use super::outcome::{ImageOutcome, TextOutcome};
+use crate::domain::{
+    Category, ImageCategoryScore, ImageRating, ImageStatus, Language, Listing, ListingImage, Missing, PerCategory,
+    Rating, TextCategoryScore, TextField, TextRating, Timings, TokenContribution,
+};
+use crate::error::{Error, Result};
+use crate::metrics::Metrics;
+use crate::model::folder::manifest::Kind;
+use crate::preprocess::image::Doubt;
+use crate::schedule::ticket::Finished;
+use crate::score::rating::{Evidence, rate};
+
+/// Outcomes of a listing's jobs, images and texts apart, each in the order of submission.
+#[derive(Debug, Default)]
+pub(super) struct Gathered {
+    images: Vec<ImageOutcome>,
+    texts: Vec<TextOutcome>,
+    timings: Timings,
+}
+
+impl Gathered {
+    /// Takes what became of the next image. Without `metrics` it leaves no trace: a shadow's work is not what operators count.
+    pub(super) fn image(&mut self, finished: Finished<ImageOutcome>, metrics: Option<&Metrics>) {
+        let Finished { result: outcome, queue_wait } = finished;
+        self.waited(queue_wait, metrics);
+        if let Some(metrics) = metrics {
+            metrics.image(outcome.facts.status.name(), outcome.cached);
+            if !outcome.cached {
+                metrics.stage("decode", outcome.decode);
+                metrics.stage("resize", outcome.resize);
+                metrics.stage("image_inference", outcome.inference);
+            }
+        }
+        let t = &mut self.timings;
+        t.decode_us += micros(outcome.decode);
+        t.resize_us += micros(outcome.resize);
+        t.image_inference_us += micros(outcome.inference);
+        self.images.push(outcome);
+    }
+
+    /// Takes what became of the next text.
+    pub(super) fn text(&mut self, finished: Finished<TextOutcome>, metrics: Option<&Metrics>) {
+        let Finished { result: outcome, queue_wait } = finished;
+        self.waited(queue_wait, metrics);
+        if let Some(metrics) = metrics {
+            metrics.stage("text_features", outcome.features);
+            metrics.stage("text_inference", outcome.inference);
+        }
+        let t = &mut self.timings;
+        t.text_features_us += micros(outcome.features);
+        t.text_inference_us += micros(outcome.inference);
+        self.texts.push(outcome);
+    }
+
+    fn waited(&mut self, queue_wait: Duration, metrics: Option<&Metrics>) {
+        self.timings.queue_wait_us = self.timings.queue_wait_us.max(micros(queue_wait));
+        metrics.into_iter().for_each(|metrics| metrics.stage("queue_wait", queue_wait));
+    }
+}
+
+fn fault_name(fault: &Error) -> String {
+    if let Error::Model { model, .. } = fault { model.clone() } else { "unknown".into() }
+}
+
+fn image_rating(image_id: String, mut outcome: ImageOutcome, categories: &[Category]) -> ImageRating {
+    let scores = categories.iter().filter_map(|&category| {
+        let probability = outcome.logits.get(category)?.probability();
+        let explanation = outcome.explanations.take(category);
+        Some(ImageCategoryScore { category, probability, explanation })
+    });
+    ImageRating {
+        scores: scores.collect(),
+        labels: outcome.labels,
+        image_id,
+        facts: outcome.facts,
+        sha256: outcome.sha256,
+        cached: outcome.cached,
+    }
+}
+
+fn text_rating(mut outcome: TextOutcome, categories: &[Category]) -> TextRating {
+    let scores = categories.iter().filter_map(|&category| {
+        let probability = outcome.logits.get(category)?.probability();
+        let (tokens, bias) = outcome.tokens.take(category).unwrap_or_default();
+        Some(TextCategoryScore { category, probability, tokens, bias })
+    });
+    TextRating {
+        field: outcome.field,
+        language: outcome.language,
+        scores: scores.collect(),
+        terms: outcome.found.terms,
+    }
+}
+
+/// Most words that a reason names.
+const NAMED_WORDS: usize = 3;
+
+/// The words of `text` that spoke loudest for a category, the heaviest first, each once.
+fn weightiest(tokens: &[TokenContribution], text: &str) -> Vec<String> {
+    let mut speaking: Vec<&TokenContribution> = tokens.iter().filter(|token| token.contribution > 0.0).collect();
+    speaking.sort_by(|a, b| b.contribution.total_cmp(&a.contribution));
+    let mut words: Vec<String> = Vec::with_capacity(NAMED_WORDS);
+    for word in speaking.iter().filter_map(|token| text.get(token.span.bytes.clone())) {
+        if words.len() < NAMED_WORDS && !words.iter().any(|known| known == word) {
+            words.push(word.to_owned());
+        }
+    }
+    words
+}
+
+/// Whether `text` says something in a language that nothing here reads. Numbers and signs alone say nothing.
+fn is_unread(language: Language, text: &str) -> bool {
+    language == Language::Other && text.chars().filter(|c| c.is_alphabetic()).nth(2).is_some()
+}
+
+fn given_text(listing: &Listing, field: TextField) -> &str {
+    match field {
+        TextField::Title => &listing.title,
+        TextField::Description => &listing.description,
+    }
+}
+
+/// What a listing's parts say, put together.
+struct Parts<'a> {
+    generation: &'a Generation,
+    listing: &'a Listing,
+    categories: &'a [Category],
+    evidence: Evidence,
+    missing: Vec<Missing>,
+    faults: Vec<Error>,
+    /// Images whose bytes say nothing.
+    unreadable: usize,
+}
+
+/// Fuses and rates what became of a listing's parts.
+///
+/// # Errors
+/// [`Error::Invalid`] when every image is broken and there is no text; a model's error when nothing could be scored.
+pub(super) fn conclude(generation: &Generation, listing: &Listing, gathered: Gathered) -> Result<Rating> {
+    let Gathered { images, texts, timings } = gathered;
+    let categories = &generation.policy().chosen(&listing.options.categories);
+    let evidence = Evidence { categories: categories.clone(), ..Evidence::default() };
+    let (missing, faults) = (Vec::new(), Vec::new());
+    let mut parts = Parts { generation, listing, categories, evidence, missing, faults, unreadable: 0 };
+    let image_ratings = listing.images.iter().zip(images).map(|(given, outcome)| parts.image(given, outcome)).collect();
+    let has_text = !texts.is_empty();
+    let text_ratings = texts.into_iter().map(|outcome| parts.text(outcome)).collect();
+    parts.check(has_text)?;
+    let missing_models: BTreeSet<String> = parts.faults.iter().map(fault_name).collect();
+    let degraded = !parts.missing.is_empty() || !missing_models.is_empty();
+    parts.name_missing(has_text, &missing_models);
+    let Parts { mut evidence, missing, .. } = parts;
+    let models = generation.models().iter().filter(|model| !missing_models.contains(&model.name)).cloned().collect();
+    evidence.missing_models = missing_models.into_iter().collect();
+
+    let verdict = rate(generation.policy(), &evidence);
+    Ok(Rating {
+        request_id: listing.request_id.clone(),
+        listing_id: listing.listing_id.clone(),
+        risk: verdict.risk,
+        level: verdict.level,
+        suggestion: verdict.suggestion,
+        categories: verdict.categories,
+        images: image_ratings,
+        texts: text_ratings,
+        reasons: verdict.reasons,
+        legal_basis: verdict.legal_basis,
+        degraded,
+        missing,
+        models,
+        policy: generation.policy_version().clone(),
+        timings,
+        rated_at: SystemTime::now(),
+    })
+}
+
+impl Parts<'_> {
+    fn image(&mut self, given: &ListingImage, mut outcome: ImageOutcome) -> ImageRating {
+        let id = &given.image_id;
+        // No model failed, so there is none: a photo that nobody looked at is for a person to look at.
+        let no_model = outcome.facts.status == ImageStatus::NotRated && outcome.faults.is_empty();
+        self.faults.append(&mut outcome.faults);
+        if outcome.facts.status == ImageStatus::Ok {
+            self.evidence.images.push((id.clone(), outcome.logits.clone()));
+            self.evidence.labels.extend(outcome.labels.iter().map(|(name, p)| (id.clone(), name.clone(), *p)));
+        } else {
+            self.missing.push(Missing::Image(id.clone()));
+        }
+        if let Some(doubt) = outcome.doubt {
+            self.missing.push(match doubt {
+                Doubt::FramesLeftOut => Missing::Frames(id.clone()),
+                Doubt::Damaged => Missing::Damaged(id.clone()),
+            });
+            self.evidence.unreadable_images.push((id.clone(), doubt.name()));
+        }
+        let is_unreadable = !matches!(outcome.facts.status, ImageStatus::Ok | ImageStatus::NotRated);
+        self.unreadable += usize::from(is_unreadable);
+        if no_model || is_unreadable {
+            self.evidence.unreadable_images.push((id.clone(), outcome.facts.status.name()));
+        }
+        image_rating(id.clone(), outcome, self.categories)
+    }
+
+    fn text(&mut self, mut outcome: TextOutcome) -> TextRating {
+        let field = outcome.field;
+        let (evidence, text) = (&mut self.evidence, given_text(self.listing, field));
+        self.faults.append(&mut outcome.faults);
+        if !outcome.logits.is_empty() {
+            evidence.texts.push((field, outcome.logits.clone()));
+        }
+        evidence.signs = evidence.signs.or(outcome.found.signs);
+        evidence.notices.extend(outcome.found.notices.drain(..).map(|(notice, term)| (field, notice, term)));
+        for &category in self.categories {
+            let words = outcome.tokens.get(category).map(|(tokens, _)| weightiest(tokens, text));
+            evidence.words.extend(words.filter(|words| !words.is_empty()).map(|words| (field, category, words)));
+        }
+        if is_unread(outcome.language, text) {
+            evidence.unread_texts.push(field);
+        }
+        let terms = outcome.found.terms.iter().filter(|term| self.categories.contains(&term.category));
+        evidence.terms.extend(terms.map(|term| (field, term.clone())));
+        if !self.listing.options.explain_text {
+            outcome.tokens = PerCategory::default();
+        }
+        text_rating(outcome, self.categories)
+    }
+
+    /// Whether enough is left to rate; models that failed are told of.
+    fn check(&self, has_text: bool) -> Result<()> {
+        if self.unreadable > 0 && !has_text && self.unreadable == self.listing.images.len() {
+            let unreadable = self.evidence.unreadable_images.iter();
+            let statuses: Vec<String> = unreadable.map(|(id, status)| format!("{id}: {status}")).collect();
+            let problem = format!("no image could be read ({}) and there is no text", statuses.join(", "));
+            return Err(Error::invalid("images", problem));
+        }
+        let nothing_scored = self.evidence.images.is_empty() && self.evidence.texts.is_empty();
+        if let (true, Some(fault)) = (nothing_scored, self.faults.first()) {
+            return Err(fault.clone());
+        }
+        for fault in &self.faults {
+            tracing::error!(request_id = self.listing.request_id, %fault, "a model did not answer");
+        }
+        Ok(())
+    }
+
+    /// What did not take part, besides single images.
+    fn name_missing(&mut self, has_text: bool, missing_models: &BTreeSet<String>) {
+        let Self { generation, listing, categories, evidence, missing, .. } = self;
+        if evidence.images.is_empty() {
+            missing.push(Missing::Images);
+        }
+        if evidence.texts.is_empty() {
+            missing.push(Missing::Texts);
+        }
+        if !evidence.unread_texts.is_empty() {
+            missing.push(Missing::Language);
+        }
+        missing.extend(missing_models.iter().cloned().map(Missing::Model));
+        // What is not there by configuration is no fault, and is said.
+        let unfed = categories.iter().filter(|category| generation.rates(**category) == (false, false));
+        missing.extend(unfed.copied().map(Missing::Category));
+        let engine = generation.engine();
+        if has_text && engine.text_scorers().is_empty() {
+            missing.push(Missing::Model(Kind::TextClassifier.name().to_owned()));
+        }
+        if !listing.images.is_empty() && engine.image_scorers().next().is_none() {
+            missing.push(Missing::Model(Kind::ImageClassifier.name().to_owned()));
+        }
+    }
+}
+
+/// Whole microseconds.
+pub(super) fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}

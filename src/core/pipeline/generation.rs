@@ -1,0 +1,335 @@
+//! What rates together: models, policy, and the scores remembered of those models. A listing is rated by one generation
+//! from its first stage to its last, so no answer mixes versions; the last listing that holds an old one frees it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::cache::ImageCache;
+use super::health::Health;
+use crate::config::{Batching, Config};
+use crate::domain::{Category, DEFAULT_SET, ModelVersion, PolicyVersion, SetVersion};
+use crate::error::{Error, Result};
+use crate::model::catalogue::named::NamedSet;
+use crate::model::catalogue::repository::Version;
+use crate::model::folder::check::Checks;
+use crate::model::folder::files::plain_text;
+use crate::model::folder::manifest::{Label, hex_sha256};
+use crate::model::folder::set::ModelSet;
+use crate::model::runtime::engine::Engine;
+use crate::model::runtime::loaded::LoadedModel;
+use crate::model::runtime::pace::{Budget, Pace};
+use crate::model::runtime::session::Runtime;
+use crate::preprocess::image::{DecodeLimits, MARGIN, WantedSize};
+use crate::preprocess::text::{Lexicon, LexiconEntry, Meaning, SignRule, TextProcessor};
+use crate::score::policy::{Policy, SignGroup, located};
+
+/// Models and policy that serve together.
+#[derive(Debug)]
+pub struct Generation {
+    number: u64,
+    set: SetVersion,
+    engine: Engine,
+    models: Vec<ModelVersion>,
+    image_labels: Vec<Fed>,
+    readers: Vec<Reader>,
+    policy: Arc<PolicyFile>,
+    lexicon: Lexicon,
+    cache: Arc<ImageCache>,
+    batching: Batching,
+    limits: DecodeLimits,
+    wanted: WantedSize,
+    health: Health,
+}
+
+/// A label, and what it counts where several feed its category.
+#[derive(Debug, Clone)]
+pub struct Fed {
+    /// The label.
+    pub label: Label,
+    /// Above 0; of the label's model in the policy's join.
+    pub weight: f64,
+}
+
+/// A scorer of texts with the preparation that it asks for.
+#[derive(Debug)]
+pub struct Reader {
+    /// The model.
+    pub model: Arc<LoadedModel>,
+    /// Its text preparation.
+    pub processor: Arc<TextProcessor>,
+    /// Its labels, by column.
+    pub labels: Vec<Fed>,
+}
+
+/// Largest policy file that is read: far more than the longest lexicon needs.
+const MAX_POLICY_BYTES: u64 = 1 << 20;
+
+/// A policy, and the version and hash of its file.
+#[derive(Debug)]
+pub struct PolicyFile {
+    /// The policy.
+    pub policy: Policy,
+    /// What the file says and is.
+    pub version: PolicyVersion,
+    /// The file's content.
+    pub text: String,
+}
+
+impl PolicyFile {
+    /// Reads and checks a policy file.
+    ///
+    /// # Errors
+    /// [`Error::Setup`] naming file, key and value.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = plain_text(path, MAX_POLICY_BYTES)?;
+        Self::parse(text).map_err(|problem| Error::file(path, problem))
+    }
+
+    /// Reads and checks the policy of `set`, beside the model folders of `config`; `None`: it has none of its own.
+    ///
+    /// # Errors
+    /// [`Error::Setup`] naming the set, the file, key and value.
+    pub fn of_set(set: &NamedSet, config: &Config) -> Result<Option<Self>> {
+        let told = |problem: String| Error::setup(format!("set {}: policy: {problem}", set.name));
+        let text = set
+            .policy_text(&config.folders.models, config.folders.max_file_bytes.min(MAX_POLICY_BYTES))
+            .map_err(|error| told(error.to_string()))?;
+        text.map(|text| Self::parse(text).map_err(told)).transpose()
+    }
+
+    /// Checks the content of a policy file.
+    ///
+    /// # Errors
+    /// What is wrong, naming key and value.
+    pub fn parse(text: String) -> std::result::Result<Self, String> {
+        let policy = Policy::parse(&text)?;
+        let version = PolicyVersion { version: policy.version.clone(), sha256: hex_sha256(text.as_bytes()) };
+        // Found now rather than when the first listing is read.
+        Lexicon::new(lexicon_entries(&policy)).map_err(|(term, problem)| located(&text, &term, &problem))?;
+        Ok(Self { policy, version, text })
+    }
+}
+
+/// The core budget that `config` gives.
+pub fn budget(config: &Config, pace: Pace) -> Budget {
+    Budget { workers: config.runtime.workers, threads: config.runtime.intra_op_threads, pace }
+}
+
+impl Generation {
+    /// Puts `set` and `policy` together. Models that `loaded` holds in the same version are shared, and so is what belongs
+    /// to models that `before` serves with as well: the text preparation, and the remembered scores of images.
+    ///
+    /// # Errors
+    /// [`Error::Setup`] or [`Error::Model`] naming file and value.
+    pub fn assemble(
+        (config, checks): (&Config, &Checks<'_>),
+        set: &ModelSet,
+        policy: Arc<PolicyFile>,
+        loaded: &[Arc<LoadedModel>],
+        before: Option<&Self>,
+    ) -> Result<Self> {
+        static NUMBERS: AtomicU64 = AtomicU64::new(0);
+        let runtime = Runtime::load(&config.runtime.onnxruntime)?;
+        let engine = Engine::load(runtime, set, budget(config, Pace::Full), loaded, checks)?;
+        let labels = |model: &Arc<LoadedModel>| fed(model, &policy.policy);
+        let image_labels: Vec<Fed> = engine.image_scorers().flat_map(labels).collect();
+        let readers = before.map_or(&[][..], |before| &before.readers);
+        let reader = |model: &Arc<LoadedModel>| {
+            let known = readers.iter().find(|reader| Arc::ptr_eq(&reader.model, model));
+            let known = known.map(|reader| Arc::clone(&reader.processor));
+            let processor = known.map_or_else(|| text_processor(model).map(Arc::new), Ok)?;
+            Ok(Reader { model: Arc::clone(model), processor, labels: labels(model) })
+        };
+        let readers = engine.text_scorers().iter().map(reader).collect::<Result<Vec<_>>>()?;
+        // What is remembered was joined by the weights of then.
+        let weights = |labels: &[Fed]| labels.iter().map(|fed| fed.weight.to_bits()).collect::<Vec<_>>();
+        let same = |before: &&Self| {
+            same_image_models(&before.engine, &engine) && weights(&before.image_labels) == weights(&image_labels)
+        };
+        let cache = before.filter(same).map(|before| Arc::clone(&before.cache));
+        let models = set.versions();
+        let sha256 = content_hash(&models, &policy.version);
+        Ok(Self {
+            set: SetVersion { name: DEFAULT_SET.to_owned(), sha256 },
+            number: NUMBERS.fetch_add(1, Ordering::Relaxed),
+            models,
+            image_labels,
+            readers,
+            wanted: WantedSize::for_inputs(engine.image_specs(), MARGIN),
+            engine,
+            lexicon: Lexicon::new(lexicon_entries(&policy.policy))
+                .map_err(|(_, problem)| Error::setup(format!("policy: {problem}")))?,
+            policy,
+            cache: cache.unwrap_or_else(|| Arc::new(ImageCache::new(config.cache_images))),
+            batching: config.batching,
+            limits: DecodeLimits { max_pixels: config.limits.max_image_pixels },
+            health: Health::default(),
+        })
+    }
+
+    /// Tells generations apart within this process.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// The same under the name of a set.
+    #[must_use]
+    pub fn named(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.set.name);
+        self
+    }
+
+    /// The set's name, and a hash of all that rates.
+    pub fn set(&self) -> &SetVersion {
+        &self.set
+    }
+
+    /// The models' sessions.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Name, version and hash of every model.
+    pub fn models(&self) -> &[ModelVersion] {
+        &self.models
+    }
+
+    /// Its models as the versions they are.
+    pub fn versions(&self) -> Vec<Arc<Version>> {
+        self.engine.models().map(|model| Arc::new(Version::of(model.folder()))).collect()
+    }
+
+    /// Labels of the scorers over images, in the order of their scores.
+    pub fn image_labels(&self) -> &[Fed] {
+        &self.image_labels
+    }
+
+    /// The scorers of texts.
+    pub fn readers(&self) -> &[Reader] {
+        &self.readers
+    }
+
+    /// The policy.
+    pub fn policy(&self) -> &Policy {
+        &self.policy.policy
+    }
+
+    /// The policy with its file's version.
+    pub fn policy_file(&self) -> &Arc<PolicyFile> {
+        &self.policy
+    }
+
+    /// Its version and hash.
+    pub fn policy_version(&self) -> &PolicyVersion {
+        &self.policy.version
+    }
+
+    /// Checks the categories that a caller asks for.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] naming the first that the policy does not look for.
+    pub fn check_wanted(&self, wanted: &[Category]) -> Result<()> {
+        let known = || self.policy().rated().map(|declared| declared.category);
+        let is_lost = |(_, category): &(usize, &Category)| !known().any(|one| one == **category);
+        let Some((index, lost)) = wanted.iter().enumerate().find(is_lost) else { return Ok(()) };
+        let known = known().map(|category| category.to_string()).collect::<Vec<_>>().join(", ");
+        Err(Error::invalid(
+            format!("options.categories[{index}]"),
+            format!("{:?} is not looked for; the policy looks for {known}", lost.name()),
+        ))
+    }
+
+    /// Whether a model of images, and whether a model of texts, rates `category`.
+    pub fn rates(&self, category: Category) -> (bool, bool) {
+        let feeds = |labels: &[Fed]| labels.iter().any(|fed| fed.label.category == Some(category));
+        (feeds(&self.image_labels), self.readers.iter().any(|reader| feeds(&reader.labels)))
+    }
+
+    /// The policy's terms.
+    pub fn lexicon(&self) -> &Lexicon {
+        &self.lexicon
+    }
+
+    /// Scores of images that these models have seen.
+    pub fn cache(&self) -> &ImageCache {
+        &self.cache
+    }
+
+    /// How jobs are put together.
+    pub fn batching(&self) -> Batching {
+        self.batching
+    }
+
+    /// How it does with the listings it rates.
+    pub fn health(&self) -> &Health {
+        &self.health
+    }
+
+    /// Limits of decoding.
+    pub fn limits(&self) -> DecodeLimits {
+        self.limits
+    }
+
+    /// How large decoded frames must be for these models.
+    pub fn wanted(&self) -> WantedSize {
+        self.wanted
+    }
+}
+
+/// See [`SetVersion::sha256`].
+fn content_hash(models: &[ModelVersion], policy: &PolicyVersion) -> String {
+    let mut lines: Vec<String> =
+        models.iter().map(|model| format!("{} {} {}\n", model.name, model.version, model.sha256)).collect();
+    lines.sort();
+    lines.push(format!("policy {}\n", policy.sha256));
+    hex_sha256(lines.concat().as_bytes())
+}
+
+fn same_image_models(a: &Engine, b: &Engine) -> bool {
+    a.image_models().map(Arc::as_ptr).eq(b.image_models().map(Arc::as_ptr))
+}
+
+fn lexicon_entries(policy: &Policy) -> Vec<LexiconEntry> {
+    let entry = |term: &String, meaning| LexiconEntry { term: term.clone(), meaning };
+    let looked_for = policy.chosen(&[]);
+    let groups = policy.terms.iter().filter(|group| looked_for.contains(&group.category));
+    let terms = groups.flat_map(|group| {
+        let meaning = if group.only_disguised {
+            Meaning::OnlyDisguised(group.category)
+        } else {
+            Meaning::Term(group.kind, group.category)
+        };
+        group.terms.iter().map(move |term| entry(term, meaning))
+    });
+    let harmless = policy.harmless.iter().map(|term| entry(term, Meaning::Harmless));
+    let notices = policy
+        .notices
+        .iter()
+        .flat_map(|group| group.terms.iter().map(move |term| entry(term, Meaning::Notice(group.kind))));
+    let signs = policy.signs.iter().flat_map(|group| {
+        let &SignGroup { kind: sign, within_chars: within, begins_clause, beside_number, .. } = group;
+        let meaning = Meaning::Sign(SignRule { sign, within, begins_clause, beside_number });
+        group.terms.iter().map(move |term| entry(term, meaning))
+    });
+    terms.chain(harmless).chain(notices).chain(signs).collect()
+}
+
+/// Labels of `model` with the weights that `policy` gives it.
+fn fed(model: &Arc<LoadedModel>, policy: &Policy) -> Vec<Fed> {
+    let modality = model.kind().modality();
+    let weight = |label: &Label| {
+        let weights = label.category.and_then(|category| policy.join((category, modality)));
+        weights.and_then(|weights| weights.get(model.name())).copied().unwrap_or(1.0)
+    };
+    let labels = model.folder().manifest.labels.iter();
+    labels.map(|label| Fed { label: label.clone(), weight: weight(label) }).collect()
+}
+
+fn text_processor(model: &LoadedModel) -> Result<TextProcessor> {
+    let folder = model.folder();
+    let text = folder.manifest.text.as_ref().ok_or_else(|| Error::file(&folder.path, "[text] is missing"))?;
+    let words = folder.file(&text.words)?;
+    let words = std::str::from_utf8(&words).map_err(|cause| Error::file(&folder.path.join(&text.words), cause))?;
+    TextProcessor::new(text.spec(), words)
+}

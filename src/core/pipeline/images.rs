@@ -1,0 +1,209 @@
+//! Images on a worker thread: hash, decode, resize, run the models, calibrate, explain.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::time::Duration;
+
+use bytes::Bytes;
+use image::RgbImage;
+use ndarray::Array2;
+use tokio::time::Instant;
+
+use super::cache::ContentHash;
+use super::generation::{Fed, Generation};
+use super::inputs::Inputs;
+use super::outcome::ImageOutcome;
+use crate::domain::{Category, ImageFacts, ImageStatus, Logit};
+use crate::model::folder::manifest::Calibration;
+use crate::model::runtime::engine::{ImageScores, LabelScore};
+use crate::preprocess::image::{Decoded, ImageFault, decode_while};
+use crate::schedule::Deadline;
+use crate::score::calibrate::calibrate;
+use crate::score::explain::image_explanation;
+use crate::score::fuse::join;
+
+/// An image that waits for the models.
+struct Prepared {
+    /// Place in the batch.
+    index: usize,
+    hash: ContentHash,
+    outcome: ImageOutcome,
+    frames: Vec<RgbImage>,
+    deadline: Deadline,
+}
+
+/// Scores a batch of images: an outcome for each, in their order; `None`: its deadline passed. Those that the cache knows or that
+/// do not decode are done before the models run.
+pub(super) fn score(
+    generation: &Generation,
+    worker: usize,
+    inputs: &mut Inputs,
+    images: &[(Bytes, Deadline)],
+    with_maps: bool,
+) -> Vec<Option<ImageOutcome>> {
+    let mut outcomes: Vec<Option<ImageOutcome>> = Vec::with_capacity(images.len());
+    let mut waiting: Vec<Prepared> = Vec::with_capacity(images.len());
+    for (index, (content, deadline)) in images.iter().enumerate() {
+        let hash = ContentHash::of(content);
+        let known = if with_maps { None } else { generation.cache().get(hash) };
+        let is_known = known.is_some();
+        outcomes.push(known);
+        if is_known {
+            continue;
+        }
+        let (outcome, frames) = open(generation, content, hash, *deadline);
+        if deadline.has_passed() {
+            // Given up between frames, the picture says nothing of these bytes: it must not be remembered.
+        } else if frames.is_empty() {
+            generation.cache().put(hash, &outcome);
+            set(&mut outcomes, index, outcome);
+        } else {
+            waiting.push(Prepared { index, hash, outcome, frames, deadline: *deadline });
+        }
+    }
+    // Decoding may have taken all the caller's time: no model time is spent after it.
+    waiting.retain(|image| !image.deadline.has_passed());
+    run_models(generation, worker, inputs, &mut waiting, with_maps);
+    for Prepared { index, hash, outcome, .. } in waiting {
+        generation.cache().put(hash, &outcome);
+        set(&mut outcomes, index, outcome);
+    }
+    outcomes
+}
+
+fn set(outcomes: &mut [Option<ImageOutcome>], index: usize, outcome: ImageOutcome) {
+    if let Some(slot) = outcomes.get_mut(index) {
+        *slot = Some(outcome);
+    }
+}
+
+/// Decodes one image; without frames the outcome says why.
+fn open(
+    generation: &Generation,
+    content: &[u8],
+    hash: ContentHash,
+    deadline: Deadline,
+) -> (ImageOutcome, Vec<RgbImage>) {
+    let mut outcome = ImageOutcome { sha256: hash.to_hex(), ..ImageOutcome::default() };
+    let start = Instant::now();
+    let decoded = decode_while(content, generation.limits(), generation.wanted(), &|| !deadline.has_passed());
+    outcome.decode = start.elapsed();
+    match decoded {
+        Ok(decoded) => {
+            let Decoded { format, width, height, ref frames, doubt } = decoded;
+            let frames = frames.len();
+            outcome.facts = ImageFacts { format, width, height, frames, ..ImageFacts::default() };
+            outcome.doubt = doubt;
+            (outcome, decoded.frames)
+        }
+        Err(fault) => {
+            let ImageFault { status, message, format } = fault;
+            outcome.facts = ImageFacts { status, message, format, ..ImageFacts::default() };
+            (outcome, Vec::new())
+        }
+    }
+}
+
+/// Resizes, runs the models over the whole batch, calibrates.
+fn run_models(generation: &Generation, worker: usize, inputs: &mut Inputs, batch: &mut [Prepared], with_maps: bool) {
+    if batch.is_empty() {
+        return;
+    }
+    let start = Instant::now();
+    let rows = rows_of(batch);
+    let frames = batch.iter().flat_map(|image| &image.frames);
+    let tensors = inputs.fill(frames, generation.engine().image_specs());
+    let resized = share(start.elapsed(), batch.len());
+    let start = Instant::now();
+    let scores = match &tensors {
+        Ok(tensors) => generation.engine().score_images(worker, tensors, &rows, with_maps),
+        Err(fault) => {
+            let failed = || ImageScores { faults: vec![fault.clone()], ..ImageScores::default() };
+            batch.iter().map(|_| failed()).collect()
+        }
+    };
+    for (image, scores) in batch.iter_mut().zip(scores) {
+        calibrate_labels(&mut image.outcome, scores, generation.image_labels());
+    }
+    let inferred = share(start.elapsed(), batch.len());
+    for image in batch {
+        (image.outcome.resize, image.outcome.inference) = (resized, inferred);
+    }
+}
+
+/// The rows of the batch that are each image's frames.
+fn rows_of(batch: &[Prepared]) -> Vec<Range<usize>> {
+    let mut next = 0;
+    let rows = batch.iter().map(|image| {
+        let first = next;
+        next += image.frames.len();
+        first..next
+    });
+    rows.collect()
+}
+
+/// A label's say in a category.
+struct Say<'a> {
+    fed: &'a Fed,
+    score: LabelScore,
+}
+
+impl Say<'_> {
+    fn calibrated(&self) -> Logit {
+        let Calibration { slope, intercept } = self.fed.label.calibration;
+        calibrate(self.score.logit, slope, intercept)
+    }
+}
+
+fn calibrate_labels(outcome: &mut ImageOutcome, scores: ImageScores, labels: &[Fed]) {
+    outcome.faults = scores.faults;
+    let mut says: BTreeMap<Category, Vec<Say<'_>>> = BTreeMap::new();
+    for (fed, score) in labels.iter().zip(scores.labels) {
+        let Some(score) = score else { continue };
+        let say = Say { fed, score };
+        match fed.label.category {
+            Some(category) => says.entry(category).or_default().push(say),
+            None => outcome.labels.push((fed.label.name.clone(), say.calibrated().probability())),
+        }
+    }
+    for (category, says) in says {
+        let scored: Vec<(Logit, f64)> = says.iter().map(|say| (say.calibrated(), say.fed.weight)).collect();
+        if let Some(logit) = join(&scored) {
+            outcome.logits.set(category, logit);
+        }
+        if let Some((map, baseline)) = joined_map(&says) {
+            outcome.explanations.set(category, image_explanation(&map, baseline));
+        }
+    }
+    if outcome.logits.is_empty() {
+        outcome.facts.status = ImageStatus::NotRated;
+        outcome.facts.message = "no image model answered".into();
+    }
+}
+
+/// Where the evidence is, and the value from which a cell speaks for the category: of one scorer its map of logits as it is, of
+/// several the mean of their calibrated ones, as far as their cells are the heaviest one's.
+#[expect(clippy::cast_possible_truncation, reason = "weights and thresholds for f32 cells")]
+fn joined_map(says: &[Say<'_>]) -> Option<(Array2<f32>, f32)> {
+    let with_maps = || says.iter().filter_map(|say| Some((say.fed, say.score.map.as_ref()?)));
+    let (heaviest, map) = with_maps().max_by(|a, b| a.0.weight.total_cmp(&b.0.weight))?;
+    if with_maps().count() == 1 {
+        let Calibration { slope, intercept } = heaviest.label.calibration;
+        return Some((map.clone(), (-intercept / slope) as f32));
+    }
+    let fitting = || with_maps().filter(|(_, other)| other.dim() == map.dim());
+    let weights: f64 = fitting().map(|(fed, _)| fed.weight).sum();
+    let mut joined = Array2::zeros(map.dim());
+    for (fed, map) in fitting() {
+        let Calibration { slope, intercept } = fed.label.calibration;
+        let share = fed.weight / weights;
+        joined.scaled_add((share * slope) as f32, map);
+        joined += (share * intercept) as f32;
+    }
+    Some((joined, 0.0))
+}
+
+/// One image's part of the time of a batch.
+fn share(whole: Duration, images: usize) -> Duration {
+    whole / u32::try_from(images.max(1)).unwrap_or(u32::MAX)
+}

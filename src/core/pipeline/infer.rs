@@ -1,0 +1,109 @@
+//! One run of one model on tensors that the caller prepared: no preprocessing, no calibration, no policy.
+
+use std::sync::Arc;
+
+use super::Pipeline;
+use super::generation::Generation;
+use super::job::{Job, Task};
+use super::run::{Ran, Run};
+use crate::error::{Error, Result};
+use crate::model::runtime::loaded::LoadedModel;
+use crate::model::runtime::statistics::Runs;
+use crate::schedule::ticket::ticket;
+use crate::schedule::{Deadline, Priority};
+
+pub use super::run::{Elements, InputTensor, OutputTensor, Wanted};
+pub use crate::model::folder::tensor::{Dtype, TensorSpec};
+
+/// A model in service, with the generation that holds it: who has one gets answers of exactly this version.
+#[derive(Debug, Clone)]
+pub struct Servable {
+    generation: Arc<Generation>,
+    model: Arc<LoadedModel>,
+}
+
+impl Servable {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        self.model.name()
+    }
+
+    /// Its version.
+    pub fn version(&self) -> &str {
+        &self.model.folder().manifest.version
+    }
+
+    /// Name of its ONNX file.
+    pub fn file(&self) -> &str {
+        &self.model.folder().manifest.file
+    }
+
+    /// Its inputs, all needed.
+    pub fn inputs(&self) -> &[TensorSpec] {
+        &self.model.folder().manifest.inputs
+    }
+
+    /// Its outputs.
+    pub fn outputs(&self) -> &[TensorSpec] {
+        &self.model.folder().manifest.outputs
+    }
+
+    /// How often it ran.
+    pub fn runs(&self) -> Runs {
+        self.model.statistics().runs()
+    }
+}
+
+impl Pipeline {
+    /// Every model in service, all of one generation.
+    pub fn servables(&self) -> Vec<Servable> {
+        let generation = self.generation();
+        let servable =
+            |model: &Arc<LoadedModel>| Servable { generation: Arc::clone(&generation), model: Arc::clone(model) };
+        generation.engine().models().map(servable).collect()
+    }
+
+    /// The model of that name in service; an empty `version` is any.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] naming what is in service instead.
+    pub fn servable(&self, name: &str, version: &str) -> Result<Servable> {
+        let all = self.servables();
+        let names: Vec<&str> = all.iter().map(Servable::name).collect();
+        let found = all.iter().find(|servable| servable.name() == name);
+        let found =
+            found.ok_or_else(|| Error::NotFound(format!("there is no model {name:?}; in service: {names:?}")))?;
+        if version.is_empty() || version == found.version() {
+            return Ok(found.clone());
+        }
+        Err(Error::NotFound(format!("model {name:?} has no version {version:?} in service, but {:?}", found.version())))
+    }
+
+    /// Runs `servable` once. The inputs must fit its specification; outputs come in the order wanted.
+    ///
+    /// # Errors
+    /// [`Error::Overloaded`] at once when the queue is full; [`Error::DeadlineExceeded`]; [`Error::Invalid`] when elements
+    /// are outside what the model takes; [`Error::Model`] when it fails.
+    ///
+    /// # Cancellation
+    /// Dropping the future gives up the place in the queue; a run that has begun is finished and forgotten.
+    pub async fn infer(
+        &self,
+        servable: &Servable,
+        wanted: Wanted,
+        priority: Priority,
+        deadline: Deadline,
+    ) -> Result<Vec<OutputTensor>> {
+        if deadline.has_passed() {
+            return Err(Error::DeadlineExceeded);
+        }
+        let run = Run { model: Arc::clone(&servable.model), wanted };
+        let (reply, answer) = ticket();
+        let job = Job { generation: Arc::clone(&servable.generation), task: Task::Infer { run, reply } };
+        self.scheduler.submit(vec![job], priority, deadline)?;
+        let finished = answer.wait(deadline).await?;
+        let Ran { outputs, read, write } = finished.result?;
+        servable.model.statistics().answered(finished.queue_wait, read, write);
+        Ok(outputs)
+    }
+}

@@ -1,0 +1,38 @@
+//! The general dictionary of Chinese words: jieba's (Sun Junyi, MIT), words and frequencies, as jieba-rs 0.11.0 carries it.
+//! That crate would pack it again in every build, with a C library; here it lies packed.
+
+use std::io::BufReader;
+
+use flate2::read::GzDecoder;
+use jieba_rs::Jieba;
+
+use crate::error::{Error, Result};
+
+const PACKED: &[u8] = include_bytes!("dictionary.txt.gz");
+
+/// A segmenter that knows the general dictionary.
+///
+/// # Errors
+/// [`Error::Bug`] when the packed dictionary is damaged.
+pub(super) fn general() -> Result<Jieba> {
+    Jieba::with_dict(&mut BufReader::new(GzDecoder::new(PACKED)))
+        .map_err(|cause| Error::Bug(format!("the general dictionary: {cause}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use sha2::{Digest, Sha256};
+
+    use super::*;
+
+    #[test]
+    fn the_dictionary_is_the_one_that_models_were_trained_with() {
+        let mut text = Vec::new();
+        GzDecoder::new(PACKED).read_to_end(&mut text).unwrap();
+        let hash: String = Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hash, "d20ecdd7fe3e2c619a72c99bce1a6f4152cc88311a14810060f9242bbe1d082b");
+        assert!(general().unwrap().has_word("象牙"));
+    }
+}

@@ -1,0 +1,293 @@
+//! Worker threads over one queue: the core budget. A thread owns its worker for its whole life.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::job::{Batchable, Deadline, Priority};
+use super::policy::retry_after;
+use super::queue::{Entry, Queue};
+use crate::error::{Error, Result};
+
+/// A job that a worker has taken.
+#[derive(Debug)]
+pub struct Taken<J> {
+    /// What to do; it carries the reply.
+    pub job: J,
+    /// When its caller stops waiting.
+    pub deadline: Deadline,
+    /// From submission to start.
+    pub queue_wait: Duration,
+}
+
+/// What a thread runs: a batch of one lane. It replies to each job.
+pub type Worker<J> = Box<dyn FnMut(Vec<Taken<J>>) + Send>;
+
+/// The queue's settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// Jobs that may wait.
+    pub capacity: usize,
+    /// How much later interactive work may come and still go before bulk work.
+    pub bulk_yields: Duration,
+}
+
+/// The threads and their queue.
+#[derive(Debug)]
+pub struct Scheduler<J: Batchable> {
+    queue: Arc<Queue<J>>,
+    threads: Vec<JoinHandle<()>>,
+    mean_job_us: Arc<AtomicU64>,
+}
+
+impl<J: Batchable + Send + 'static> Scheduler<J> {
+    /// Starts a thread for each worker.
+    ///
+    /// # Errors
+    /// [`Error::Bug`] when the system refuses a thread.
+    pub fn start(workers: Vec<Worker<J>>, settings: Settings) -> Result<Self> {
+        let queue = Arc::new(Queue::new(settings.capacity, workers.len(), settings.bulk_yields));
+        let mean_job_us = Arc::new(AtomicU64::new(0));
+        let mut threads = Vec::new();
+        for (index, worker) in workers.into_iter().enumerate() {
+            let (queue, mean) = (Arc::clone(&queue), Arc::clone(&mean_job_us));
+            let thread =
+                std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || run(worker, &queue, &mean));
+            threads.push(thread.map_err(|cause| Error::Bug(format!("starting a worker thread: {cause}")))?);
+        }
+        Ok(Self { queue, threads, mean_job_us })
+    }
+
+    /// Queues all `jobs` or none.
+    ///
+    /// # Errors
+    /// [`Error::Overloaded`] when they do not fit.
+    pub fn submit(&self, jobs: Vec<J>, priority: Priority, deadline: Deadline) -> Result<()> {
+        let enqueued = Instant::now();
+        let entries = jobs.into_iter().map(|job| Entry { job, deadline, enqueued }).collect();
+        self.queue.push_all(entries, priority).map_err(|queued| Error::Overloaded {
+            queued,
+            capacity: self.queue.capacity(),
+            retry_after: retry_after(
+                queued,
+                self.threads.len(),
+                Duration::from_micros(self.mean_job_us.load(Ordering::Relaxed)),
+            ),
+        })
+    }
+
+    /// Jobs that wait.
+    pub fn queued(&self) -> usize {
+        self.queue.len()
+    }
+}
+
+impl<J: Batchable> Drop for Scheduler<J> {
+    /// Lets the threads finish what waits, then joins them: sessions must not outlive the process's exit handlers.
+    fn drop(&mut self) {
+        self.queue.close();
+        for thread in self.threads.drain(..) {
+            // A worker that panicked outside a job has nothing left to clean up.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn run<J: Batchable>(mut worker: Worker<J>, queue: &Queue<J>, mean_job_us: &AtomicU64) {
+    while let Some(batch) = queue.pop() {
+        let started = Instant::now();
+        let size = u64::try_from(batch.len().max(1)).unwrap_or(u64::MAX);
+        let take = |Entry { job, deadline, enqueued }| Taken { job, deadline, queue_wait: started - enqueued };
+        let batch: Vec<Taken<J>> = batch.into_iter().map(take).collect();
+        // A panic is that batch's error. Sessions are plain handles that a later run does not find half changed.
+        let outcome = catch_unwind(AssertUnwindSafe(|| worker(batch)));
+        let took = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX) / size;
+        let mean = mean_job_us.load(Ordering::Relaxed);
+        mean_job_us.store(if mean == 0 { took } else { (mean * 7 + took) / 8 }, Ordering::Relaxed);
+        if outcome.is_err() {
+            tracing::error!(jobs = size, "a worker panicked; its jobs are answered with an internal error");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Mutex, mpsc};
+
+    use super::*;
+    use crate::schedule::BatchRule;
+    use crate::schedule::ticket::{Reply, Ticket, ticket};
+
+    const ONE_BY_ONE: BatchRule = BatchRule { max_batch: 1, max_wait: Duration::ZERO };
+
+    /// A number to double, in the lane of its hundreds.
+    #[derive(Debug)]
+    struct Job(u32, BatchRule, Reply<u32>);
+
+    impl Batchable for Job {
+        type Lane = u32;
+
+        fn lane(&self) -> u32 {
+            self.0 / 100
+        }
+
+        fn rule(&self) -> BatchRule {
+            self.1
+        }
+
+        fn is_abandoned(&self) -> bool {
+            self.2.is_abandoned()
+        }
+    }
+
+    fn submit(
+        scheduler: &Scheduler<Job>,
+        numbers: &[u32],
+        rule: BatchRule,
+        (priority, deadline): (Priority, Deadline),
+    ) -> Result<Vec<Ticket<u32>>> {
+        let job = |&number: &u32| {
+            let (reply, answer) = ticket();
+            (Job(number, rule, reply), answer)
+        };
+        let (jobs, tickets) = numbers.iter().map(job).unzip();
+        scheduler.submit(jobs, priority, deadline)?;
+        Ok(tickets)
+    }
+
+    const NOW: (Priority, Deadline) = (Priority::Interactive, Deadline(None));
+
+    type Ran = Arc<Mutex<Vec<Vec<u32>>>>;
+
+    /// A scheduler with one worker that waits for a permit before each batch and notes what it ran.
+    fn gated(capacity: usize) -> (Scheduler<Job>, mpsc::Sender<()>, Ran) {
+        let (permit, permits) = mpsc::channel();
+        let ran = Ran::default();
+        let notes = Arc::clone(&ran);
+        let worker: Worker<Job> = Box::new(move |batch| {
+            permits.recv().unwrap();
+            let numbers: Vec<u32> = batch.iter().map(|taken| taken.job.0).collect();
+            notes.lock().unwrap().push(numbers.clone());
+            assert!(!numbers.contains(&13), "unlucky");
+            for Taken { job: Job(number, _, reply), queue_wait, .. } in batch {
+                reply.give(number * 2, queue_wait);
+            }
+        });
+        let settings = Settings { capacity, bulk_yields: Duration::from_secs(60) };
+        (Scheduler::start(vec![worker], settings).unwrap(), permit, ran)
+    }
+
+    fn interactive(scheduler: &Scheduler<Job>, numbers: &[u32]) -> Result<Vec<Ticket<u32>>> {
+        submit(scheduler, numbers, ONE_BY_ONE, NOW)
+    }
+
+    /// Submits a job and returns once the worker has taken it, so that what follows has to queue.
+    async fn occupy(scheduler: &Scheduler<Job>) -> Ticket<u32> {
+        let ticket = interactive(scheduler, &[1]).unwrap().remove(0);
+        while scheduler.queued() > 0 {
+            tokio::task::yield_now().await;
+        }
+        ticket
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_refuses_at_once_and_says_when_to_come_back() {
+        let (scheduler, permit, _) = gated(2);
+        let mut tickets = interactive(&scheduler, &[1, 2]).unwrap();
+        // The worker may have taken the first job, so fill up before expecting a refusal.
+        let refusal = loop {
+            match interactive(&scheduler, &[3]) {
+                Ok(more) => tickets.extend(more),
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(refusal, Error::Overloaded { capacity: 2, retry_after, .. } if retry_after > Duration::ZERO));
+        for ticket in tickets {
+            permit.send(()).unwrap();
+            assert!(ticket.wait(Deadline::default()).await.is_ok());
+        }
+    }
+
+    #[tokio::test]
+    async fn jobs_of_a_caller_that_left_and_jobs_past_their_deadline_are_never_run() {
+        let (scheduler, permit, ran) = gated(8);
+        let first = interactive(&scheduler, &[1]).unwrap();
+        drop(interactive(&scheduler, &[2, 3]).unwrap());
+        let passed = Deadline(Some(Instant::now()));
+        let late = submit(&scheduler, &[4], ONE_BY_ONE, (Priority::Interactive, passed)).unwrap();
+        let last = interactive(&scheduler, &[5]).unwrap();
+        permit.send(()).unwrap();
+        permit.send(()).unwrap();
+        for ticket in first.into_iter().chain(last) {
+            ticket.wait(Deadline::default()).await.unwrap();
+        }
+        for ticket in late {
+            let outcome = ticket.wait(Deadline(Some(Instant::now()))).await;
+            assert!(matches!(outcome, Err(Error::DeadlineExceeded)));
+        }
+        assert_eq!(*ran.lock().unwrap(), [vec![1], vec![5]]);
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_that_jobs_error_and_the_worker_lives() {
+        let (scheduler, permit, _) = gated(8);
+        let mut tickets = interactive(&scheduler, &[13, 21]).unwrap().into_iter();
+        permit.send(()).unwrap();
+        permit.send(()).unwrap();
+        assert!(matches!(tickets.next().unwrap().wait(Deadline::default()).await, Err(Error::Bug(_))));
+        assert_eq!(tickets.next().unwrap().wait(Deadline::default()).await.unwrap().result, 42);
+    }
+
+    #[tokio::test]
+    async fn what_queued_while_the_worker_was_busy_runs_as_one_batch_of_its_lane() {
+        let (scheduler, permit, ran) = gated(64);
+        let mut tickets = vec![occupy(&scheduler).await];
+        let rule = BatchRule { max_batch: 3, max_wait: Duration::ZERO };
+        let numbers = [2, 100, 3, 4, 101, 5];
+        tickets.extend(submit(&scheduler, &numbers, rule, NOW).unwrap());
+        for _ in 0..4 {
+            permit.send(()).unwrap();
+        }
+        let mut answers = Vec::new();
+        for ticket in tickets {
+            answers.push(ticket.wait(Deadline::default()).await.unwrap().result);
+        }
+        assert_eq!(answers, [2, 4, 200, 6, 8, 202, 10]);
+        assert_eq!(*ran.lock().unwrap(), [vec![1], vec![2, 3, 4], vec![100, 101], vec![5]]);
+    }
+
+    #[tokio::test]
+    async fn a_batch_waits_for_more_only_as_long_as_its_rule_says_and_holds_up_no_other_lane() {
+        let (scheduler, permit, ran) = gated(64);
+        let patient = BatchRule { max_batch: 2, max_wait: Duration::from_secs(600) };
+        let mut tickets = submit(&scheduler, &[1], patient, NOW).unwrap();
+        tickets.extend(interactive(&scheduler, &[100]).unwrap());
+        permit.send(()).unwrap();
+        assert_eq!(tickets.pop().unwrap().wait(Deadline::default()).await.unwrap().result, 200);
+        tickets.extend(submit(&scheduler, &[2], patient, NOW).unwrap());
+        permit.send(()).unwrap();
+        for ticket in tickets {
+            ticket.wait(Deadline::default()).await.unwrap();
+        }
+        assert_eq!(*ran.lock().unwrap(), [vec![100], vec![1, 2]]);
+    }
+
+    #[tokio::test]
+    async fn interactive_work_goes_before_bulk_that_came_earlier() {
+        let (scheduler, permit, ran) = gated(64);
+        let mut tickets = vec![occupy(&scheduler).await];
+        tickets.extend(submit(&scheduler, &[2, 3], ONE_BY_ONE, (Priority::Bulk, Deadline(None))).unwrap());
+        tickets.extend(interactive(&scheduler, &[4]).unwrap());
+        for _ in 0..4 {
+            permit.send(()).unwrap();
+        }
+        for ticket in tickets {
+            ticket.wait(Deadline::default()).await.unwrap();
+        }
+        assert_eq!(*ran.lock().unwrap(), [vec![1], vec![4], vec![2], vec![3]]);
+    }
+}

@@ -1,0 +1,70 @@
+//! Which sets of models gave the answers, and how many.
+
+use wildwarden_proto::v1::ClassifyResponse;
+use wildwarden_proto::v1::ModelVersion;
+use wildwarden_proto::v1::PolicyVersion;
+
+/// Models and policy of an answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VersionSet {
+    models: Vec<ModelVersion>,
+    policy: Option<PolicyVersion>,
+}
+
+impl VersionSet {
+    /// Of one answer.
+    pub fn of(response: &ClassifyResponse) -> Self {
+        Self { models: response.models.clone(), policy: response.policy.clone() }
+    }
+
+    /// Whether `response` was given by the same.
+    pub fn gave(&self, response: &ClassifyResponse) -> bool {
+        self.models == response.models && self.policy == response.policy
+    }
+
+    /// For people: name, version and the start of the content's hash.
+    pub fn name(&self) -> String {
+        let short = |hash: &str| hash.chars().take(8).collect::<String>();
+        let models =
+            self.models.iter().map(|model| format!("{} {} {}", model.name, model.version, short(&model.sha256)));
+        let policy = self.policy.iter().map(|policy| format!("policy {} {}", policy.version, short(&policy.sha256)));
+        models.chain(policy).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// Answers by set. A set may be a part of another: a listing without photos needs no image model.
+#[derive(Debug, Default)]
+pub struct Versions(Vec<(VersionSet, u64)>);
+
+impl Versions {
+    /// Counts an answer. Sets are few, so looking at each costs less than making a key.
+    pub fn count(&mut self, response: &ClassifyResponse) {
+        match self.0.iter_mut().find(|(set, _)| set.gave(response)) {
+            Some((_, answers)) => *answers += 1,
+            None => self.0.push((VersionSet::of(response), 1)),
+        }
+    }
+
+    /// Each set and its answers, in the order of their first answer.
+    pub fn sets(&self) -> impl Iterator<Item = (String, u64)> + '_ {
+        self.0.iter().map(|(set, answers)| (set.name(), *answers))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_counted_by_the_models_that_gave_them() {
+        let model =
+            |version: &str| ModelVersion { name: "tusk".into(), version: version.into(), sha256: "0123456789".into() };
+        let answer = |version: &str| ClassifyResponse { models: vec![model(version)], ..Default::default() };
+        let mut versions = Versions::default();
+        for version in ["1", "2", "1"] {
+            versions.count(&answer(version));
+        }
+        let sets: Vec<_> = versions.sets().collect();
+        assert_eq!(sets, [("tusk 1 01234567".to_owned(), 2), ("tusk 2 01234567".to_owned(), 1)]);
+    }
+}

@@ -1,0 +1,21 @@
+//! The commands that measure and prepare. Each file is one.
+#![allow(
+    rustdoc::invalid_html_tags,
+    rustdoc::broken_intra_doc_links,
+    reason = "read by --help, where <NAME> stands for a value"
+)]
+
+pub mod bench;
+pub mod embed;
+pub mod evaluate;
+pub mod featurize;
+pub mod golden;
+pub mod hash;
+pub mod model_diff;
+pub mod new;
+pub mod policy_diff;
+
+mod bare;
+mod compare;
+mod numbers;
+mod table;

@@ -1,0 +1,37 @@
+//! `wildwarden policy diff`
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use wildwarden_core::pipeline::generation::PolicyFile;
+use wildwarden_server::cli::Settings;
+use wildwarden_server::lifecycle::opening;
+
+use super::compare::{self, Listings};
+
+/// Rate listings by two policies with the models in service and say what changes.
+#[derive(Debug, Args)]
+pub struct PolicyDiff {
+    /// The policy to compare with.
+    a: PathBuf,
+    /// The policy that may follow it.
+    b: PathBuf,
+    #[command(flatten)]
+    listings: Listings,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+impl PolicyDiff {
+    /// Does it.
+    ///
+    /// # Errors
+    /// When settings, models, policies or listings are faulty.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        let config = compare::config(&self.settings)?;
+        let by = |policy: &PathBuf| opening(&config, Some(PolicyFile::read(policy)?));
+        let (a, b) = (by(&self.a)?, by(&self.b)?);
+        self.listings.compare(&config, a, b)
+    }
+}

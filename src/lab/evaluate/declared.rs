@@ -1,0 +1,30 @@
+//! What the policy looks for, as far as an evaluation needs to know.
+
+use serde::Serialize;
+use wildwarden_core::domain::Category;
+use wildwarden_core::score::policy::CategoryPolicy;
+
+/// A category as the policy declares it.
+#[derive(Debug, Serialize)]
+pub struct Declared {
+    /// Its name.
+    pub category: Category,
+    /// What people call it, in English.
+    pub title: String,
+    /// Fused probability from which a listing is suggested for review.
+    pub review: f64,
+    /// Fused probability from which a listing is suggested to be held back.
+    pub block: f64,
+}
+
+impl Declared {
+    /// What the policy says.
+    pub fn of(policy: &CategoryPolicy) -> Self {
+        Self {
+            category: policy.category,
+            title: policy.title.en.clone(),
+            review: policy.review.value(),
+            block: policy.block.value(),
+        }
+    }
+}

@@ -1,8 +1,0 @@
-//! Which versions there are, and which of them serve together. Loads nothing.
-
-pub mod choice;
-#[cfg(test)]
-pub(crate) mod fixtures;
-pub mod named;
-pub mod opening;
-pub mod repository;

@@ -1,0 +1,132 @@
+//! What happens to every call, whatever answers it: a message that is not gRPC gets told so, who may not call is refused, the
+//! caller's deadline is noted, and the outcome is counted, that of a call which no handler saw too.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use tonic::Code;
+use tonic::body::Body;
+use tower::{Layer, Service};
+use wildwarden_core::metrics::Metrics;
+
+use crate::transport::guard::{self, Guard};
+use crate::transport::methods;
+use crate::transport::status::{code_name, name, status};
+
+/// Media types of messages in protobuf (gRPC over HTTP/2).
+const TAKEN: [&str; 2] = ["application/grpc", "application/grpc+proto"];
+const NOT_GRPC: &str = "this port takes gRPC messages in protobuf, content-type application/grpc; the .proto files and \
+                        `wildwarden classify` show how\n";
+/// Puts [`Calls`] around what answers.
+#[derive(Debug, Clone)]
+pub struct CallsLayer {
+    /// Knows the keys.
+    pub guard: Guard,
+    /// What counts.
+    pub metrics: Arc<Metrics>,
+}
+
+impl<S> Layer<S> for CallsLayer {
+    type Service = Calls<S>;
+
+    fn layer(&self, answers: S) -> Calls<S> {
+        Calls { answers, guard: self.guard.clone(), metrics: Arc::clone(&self.metrics) }
+    }
+}
+
+/// Lets calls in and counts them; answers by itself those that nothing else would answer well.
+#[derive(Debug, Clone)]
+pub struct Calls<S> {
+    answers: S,
+    guard: Guard,
+    metrics: Arc<Metrics>,
+}
+
+impl<S> Service<Request<Body>> for Calls<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>>,
+    S::Error: Send + 'static,
+    S::Future: Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.answers.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        if !is_grpc(request.headers()) {
+            // The operators' listener has pages, too.
+            if request.method() != Method::POST {
+                return Box::pin(self.answers.call(request));
+            }
+            self.metrics.call("none", "UNSUPPORTED_MEDIA_TYPE");
+            return Box::pin(std::future::ready(Ok(not_grpc())));
+        }
+        if let Some((method, what)) = methods::not_served(request.uri().path()) {
+            let status = tonic::Status::unimplemented(format!("{method}: {what}"));
+            self.metrics.call(method, name(Code::Unimplemented));
+            return Box::pin(std::future::ready(Ok(status.into_http())));
+        }
+        // The name that a count has is the table's: a caller's own would let the metrics grow without bound.
+        let known = methods::at(request.uri().path());
+        let rpc = known.map_or("unknown", |(rpc, _)| rpc);
+        if let Err(error) = known.map_or(Ok(()), |(_, access)| self.guard.check(access, request.headers())) {
+            self.metrics.call(rpc, code_name(&error));
+            return Box::pin(std::future::ready(Ok(status(&error, rpc).into_http())));
+        }
+        let deadline = guard::deadline(request.headers());
+        request.extensions_mut().insert(deadline);
+        let mut count = Count { metrics: Arc::clone(&self.metrics), rpc, code: name(Code::Cancelled) };
+        let answering = self.answers.call(request);
+        Box::pin(async move {
+            let mut response = answering.await?;
+            // The operators' listener has pages, and answers with one what no service of it takes.
+            if response.status() == StatusCode::NOT_FOUND {
+                response = tonic::Status::unimplemented("this listener does not serve the method").into_http();
+            }
+            // A refusal is nothing but headers; without a status there, messages follow.
+            let code = response.headers().get("grpc-status").map(|code| Code::from_bytes(code.as_bytes()));
+            count.answered(code.unwrap_or(Code::Ok));
+            Ok(response)
+        })
+    }
+}
+
+/// Counts when dropped, so that a caller who has gone is counted, too.
+struct Count {
+    metrics: Arc<Metrics>,
+    rpc: &'static str,
+    code: &'static str,
+}
+
+impl Count {
+    fn answered(&mut self, code: Code) {
+        self.code = name(code);
+    }
+}
+
+impl Drop for Count {
+    fn drop(&mut self) {
+        self.metrics.call(self.rpc, self.code);
+    }
+}
+
+fn is_grpc(headers: &HeaderMap) -> bool {
+    let given = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media_type = given.split(';').next().unwrap_or_default().trim();
+    TAKEN.iter().any(|taken| media_type.eq_ignore_ascii_case(taken))
+}
+
+/// 415, as the gRPC specification has it, with a sentence.
+fn not_grpc() -> Response<Body> {
+    let mut response = Response::new(Body::new(NOT_GRPC.to_owned()));
+    *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+    response.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+}

@@ -1,0 +1,169 @@
+//! What happens before a handler: credentials, the caller's deadline, and the status of oversized messages.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use tokio::time::Instant;
+use tonic::{Code, Request, Status};
+use wildwarden_core::config::{ApiKey, Role};
+use wildwarden_core::error::Error;
+use wildwarden_core::model::folder::manifest::hex_sha256;
+use wildwarden_core::schedule::Deadline;
+
+use crate::transport::methods::Access;
+use crate::transport::status::bounded;
+
+/// How much earlier than the caller's deadline the answer DEADLINE_EXCEEDED is given, at most; an eighth of a short one.
+const LEAD: Duration = Duration::from_millis(5);
+
+/// Checks credentials.
+#[derive(Debug, Clone)]
+pub struct Guard {
+    keys: Arc<[ApiKey]>,
+}
+
+impl Guard {
+    /// A guard that lets callers with one of `keys` pass; everybody when there are none.
+    pub fn new(keys: &[ApiKey]) -> Self {
+        Self { keys: keys.into() }
+    }
+
+    /// Whether the caller who sent `headers` has `access`.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`] without a known key where there are keys; [`Error::PermissionDenied`] when the key lacks the
+    /// role, or when nobody can have it.
+    pub fn check(&self, access: Access, headers: &HeaderMap) -> Result<(), Error> {
+        let role = match access {
+            Access::Open => return Ok(()),
+            Access::Holder(Role::Admin) if self.keys.is_empty() => {
+                return Err(Error::PermissionDenied(
+                    "only a key with the role admin allows this, and none is set up (auth.keys)".into(),
+                ));
+            }
+            Access::Holder(_) | Access::Operator if self.keys.is_empty() => return Ok(()),
+            Access::Holder(role) => role,
+            Access::Operator => Role::Admin,
+        };
+        let header = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let Some(key) = header.and_then(|value| value.strip_prefix("Bearer ")) else {
+            return Err(Error::Unauthenticated("send `authorization: Bearer <key>`".into()));
+        };
+        // Hashes are compared, not keys: how long it takes tells nothing of the key.
+        let hash = hex_sha256(key.trim().as_bytes());
+        let known = self.keys.iter().find(|known| known.sha256 == hash);
+        let known = known.ok_or_else(|| Error::Unauthenticated("the key is not known".into()))?;
+        if known.roles.contains(&role) {
+            return Ok(());
+        }
+        Err(Error::PermissionDenied(format!("the key does not have the role {role:?}").to_lowercase()))
+    }
+}
+
+/// Until when the caller who sent `headers` waits.
+///
+/// The transport starts its own timer, which answers CANCELLED, right after this call. A deadline a little earlier is answered
+/// DEADLINE_EXCEEDED, also when the machine is busy and the handler is woken late.
+pub fn deadline(headers: &HeaderMap) -> Deadline {
+    let timeout = headers.get("grpc-timeout").and_then(|value| parse_timeout(value.to_str().ok()?));
+    let answer_within = |timeout: Duration| timeout - (timeout / 8).min(LEAD);
+    Deadline(timeout.and_then(|timeout| Instant::now().checked_add(answer_within(timeout))))
+}
+
+/// The deadline that was noted when the call came.
+pub fn deadline_of<T>(request: &Request<T>) -> Deadline {
+    request.extensions().get::<Deadline>().copied().unwrap_or_default()
+}
+
+/// `grpc-timeout`: at most 8 digits and a unit, as in "250m" (gRPC over HTTP/2).
+fn parse_timeout(value: &str) -> Option<Duration> {
+    let (digits, unit) = value.split_at_checked(value.len().checked_sub(1)?)?;
+    let amount: u64 = (digits.len() <= 8).then(|| digits.parse().ok())??;
+    Some(match unit {
+        "H" => Duration::from_secs(amount * 3600),
+        "M" => Duration::from_secs(amount * 60),
+        "S" => Duration::from_secs(amount),
+        "m" => Duration::from_millis(amount),
+        "u" => Duration::from_micros(amount),
+        "n" => Duration::from_nanos(amount),
+        _ => return None,
+    })
+}
+
+/// Gives faults that the transport finds by itself the status the contract promises: it answers OUT_OF_RANGE to a message
+/// over the limit and INTERNAL to one that does not decode, bad UTF-8 for example. Both are the caller's to mend.
+pub fn blame_caller(broken: Status, max_message_bytes: usize) -> Status {
+    let too_large = |message: &str| message.starts_with("Error decompressing: size limit");
+    if broken.code() == Code::OutOfRange || too_large(broken.message()) {
+        Status::invalid_argument(message_limit(max_message_bytes))
+    } else if broken.code() == Code::Internal
+        && ["failed to decode", "Error decompressing"].iter().any(|fault| broken.message().starts_with(fault))
+    {
+        Status::invalid_argument(bounded(broken.message().to_owned()))
+    } else {
+        broken
+    }
+}
+
+/// As [`blame_caller`], for a response that is nothing but a status.
+pub fn blame_caller_in_headers(headers: &mut HeaderMap, max_message_bytes: usize) {
+    let Some(broken) = Status::from_header_map(headers) else { return };
+    let code = broken.code();
+    let mended = blame_caller(broken, max_message_bytes);
+    if mended.code() == code {
+        return;
+    }
+    // Written to a map of its own first, which escapes the message.
+    let mut fresh = HeaderMap::new();
+    if mended.add_header(&mut fresh).is_ok() {
+        for name in ["grpc-status", "grpc-message"] {
+            if let Some(value) = fresh.remove(name) {
+                headers.insert(name, value);
+            }
+        }
+    }
+}
+
+fn message_limit(max_message_bytes: usize) -> String {
+    format!("message: larger than the limit of {max_message_bytes} bytes (limits.max_message_bytes)")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_open_what_their_roles_say() {
+        let key = |key: &str, roles: Vec<Role>| ApiKey { name: key.into(), sha256: hex_sha256(key.as_bytes()), roles };
+        let sent = |key: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(AUTHORIZATION, format!("Bearer {key}").parse().unwrap());
+            headers
+        };
+        let (classify, admin) = (Access::Holder(Role::Classify), Access::Holder(Role::Admin));
+        let nobody = HeaderMap::new();
+        let without = Guard::new(&[]);
+        assert!(without.check(classify, &nobody).is_ok() && without.check(Access::Operator, &nobody).is_ok());
+        assert!(matches!(without.check(admin, &sent("a")), Err(Error::PermissionDenied(_))));
+        let with = Guard::new(&[key("a", vec![Role::Classify]), key("b", vec![Role::Admin])]);
+        assert!(with.check(Access::Open, &nobody).is_ok());
+        for access in [classify, admin, Access::Operator] {
+            assert!(matches!(with.check(access, &nobody), Err(Error::Unauthenticated(_))));
+            assert!(matches!(with.check(access, &sent("c")), Err(Error::Unauthenticated(_))));
+        }
+        assert!(with.check(classify, &sent("a")).is_ok() && with.check(Access::Operator, &sent("b")).is_ok());
+        assert!(matches!(with.check(Access::Operator, &sent("a")), Err(Error::PermissionDenied(_))));
+        assert!(matches!(with.check(classify, &sent("b")), Err(Error::PermissionDenied(_))));
+    }
+
+    #[test]
+    fn timeouts_are_read_in_every_unit_and_nonsense_is_none() {
+        assert_eq!(parse_timeout("250m"), Some(Duration::from_millis(250)));
+        assert_eq!(parse_timeout("2H"), Some(Duration::from_secs(7200)));
+        for nonsense in ["", "m", "12", "123456789m", "-1S", "5x", "五S"] {
+            assert_eq!(parse_timeout(nonsense), None, "{nonsense}");
+        }
+    }
+}

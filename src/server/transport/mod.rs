@@ -1,0 +1,12 @@
+//! gRPC at the edge: checks what comes in, says what goes out. Never decodes an image or runs a model.
+
+pub mod admin;
+pub mod calls;
+pub mod convert;
+pub mod convert_models;
+pub mod guard;
+pub mod methods;
+pub mod models;
+pub mod oip;
+pub mod service;
+pub mod status;

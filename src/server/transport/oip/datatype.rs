@@ -1,0 +1,11 @@
+//! Element types by the protocol's names.
+
+use wildwarden_core::pipeline::infer::Dtype;
+
+/// The protocol's name of an element type.
+pub(super) fn datatype(dtype: Dtype) -> &'static str {
+    match dtype {
+        Dtype::Float32 => "FP32",
+        Dtype::Int64 => "INT64",
+    }
+}

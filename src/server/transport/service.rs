@@ -1,0 +1,234 @@
+//! The RPCs: convert, rate, convert.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+
+use tokio::sync::{OnceCell, mpsc};
+use tokio::task::JoinSet;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::{Stream, StreamExt};
+use tonic::{Request, Response, Status, Streaming};
+use wildwarden_core::config::Limits;
+use wildwarden_core::error::{Error, Result};
+use wildwarden_core::metrics::Metrics;
+use wildwarden_core::pipeline::Pipeline;
+use wildwarden_core::schedule::{Deadline, Priority};
+use wildwarden_proto::v1::classify_result::Outcome;
+use wildwarden_proto::v1::risk_service_server::RiskService;
+use wildwarden_proto::v1::{
+    ClassifyBatchRequest, ClassifyBatchResponse, ClassifyRequest, ClassifyResponse, ClassifyResult,
+    GetServerInfoRequest, GetServerInfoResponse,
+};
+
+use crate::transport::status::{code_name, item_error, status};
+use crate::transport::{convert, guard};
+
+/// Listings of one batch or stream that are rated at the same time: enough to keep the workers busy, few enough that one
+/// caller's bulk does not fill the queue.
+const CONCURRENT_ITEMS: usize = 16;
+
+/// What all calls share.
+#[derive(Debug)]
+pub struct Shared {
+    /// Set once models are loaded.
+    pub pipeline: OnceCell<Arc<Pipeline>>,
+    /// Set when the server stops taking work.
+    pub draining: AtomicBool,
+    /// Limits in force.
+    pub limits: Limits,
+    /// What operators watch.
+    pub metrics: Arc<Metrics>,
+}
+
+impl Shared {
+    pub(super) fn pipeline(&self) -> Result<&Pipeline> {
+        self.pipeline.get().map(Arc::as_ref).ok_or_else(|| Error::NotReady("the models are still loading".into()))
+    }
+
+    /// The pipeline, for work that comes in now. What was let in is finished: a drain refuses no part of a running batch.
+    pub(super) fn admit(&self) -> Result<&Pipeline> {
+        if self.draining.load(Ordering::Acquire) {
+            return Err(Error::NotReady("the server is shutting down".into()));
+        }
+        self.pipeline()
+    }
+
+    /// Rates one admitted request whose id is set.
+    async fn rate(&self, request: ClassifyRequest, usual: Priority, deadline: Deadline) -> Result<ClassifyResponse> {
+        let pipeline = self.pipeline()?;
+        let priority = convert::priority(&request, usual)?;
+        let listing = convert::listing(request, &self.limits)?;
+        pipeline.rate(listing, priority, deadline).await.map(convert::response)
+    }
+
+    /// Rates one admitted listing of a batch or stream.
+    async fn rate_item(&self, mut request: ClassifyRequest, deadline: Deadline) -> ClassifyResult {
+        request.request_id = convert::request_id(&request.request_id);
+        let request_id = request.request_id.clone();
+        let outcome = self.rate(request, Priority::Bulk, deadline).await;
+        self.metrics.call("Classify item", outcome.as_ref().err().map_or("OK", code_name));
+        result(request_id, outcome)
+    }
+}
+
+fn result(request_id: String, outcome: Result<ClassifyResponse>) -> ClassifyResult {
+    let outcome = match outcome {
+        Ok(response) => Outcome::Response(response),
+        Err(error) => Outcome::Error(item_error(&error, &request_id)),
+    };
+    ClassifyResult { request_id, outcome: Some(outcome) }
+}
+
+/// The service behind the contract.
+#[derive(Debug, Clone)]
+pub struct Service(pub Arc<Shared>);
+
+#[tonic::async_trait]
+impl RiskService for Service {
+    async fn classify(&self, request: Request<ClassifyRequest>) -> Result<Response<ClassifyResponse>, Status> {
+        let deadline = guard::deadline_of(&request);
+        let mut message = request.into_inner();
+        message.request_id = convert::request_id(&message.request_id);
+        let request_id = message.request_id.clone();
+        let outcome = match self.0.admit() {
+            Ok(_) => self.0.rate(message, Priority::Interactive, deadline).await,
+            Err(error) => Err(error),
+        };
+        outcome.map(Response::new).map_err(|error| status(&error, &request_id))
+    }
+
+    async fn classify_batch(
+        &self,
+        request: Request<ClassifyBatchRequest>,
+    ) -> Result<Response<ClassifyBatchResponse>, Status> {
+        let deadline = guard::deadline_of(&request);
+        let items = request.into_inner().items;
+        let most = self.0.limits.max_batch_items;
+        if items.is_empty() || items.len() > most {
+            let error = match items.len() {
+                0 => Error::invalid("items", "a batch has at least one listing"),
+                found => convert::over("items", found, "listings", most, "max_batch_items"),
+            };
+            return Err(status(&error, ""));
+        }
+        self.0.admit().map_err(|error| status(&error, ""))?;
+        let mut results: Vec<Option<ClassifyResult>> = items.iter().map(|_| None).collect();
+        let mut waiting = items.into_iter().enumerate();
+        // Dropping the set, when the caller leaves, aborts what is left.
+        let mut running = JoinSet::new();
+        loop {
+            while running.len() < CONCURRENT_ITEMS
+                && let Some((index, item)) = waiting.next()
+            {
+                let shared = Arc::clone(&self.0);
+                running.spawn(async move { (index, shared.rate_item(item, deadline).await) });
+            }
+            match running.join_next().await {
+                Some(Ok((index, result))) => {
+                    if let Some(slot) = results.get_mut(index) {
+                        *slot = Some(result);
+                    }
+                }
+                Some(Err(cause)) => return Err(status(&Error::Bug(format!("rating an item: {cause}")), "")),
+                None => break,
+            }
+        }
+        Ok(Response::new(ClassifyBatchResponse { results: results.into_iter().flatten().collect() }))
+    }
+
+    type ClassifyStreamStream = Answers;
+
+    async fn classify_stream(
+        &self,
+        request: Request<Streaming<ClassifyRequest>>,
+    ) -> Result<Response<Self::ClassifyStreamStream>, Status> {
+        let deadline = guard::deadline_of(&request);
+        self.0.admit().map_err(|error| status(&error, ""))?;
+        let (answers, stream) = mpsc::channel(CONCURRENT_ITEMS);
+        let shared = Arc::clone(&self.0);
+        // Ends when the caller closes its side and the last answer is sent, or when the caller has gone.
+        let mut task = JoinSet::new();
+        task.spawn(async move { answer_stream(&shared, request.into_inner(), deadline, answers).await });
+        Ok(Response::new(Answers { stream: ReceiverStream::new(stream), _task: task }))
+    }
+
+    async fn get_server_info(
+        &self,
+        _: Request<GetServerInfoRequest>,
+    ) -> Result<Response<GetServerInfoResponse>, Status> {
+        let pipeline = self.0.admit().map_err(|error| status(&error, ""))?;
+        let generation = pipeline.generation();
+        Ok(Response::new(GetServerInfoResponse {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            limits: Some(convert::limits(&self.0.limits)),
+            categories: generation
+                .policy()
+                .rated()
+                .map(|declared| convert::category_info(declared, generation.rates(declared.category)))
+                .collect(),
+            models: generation.models().iter().map(convert::model_version).collect(),
+            policy: Some(convert::policy_version(generation.policy_version())),
+            onnxruntime_build: pipeline.runtime_build().to_owned(),
+        }))
+    }
+}
+
+/// The answers of a stream, with the task that makes them: dropped, it ends.
+#[derive(Debug)]
+pub struct Answers {
+    stream: ReceiverStream<Result<ClassifyResult, Status>>,
+    _task: JoinSet<()>,
+}
+
+impl Stream for Answers {
+    type Item = Result<ClassifyResult, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Pin::new(&mut self.stream).poll_next(context)
+    }
+}
+
+/// Reads listings only as fast as they are rated and answers are taken, so a slow reader slows the sender and nothing
+/// piles up.
+async fn answer_stream(
+    shared: &Arc<Shared>,
+    mut requests: Streaming<ClassifyRequest>,
+    deadline: Deadline,
+    answers: mpsc::Sender<Result<ClassifyResult, Status>>,
+) {
+    let mut running = JoinSet::new();
+    let mut open = true;
+    while open || !running.is_empty() {
+        tokio::select! {
+            () = answers.closed() => return,
+            request = requests.next(), if open && running.len() < CONCURRENT_ITEMS => match request {
+                Some(Ok(request)) => {
+                    let shared = Arc::clone(shared);
+                    // A stream may outlive the decision to drain: listings that come in after it are refused one by one.
+                    let admitted = shared.admit().map(|_pipeline| ());
+                    running.spawn(async move {
+                        match admitted {
+                            Ok(()) => shared.rate_item(request, deadline).await,
+                            Err(error) => result(convert::request_id(&request.request_id), Err(error)),
+                        }
+                    });
+                }
+                Some(Err(broken)) => {
+                    let problem = guard::blame_caller(broken, shared.limits.max_message_bytes);
+                    // The caller may have gone; then there is nobody to tell.
+                    let _ = answers.send(Err(problem)).await;
+                    return;
+                }
+                None => open = false,
+            },
+            Some(finished) = running.join_next() => {
+                let answer = finished.map_err(|cause| status(&Error::Bug(format!("rating an item: {cause}")), ""));
+                if answers.send(answer).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
