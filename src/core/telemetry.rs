@@ -7,7 +7,9 @@ use std::sync::{Mutex, OnceLock, mpsc};
 use std::time::Duration;
 
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::error::{Error, Result};
 
@@ -28,7 +30,8 @@ static WRITER: Mutex<Option<WorkerGuard>> = Mutex::new(None);
 /// [`Error::Setup`] when `level` is not a filter.
 pub fn start(json: bool, level: &str) -> Result<()> {
     // ONNX Runtime's own lines below warning cost time on every run.
-    let filter = EnvFilter::try_new(format!("{level},ort=warn"))
+    let filter: Targets = format!("{level},ort=warn")
+        .parse()
         .map_err(|cause| Error::setup(format!("log.level: {level:?} is not a filter: {cause}")))?;
     let (writer, guard) = NonBlockingBuilder::default()
         .lossy(true)
@@ -37,9 +40,14 @@ pub fn start(json: bool, level: &str) -> Result<()> {
         .finish(StandardError);
     let dropped = writer.error_counter();
     // Without internal errors: the subscriber would print them to the very stream that fails, and panic.
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).log_internal_errors(false);
+    let lines =
+        tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE).with_writer(writer).log_internal_errors(false);
     // A second call keeps the first subscriber, which is what tests with several servers in one process want.
-    let started = if json { lines.json().try_init() } else { lines.with_ansi(false).try_init() };
+    let started = if json {
+        lines.json().finish().with(filter).try_init()
+    } else {
+        lines.with_ansi(false).finish().with(filter).try_init()
+    };
     if started.is_ok() {
         let _ = DROPPED.set(dropped);
         if let Ok(mut kept) = WRITER.lock() {

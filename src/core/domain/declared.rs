@@ -49,6 +49,11 @@ impl Declared {
         self.categories.is_empty() || self.categories.contains(&category)
     }
 
+    /// The models that the policy joins, by what they rate.
+    pub fn joined(&self) -> impl Iterator<Item = (Rated, &[String])> {
+        self.joined.iter().map(|(rated, models)| (*rated, models.as_slice()))
+    }
+
     /// Whether the policy joins all of `models` where they rate the same.
     pub fn joins<'a>(&self, rated: Rated, mut models: impl Iterator<Item = &'a str>) -> bool {
         self.joined.get(&rated).is_some_and(|joined| models.all(|model| joined.iter().any(|name| name == model)))

@@ -72,7 +72,7 @@ pub struct SetVersion {
 /// The rating of one category.
 #[derive(Debug, Clone)]
 pub struct CategoryRating {
-    /// The category.
+    /// What was looked for.
     pub category: Category,
     /// Fused, at the deployment prior.
     pub probability: Probability,
@@ -130,7 +130,7 @@ pub struct ImageRating {
 /// Score of an image for a category.
 #[derive(Debug, Clone)]
 pub struct ImageCategoryScore {
-    /// The category.
+    /// What was looked for in it.
     pub category: Category,
     /// Calibrated.
     pub probability: Probability,
@@ -167,7 +167,7 @@ pub struct TextRating {
 /// Score of a text for a category.
 #[derive(Debug, Clone)]
 pub struct TextCategoryScore {
-    /// The category.
+    /// What was looked for in it.
     pub category: Category,
     /// Calibrated, of the strongest passage.
     pub probability: Probability,

@@ -45,7 +45,7 @@ pub struct Generation {
 /// A label, and what it counts where several feed its category.
 #[derive(Debug, Clone)]
 pub struct Fed {
-    /// The label.
+    /// What the column means.
     pub label: Label,
     /// Above 0; of the label's model in the policy's join.
     pub weight: f64,
@@ -54,7 +54,7 @@ pub struct Fed {
 /// A scorer of texts with the preparation that it asks for.
 #[derive(Debug)]
 pub struct Reader {
-    /// The model.
+    /// What scores the windows.
     pub model: Arc<LoadedModel>,
     /// Its text preparation.
     pub processor: Arc<TextProcessor>,
@@ -68,7 +68,7 @@ const MAX_POLICY_BYTES: u64 = 1 << 20;
 /// A policy, and the version and hash of its file.
 #[derive(Debug)]
 pub struct PolicyFile {
-    /// The policy.
+    /// What the file says, checked.
     pub policy: Policy,
     /// What the file says and is.
     pub version: PolicyVersion,
@@ -210,7 +210,7 @@ impl Generation {
         &self.readers
     }
 
-    /// The policy.
+    /// What makes scores a rating.
     pub fn policy(&self) -> &Policy {
         &self.policy.policy
     }

@@ -23,12 +23,12 @@ pub struct Servable {
 }
 
 impl Servable {
-    /// Its name.
+    /// As callers name it.
     pub fn name(&self) -> &str {
         self.model.name()
     }
 
-    /// Its version.
+    /// The one in service, of which alone it answers.
     pub fn version(&self) -> &str {
         &self.model.folder().manifest.version
     }
@@ -43,7 +43,7 @@ impl Servable {
         &self.model.folder().manifest.inputs
     }
 
-    /// Its outputs.
+    /// What can be asked for, as the graph has it.
     pub fn outputs(&self) -> &[TensorSpec] {
         &self.model.folder().manifest.outputs
     }

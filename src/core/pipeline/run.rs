@@ -30,7 +30,7 @@ pub struct InputTensor {
     pub name: String,
     /// Sizes of its axes.
     pub shape: Vec<usize>,
-    /// Its elements.
+    /// Row by row, as many as the shape says.
     pub elements: Elements,
 }
 

@@ -40,7 +40,7 @@ pub struct Flip {
 /// How far a category's probability moved, in absolute terms.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Shift {
-    /// The category.
+    /// Whose probability moved.
     pub category: Category,
     /// Mean over all listings compared.
     pub mean: f64,

@@ -33,7 +33,7 @@ pub struct Policy {
     pub disagreement_margin: f64,
     /// Probability of one modality from which it is named as a reason.
     pub evidence: Probability,
-    /// Terms.
+    /// The lexicon, in groups of one kind and category.
     pub terms: Vec<TermGroup>,
     /// Words that hold a term and mean something else.
     pub harmless: Vec<String>,

@@ -1,64 +1,71 @@
 //! The report as one page.
 
+use maud::Markup;
+use maud::Render;
+use maud::html;
+
 use crate::bench::plot;
 use crate::bench::report::Report;
 use crate::bench::report::Step;
 use crate::bench::text::codes;
+use crate::page;
 use crate::page::document;
-use crate::page::escape;
 use crate::page::table::Table;
 
 /// The page.
-pub fn page(report: &Report) -> String {
-    let mut body = header(report);
-    if report.steps.len() > 1 || report.searched.is_some() {
-        body += &rates(report);
-    }
-    for step in &report.steps {
-        body += &section(step);
-    }
-    body += DEFINITIONS;
+pub fn page(report: &Report) -> Markup {
+    let body = html! {
+        (header(report))
+        @if report.steps.len() > 1 || report.searched.is_some() { (rates(report)) }
+        @for step in &report.steps { (section(step)) }
+        (definitions())
+    };
     document(&format!("Wildwarden load test: {}", report.address), &body)
 }
 
-fn header(report: &Report) -> String {
+fn header(report: &Report) -> Markup {
+    html! {
+        h1 { "Wildwarden load test" }
+        (warnings(report))
+        .card { dl { (facts(report)) } }
+    }
+}
+
+/// What was loaded, and with what, as terms and what they are.
+fn facts(report: &Report) -> Markup {
     let (input, client) = (&report.input, &report.client);
-    let unique = if input.unique { ", each sent with bytes of its own" } else { "" };
-    let versions: Vec<String> =
-        report.versions.iter().map(|(models, answers)| format!("{answers} answers by {}", escape(models))).collect();
-    let facts = [
-        ("server", format!("<code>{}</code>", escape(&report.address))),
-        ("load", mode(report)),
-        (
-            "sent",
-            format!(
-                "{} distinct listings with {} photos, {:.1} MB{unique}",
-                input.listings,
-                input.images,
-                input.bytes as f64 / 1e6
-            ),
-        ),
-        (
-            "right is",
-            report.known_from.as_ref().map_or_else(
-                || "what each listing was rated when it was sent alone, before the load".to_owned(),
-                |path| format!("what <code>{}</code> says", escape(path)),
-            ),
-        ),
-        ("answered by", versions.join("<br>")),
-        (
-            "client",
-            format!(
-                "wildwarden {}, connections: {}, seed {}{}",
-                report.program,
-                client.connections,
-                client.seed,
-                client.cpu_seconds.map(|seconds| format!(", {seconds:.2} s of CPU")).unwrap_or_default()
-            ),
-        ),
-    ];
-    let facts: String = facts.iter().map(|(name, fact)| format!("<dt>{name}</dt><dd>{fact}</dd>")).collect();
-    format!("<h1>Wildwarden load test</h1>{}<div class='card'><dl>{facts}</dl></div>", warnings(report))
+    html! {
+        dt { "server" }
+        dd { code { (report.address) } }
+        dt { "load" }
+        dd { (mode(report)) }
+        dt { "sent" }
+        dd {
+            (input.listings) " distinct listings with " (input.images) " photos, "
+            (format!("{:.1}", input.bytes as f64 / 1e6)) " MB"
+            @if input.unique { ", each sent with bytes of its own" }
+        }
+        dt { "right is" }
+        dd {
+            @if let Some(path) = &report.known_from {
+                "what " code { (path) } " says"
+            } @else {
+                "what each listing was rated when it was sent alone, before the load"
+            }
+        }
+        dt { "answered by" }
+        dd {
+            @for (place, (models, answers)) in report.versions.iter().enumerate() {
+                @if place > 0 { br; }
+                (answers) " answers by " (models)
+            }
+        }
+        dt { "client" }
+        dd {
+            "wildwarden " (report.program) ", connections: " (client.connections) ", seed " (client.seed)
+            @if let Some(seconds) = client.cpu_seconds { (format!(", {seconds:.2} s of CPU")) }
+        }
+    }
 }
 
 fn mode(report: &Report) -> String {
@@ -70,30 +77,20 @@ fn mode(report: &Report) -> String {
     }
 }
 
-fn warnings(report: &Report) -> String {
+fn warnings(report: &Report) -> Markup {
     let mut warnings = report.faults(false);
     if report.interrupted {
         warnings.push("stopped before its end".to_owned());
     }
-    if warnings.is_empty() {
-        return String::new();
+    html! {
+        @if !warnings.is_empty() {
+            .card.warn { b { "Not a clean run." } " " (warnings.join("; ")) "." }
+        }
     }
-    format!("<div class='card warn'><b>Not a clean run.</b> {}.</div>", escape(&warnings.join("; ")))
 }
 
 /// All steps in one table and two charts.
-fn rates(report: &Report) -> String {
-    let found = report.searched.map(|searched| {
-        let limit = searched.p99_limit_ms;
-        searched.listings_per_second.map_or_else(
-            || format!("<p><b>No rate</b> has a p99 of at most {limit} ms.</p>"),
-            |rate| {
-                format!(
-                    "<p><b>{rate:.1} listings a second</b> is the highest rate with a p99 of at most {limit} ms.</p>"
-                )
-            },
-        )
-    });
+fn rates(report: &Report) -> Markup {
     let mut table = Table::new([
         "offered",
         "",
@@ -120,26 +117,46 @@ fn rates(report: &Report) -> String {
         table.row(row);
     }
     let limit = report.searched.map(|searched| searched.p99_limit_ms);
-    format!(
-        "<section><h2>Rates</h2>{}{}{}{table}</section>",
-        found.unwrap_or_default(),
-        legend(),
-        charts(&[
-            (plot::latency_by_rate(&report.steps, limit), "Latency against the offered rate"),
-            (
-                plot::throughput_by_rate(&report.steps),
-                "Right answers against the offered rate; dashed: all that is offered"
-            ),
-        ])
-    )
+    let charts = [
+        (plot::latency_by_rate(&report.steps, limit), "Latency against the offered rate"),
+        (
+            plot::throughput_by_rate(&report.steps),
+            "Right answers against the offered rate; dashed: all that is offered",
+        ),
+    ];
+    html! {
+        section {
+            h2 { "Rates" }
+            (found(report))
+            (legend())
+            (page::charts(&charts))
+            (table)
+        }
+    }
+}
+
+/// What a search found.
+fn found(report: &Report) -> Markup {
+    let Some(searched) = report.searched else { return Markup::default() };
+    let limit = searched.p99_limit_ms;
+    html! {
+        @if let Some(rate) = searched.listings_per_second {
+            p {
+                b { (format!("{rate:.1}")) " listings a second" }
+                " is the highest rate with a p99 of at most " (limit) " ms."
+            }
+        } @else {
+            p { b { "No rate" } " has a p99 of at most " (limit) " ms." }
+        }
+    }
 }
 
 fn errors(step: &Step) -> String {
     let counts = &step.measured.counts;
-    if counts.errors() == 0 { "0".to_owned() } else { escape(&codes(counts)) }
+    if counts.errors() == 0 { "0".to_owned() } else { codes(counts) }
 }
 
-fn section(step: &Step) -> String {
+fn section(step: &Step) -> Markup {
     let (measured, latency, counts) = (&step.measured, &step.measured.latency, &step.measured.counts);
     let ms = |time: f64| format!("{time:.1} ms");
     let tiles = [
@@ -150,66 +167,60 @@ fn section(step: &Step) -> String {
         (counts.right.to_string(), "right answers"),
         ((counts.wrong + counts.errors() + counts.not_sent).to_string(), "faults"),
     ];
-    let tiles: String = tiles
-        .iter()
-        .map(|(value, name)| format!("<div class='tile'><b>{value}</b><span>{name}</span></div>"))
-        .collect();
-    format!(
-        "<section><h2>{}</h2><div class='tiles'>{tiles}</div>{}{}<h3>Where the time went</h3>{}<h3>Outcomes</h3>{}{}</section>",
-        step.name(),
-        legend(),
-        charts(&[
-            (
-                plot::throughput(step),
-                if step.offered.is_some() {
-                    "Right answers and faults over time; dashed: the mean rate that is offered"
-                } else {
-                    "Right answers and faults over time"
-                }
-            ),
-            (plot::latency(step), "Latency over time"),
-            (plot::percentiles(step), "Latency by percentile"),
-            (plot::stages(step), "Where the time went"),
-        ]),
-        stages(step),
-        outcomes(step),
-        examples(step)
-    )
+    let over_time = if step.offered.is_some() {
+        "Right answers and faults over time; dashed: the mean rate that is offered"
+    } else {
+        "Right answers and faults over time"
+    };
+    let charts = [
+        (plot::throughput(step), over_time),
+        (plot::latency(step), "Latency over time"),
+        (plot::percentiles(step), "Latency by percentile"),
+        (plot::stages(step), "Where the time went"),
+    ];
+    html! {
+        section {
+            h2 { (step.name()) }
+            .tiles { @for (value, name) in tiles { .tile { b { (value) } span { (name) } } } }
+            (legend())
+            (page::charts(&charts))
+            h3 { "Where the time went" }
+            (stages(step))
+            h3 { "Outcomes" }
+            (outcomes(step))
+            (examples(step))
+        }
+    }
 }
 
-fn legend() -> String {
+fn legend() -> Markup {
     let lines = [
         (plot::MEDIAN, "median"),
         (plot::TAIL, "99th percentile"),
         (plot::RATE, "right answers"),
         (plot::FAULTS, "faults"),
     ];
-    let lines: String =
-        lines.iter().map(|(colour, name)| format!("<i style='background:{colour}'></i>{name}")).collect();
-    format!("<p class='legend'>{lines}</p>")
+    html! {
+        p.legend { @for (colour, name) in lines { i style={ "background:" (colour) } {} (name) } }
+    }
 }
 
-fn charts(charts: &[(String, &str)]) -> String {
-    let figures = charts.iter().map(|(chart, name)| format!("<figure>{chart}<figcaption>{name}</figcaption></figure>"));
-    format!("<div class='charts'>{}</div>", figures.collect::<String>())
-}
-
-fn stages(step: &Step) -> String {
+fn stages(step: &Step) -> Markup {
     let mut table = Table::new(["stage", "mean ms", "p50", "p90", "p99", "p99.9", "max"]);
     for stage in &step.measured.stages {
         let spread = &stage.spread;
         let times = [spread.mean_ms, spread.p50_ms, spread.p90_ms, spread.p99_ms, spread.p999_ms, spread.max_ms];
         table.row([stage.name.replace('_', " ")].into_iter().chain(times.map(|time| format!("{time:.3}"))));
     }
-    table.to_string()
+    table.render()
 }
 
-fn outcomes(step: &Step) -> String {
+fn outcomes(step: &Step) -> Markup {
     let measured = &step.measured;
     let mut table = Table::new(["outcome", "listings", "p50 ms", "p99", "max"]);
     let mut row = |name: &str, count: u64, times: Option<crate::bench::spread::Spread>| {
         let times = times.map(|spread| [spread.p50_ms, spread.p99_ms, spread.max_ms].map(|time| format!("{time:.2}")));
-        table.row([escape(name), count.to_string()].into_iter().chain(times.unwrap_or_default()));
+        table.row([name.to_owned(), count.to_string()].into_iter().chain(times.unwrap_or_default()));
     };
     row("right", measured.counts.right, Some(measured.latency));
     row("wrong and errors together", measured.counts.wrong + measured.counts.errors(), Some(measured.failed_latency));
@@ -219,26 +230,41 @@ fn outcomes(step: &Step) -> String {
     }
     row("not sent", measured.counts.not_sent, None);
     row("sent late, by this program", measured.send_lag.count, Some(measured.send_lag));
-    table.to_string()
+    table.render()
 }
 
-fn examples(step: &Step) -> String {
-    if step.measured.examples.is_empty() {
-        return String::new();
+fn examples(step: &Step) -> Markup {
+    let examples = &step.measured.examples;
+    html! {
+        @if !examples.is_empty() {
+            p.soft { "The first messages of wrong answers and errors:" }
+            ul { @for line in examples { li { code { (line) } } } }
+        }
     }
-    let lines: String =
-        step.measured.examples.iter().map(|line| format!("<li><code>{}</code></li>", escape(line))).collect();
-    format!("<p class='soft'>The first messages of wrong answers and errors:</p><ul>{lines}</ul>")
 }
 
-const DEFINITIONS: &str = "<section><h2>How to read this</h2>\
-    <p><b>Latency</b> counts from the moment a listing was to be sent: in an open loop that moment does not depend on the \
-    server, so waiting that a stall causes is in the figures. Only right answers have a latency; wrong answers and errors have \
-    theirs in a row of their own.</p>\
-    <p><b>Right</b>: the same risk, suggestion and probabilities (within 0.0001) as known. <b>Wrong</b>: anything else the \
-    server says, also the answer to another request. <b>Not sent</b>: as many listings as allowed were on the way already. \
-    <b>Faults</b>: wrong, errors and not sent.</p>\
-    <p><b>Listings a second</b>: right answers that came within the measurement.</p>\
-    <p><b>Stages</b> are the times the server states with each right answer, summed over a listing's photos; several photos \
-    may be worked on at once, so stages may add up to more than the total. <b>Outside server</b>: from sending to the answer, \
-    less the server's total: gRPC on both ends, the network, and this program.</p></section>";
+fn definitions() -> Markup {
+    html! {
+        section {
+            h2 { "How to read this" }
+            p {
+                b { "Latency" } " counts from the moment a listing was to be sent: in an open loop that moment does not depend \
+                 on the server, so waiting that a stall causes is in the figures. Only right answers have a latency; wrong \
+                 answers and errors have theirs in a row of their own."
+            }
+            p {
+                b { "Right" } ": the same risk, suggestion and probabilities (within 0.0001) as known. "
+                b { "Wrong" } ": anything else the server says, also the answer to another request. "
+                b { "Not sent" } ": as many listings as allowed were on the way already. "
+                b { "Faults" } ": wrong, errors and not sent."
+            }
+            p { b { "Listings a second" } ": right answers that came within the measurement." }
+            p {
+                b { "Stages" } " are the times the server states with each right answer, summed over a listing's photos; \
+                 several photos may be worked on at once, so stages may add up to more than the total. "
+                b { "Outside server" } ": from sending to the answer, less the server's total: gRPC on both ends, the network, \
+                 and this program."
+            }
+        }
+    }
+}

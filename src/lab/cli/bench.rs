@@ -255,7 +255,7 @@ impl Shared {
         let json = self.json.clone().filter(|path| path != Path::new("-"));
         put(&json, &|| Ok(serde_json::to_string_pretty(report)? + "\n"))?;
         put(&self.csv, &|| Ok(report.csv()))?;
-        put(&self.html, &|| Ok(page::page(report)))?;
+        put(&self.html, &|| Ok(page::page(report).into_string()))?;
         put(&self.histogram, &|| Ok(outcome.latency.percentile_file()))
     }
 }

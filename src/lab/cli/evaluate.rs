@@ -255,7 +255,8 @@ impl Evaluate {
         }
         let links = pictures.into_iter().map(|(place, picture)| Ok((place, sheet::data_uri(&picture)?)));
         let pictures = links.collect::<Result<_, String>>().map_err(anyhow::Error::msg)?;
-        put("report.html", html::page(report, &html::Shown { cases, pictures }).as_bytes())
+        let page = html::page(report, &html::Shown { cases, pictures });
+        put("report.html", page.into_string().as_bytes())
     }
 }
 

@@ -28,7 +28,7 @@ pub struct Comparison {
 /// How far a category's fused probability moved, B less A.
 #[derive(Debug, Serialize)]
 pub struct Shift {
-    /// The category.
+    /// Whose probability moved.
     pub category: Category,
     /// Mean of the signed change.
     pub mean: f64,

@@ -32,7 +32,7 @@ const RECORD_VERSION: u32 = 1;
 /// A listing that could not be rated.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Failure {
-    /// Its id.
+    /// Which listing, as the input has it.
     pub id: String,
     /// Why.
     pub problem: String,
@@ -80,7 +80,7 @@ impl Runner {
         Self { pipeline: Arc::new(pipeline), limits: config.limits, in_flight, service }
     }
 
-    /// The pipeline.
+    /// What rates, as a server would.
     pub fn pipeline(&self) -> &Pipeline {
         &self.pipeline
     }

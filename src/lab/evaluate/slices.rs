@@ -51,7 +51,7 @@ const MOST_SLICES: usize = 40;
 pub struct Slice {
     /// What it is a slice by.
     pub by: SliceBy,
-    /// Its name.
+    /// What its listings have in common.
     pub name: String,
     /// Listings in it.
     pub counts: Counts,

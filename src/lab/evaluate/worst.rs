@@ -23,7 +23,7 @@ pub struct WrongListing {
     pub case: usize,
     /// Place of its image that speaks most for the category.
     pub image: Option<usize>,
-    /// Its id.
+    /// Which listing, as the input has it.
     pub id: String,
     /// True categories.
     pub labels: Vec<Category>,

@@ -1,12 +1,14 @@
 //! Tables.
 
-use std::fmt;
+use maud::Markup;
+use maud::Render;
+use maud::html;
 
-/// Rows of cells that are HTML already.
+/// Rows of cells.
 #[derive(Debug)]
 pub struct Table {
     head: Vec<String>,
-    rows: Vec<String>,
+    rows: Vec<Markup>,
     left: usize,
 }
 
@@ -21,19 +23,21 @@ impl Table {
         Self { left, ..self }
     }
 
-    /// Adds a row.
-    pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
-        let cells: String = cells
-            .into_iter()
-            .enumerate()
-            .map(|(column, cell)| format!("<td class='{}'>{cell}</td>", self.class(column)))
-            .collect();
-        self.rows.push(format!("<tr>{cells}</tr>"));
+    /// Adds a row: of texts, or of markup where one of its cells is more than text.
+    pub fn row(&mut self, cells: impl IntoIterator<Item = impl Render>) {
+        let row = html! {
+            tr {
+                @for (column, cell) in cells.into_iter().enumerate() {
+                    td class=(self.class(column)) { (cell) }
+                }
+            }
+        };
+        self.rows.push(row);
     }
 
     /// A row over all columns.
     pub fn kind(&mut self, name: &str) {
-        self.rows.push(format!("<tr class='kind'><td colspan='{}'>{name}</td></tr>", self.head.len()));
+        self.rows.push(html! { tr.kind { td colspan=(self.head.len()) { (name) } } });
     }
 
     fn class(&self, column: usize) -> &'static str {
@@ -47,14 +51,21 @@ impl Table {
     }
 }
 
-impl fmt::Display for Table {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("<div class='scroll'><table><thead><tr>")?;
-        for (column, title) in self.head.iter().enumerate() {
-            write!(f, "<th class='{}'>{title}</th>", self.class(column))?;
+impl Render for Table {
+    fn render(&self) -> Markup {
+        html! {
+            .scroll {
+                table {
+                    thead {
+                        tr {
+                            @for (column, title) in self.head.iter().enumerate() {
+                                th class=(self.class(column)) { (title) }
+                            }
+                        }
+                    }
+                    tbody { @for row in &self.rows { (row) } }
+                }
+            }
         }
-        f.write_str("</tr></thead><tbody>")?;
-        self.rows.iter().try_for_each(|row| f.write_str(row))?;
-        f.write_str("</tbody></table></div>")
     }
 }

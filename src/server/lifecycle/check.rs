@@ -28,7 +28,7 @@ use super::plan::Plan;
 /// What came of it.
 #[derive(Debug, Serialize)]
 pub struct Report {
-    /// The folder.
+    /// What was checked, as it was given.
     pub folder: PathBuf,
     /// Name, version and hash of a folder that passed.
     pub model: Option<ModelVersion>,
@@ -47,7 +47,7 @@ pub struct Report {
 /// A step that was passed.
 #[derive(Debug, Serialize)]
 pub struct Passed {
-    /// The step.
+    /// Which of them.
     pub step: Step,
     /// What was found.
     pub found: String,
@@ -56,7 +56,7 @@ pub struct Passed {
 /// A step that failed.
 #[derive(Debug, Serialize)]
 pub struct Refused {
-    /// The step.
+    /// Where it failed; later ones were not tried.
     pub step: Step,
     /// One sentence with file and value.
     pub problem: String,

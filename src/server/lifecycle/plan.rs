@@ -11,7 +11,7 @@ use wildwarden_core::pipeline::generation::{Generation, PolicyFile};
 pub(super) struct Plan {
     /// One version a model.
     pub versions: Vec<Arc<Version>>,
-    /// The policy.
+    /// What the scores are made a rating by.
     pub policy: Arc<PolicyFile>,
     /// Name of the set, or [`DEFAULT_SET`].
     pub set: String,

@@ -82,7 +82,7 @@ pub struct Status {
 /// A set.
 #[derive(Debug, Clone)]
 pub struct SetStatus {
-    /// Its name.
+    /// Of NAME.set.toml, or `default`.
     pub name: String,
     /// What it is, as its file says.
     pub summary: String,
@@ -99,9 +99,9 @@ pub struct CandidateStatus {
     pub trial: VersionState,
     /// Of how many listings.
     pub share: f64,
-    /// Its models.
+    /// What rates its share.
     pub models: Vec<ModelVersion>,
-    /// Its policy.
+    /// What makes their scores a rating.
     pub policy: PolicyVersion,
     /// The set it is.
     pub set: SetVersion,

@@ -76,7 +76,8 @@ pub struct Choice {
     pub versions: Vec<Arc<Version>>,
     /// Versions that would serve but for something that is missing, each a sentence.
     pub waiting: Vec<String>,
-    /// Labels that would be rated but for a policy that declares their category, each a sentence.
+    /// Where models and policy do not meet: labels of a category that is not declared, joined models that do not serve; each a
+    /// sentence.
     pub undeclared: Vec<String>,
 }
 
@@ -91,7 +92,18 @@ pub fn choose(situation: Situation<'_>) -> Result<Choice, String> {
     let mut choice =
         newest_set(&not_older(&all, situation.serving), situation).or_else(|_| newest_set(&all, situation))?;
     choice.undeclared = labels_that_wait(&choice.versions, situation);
+    choice.undeclared.extend(partners_that_lack(&choice.versions, situation.declared));
     Ok(choice)
+}
+
+/// Models that the policy joins to others and that do not serve: until they do, the others rate without them.
+fn partners_that_lack(chosen: &[Arc<Version>], declared: &Declared) -> Vec<String> {
+    let serves = |name: &String| chosen.iter().any(|version| version.name() == name);
+    let lacking = declared.joined().flat_map(|((category, modality), models)| {
+        let lacking = models.iter().filter(|name| !serves(name));
+        lacking.map(move |name| format!("the policy joins {name} by {modality} for {category}, and it does not serve"))
+    });
+    lacking.collect()
 }
 
 /// Labels of chosen models, and of models that are left out for it, that feed a category which the policy does not declare.

@@ -22,7 +22,7 @@ const PATIENCE: u32 = 2;
 pub struct Version {
     /// Its folder.
     pub path: PathBuf,
-    /// Its manifest.
+    /// What it says of itself.
     pub manifest: Manifest,
     /// Name, version, hash.
     pub identity: ModelVersion,
@@ -35,7 +35,7 @@ impl Version {
         Self { path: path.clone(), manifest: manifest.clone(), identity: identity.clone() }
     }
 
-    /// Its name.
+    /// `name` of its manifest.
     pub fn name(&self) -> &str {
         &self.identity.name
     }

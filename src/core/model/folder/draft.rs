@@ -13,7 +13,7 @@ use crate::model::folder::tensor::TensorSpec;
 pub struct Draft<'a> {
     /// Name of the model.
     pub name: &'a str,
-    /// Its version.
+    /// `version` of the manifest to be.
     pub version: &'a str,
     /// What part it plays.
     pub kind: Kind,

@@ -88,7 +88,7 @@ impl Kind {
 pub struct EncoderName {
     /// Name of the model.
     pub name: Option<String>,
-    /// Its version.
+    /// `version` of its manifest.
     pub version: String,
 }
 
@@ -168,7 +168,7 @@ impl TextManifest {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Label {
-    /// Its name.
+    /// What the column stands for, in answers and cards.
     pub name: String,
     /// The category it feeds; none for labels that only inform.
     pub category: Option<Category>,

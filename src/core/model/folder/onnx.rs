@@ -48,7 +48,7 @@ pub struct Graph {
     pub nodes: usize,
     /// Inputs that a caller feeds.
     pub inputs: Vec<TensorSpec>,
-    /// Outputs.
+    /// What a run gives.
     pub outputs: Vec<TensorSpec>,
 }
 

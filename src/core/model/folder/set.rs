@@ -13,7 +13,7 @@ use crate::model::folder::verified::ModelFolder;
 /// A scorer over embeddings.
 #[derive(Debug, Clone)]
 pub struct Head {
-    /// Its folder.
+    /// Files and manifest, verified.
     pub folder: Arc<ModelFolder>,
     /// Place of the encoder it reads among the set's; none: it is looked at alone.
     pub encoder: Option<usize>,

@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 pub struct ModelFolder {
     /// Where it lies.
     pub path: PathBuf,
-    /// Its manifest.
+    /// What it says of itself.
     pub manifest: Manifest,
     /// Name, version, hash.
     pub identity: ModelVersion,

@@ -45,7 +45,7 @@ impl LoadedModel {
         &self.folder
     }
 
-    /// Its name.
+    /// `name` of its manifest.
     pub fn name(&self) -> &str {
         &self.folder.manifest.name
     }

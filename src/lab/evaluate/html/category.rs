@@ -1,5 +1,9 @@
 //! The section of one category.
 
+use maud::Markup;
+use maud::Render;
+use maud::html;
+
 use super::Shown;
 use super::figures;
 use super::percent;
@@ -12,7 +16,7 @@ use crate::evaluate::slices::Slice;
 use crate::evaluate::slices::SliceBy;
 use crate::evaluate::svg;
 use crate::evaluate::worst::WrongListing;
-use crate::page::escape;
+use crate::page;
 use crate::page::table::Table;
 
 /// Figures shown large.
@@ -31,40 +35,42 @@ const FEW_CLUSTERS: usize = 20;
 /// Letters of a listing's text in the gallery.
 const TEXT: usize = 90;
 
-pub(super) fn section(measured: &CategoryReport, report: &Report, shown: &Shown<'_>) -> String {
+pub(super) fn section(measured: &CategoryReport, report: &Report, shown: &Shown<'_>) -> Markup {
     let counts = measured.counts;
-    format!(
-        "<section id='{}'><h2>{}</h2><p class='soft'>{} positives, {} negatives; {} sellers, groups or single \
-         listings, {} of them with a positive.</p>{}{}{}<h3>Figures</h3>{}{}{}<h3>Slices</h3>{}{}{}</section>",
-        measured.category.name(),
-        title(report, measured.category),
-        counts.positives,
-        counts.negatives,
-        counts.clusters,
-        counts.positive_clusters,
-        few(counts.positive_clusters),
-        tiles(measured),
-        charts(measured, report),
-        figures(measured),
-        confusion(measured),
-        fusion(measured),
-        slices(measured),
-        stress(measured),
-        worst(measured, shown)
-    )
-}
-
-fn few(positive_clusters: usize) -> String {
-    if positive_clusters >= FEW_CLUSTERS {
-        return String::new();
+    html! {
+        section id=(measured.category.name()) {
+            h2 { (title(report, measured.category)) }
+            p.soft {
+                (counts.positives) " positives, " (counts.negatives) " negatives; " (counts.clusters)
+                " sellers, groups or single listings, " (counts.positive_clusters) " of them with a positive."
+            }
+            (few(counts.positive_clusters))
+            (tiles(measured))
+            (charts(measured, report))
+            h3 { "Figures" }
+            (figures(measured))
+            (confusion(measured))
+            (fusion(measured))
+            h3 { "Slices" }
+            (slices(measured))
+            (stress(measured))
+            (worst(measured, shown))
+        }
     }
-    format!(
-        "<div class='card warn'>Positives come from only {positive_clusters} sellers, groups or single listings: the figures \
-         say little, and the intervals are too narrow.</div>"
-    )
 }
 
-fn tiles(measured: &CategoryReport) -> String {
+fn few(positive_clusters: usize) -> Markup {
+    html! {
+        @if positive_clusters < FEW_CLUSTERS {
+            .card.warn {
+                "Positives come from only " (positive_clusters) " sellers, groups or single listings: the figures say little, \
+                 and the intervals are too narrow."
+            }
+        }
+    }
+}
+
+fn tiles(measured: &CategoryReport) -> Markup {
     let fused = measured.scores.first();
     let tile = |(key, name): (&str, &str)| {
         let figure = fused.and_then(|score| score.figures.get(key)).copied().unwrap_or_default();
@@ -73,51 +79,46 @@ fn tiles(measured: &CategoryReport) -> String {
             (Some(low), Some(high)) => format!("{low:.3} to {high:.3}"),
             _ => String::new(),
         };
-        format!("<div class='tile'><span>{name}</span><b>{value}</b><span>{interval}</span></div>")
+        html! { .tile { span { (name) } b { (value) } span { (interval) } } }
     };
-    format!("<div class='tiles'>{}</div>", TILES.map(tile).concat())
+    html! { .tiles { @for shown in TILES { (tile(shown)) } } }
 }
 
-fn charts(measured: &CategoryReport, report: &Report) -> String {
-    let legend: String = measured
-        .scores
-        .iter()
-        .map(|score| {
-            let counts = score.counts;
-            let of = format!("{} + {} listings", counts.positives, counts.negatives);
-            format!("<i style='background:{}'></i>{} ({of})", svg::colour(score.rule), score.rule.title())
-        })
-        .collect();
+fn charts(measured: &CategoryReport, report: &Report) -> Markup {
     let service = &report.service;
     let histogram =
         measured.scores.first().map(|fused| svg::histogram(fused, service.review, service.block)).unwrap_or_default();
     let prior = percent(service.deployment_prior);
     let dashed = format!("Precision and recall; dashed: the fused score where {prior} of listings are positive");
-    let figures = [
+    let charts = [
         (svg::roc(&measured.scores), "ROC curve; dotted: 5 % false positives"),
         (svg::precision_recall(&measured.scores, service.deployment_prior), dashed.as_str()),
         (svg::reliability(&measured.scores), "Reliability, at the share of positives in this data"),
         (histogram, "Fused scores of positives (orange) and negatives (grey)"),
     ];
-    let figures: String = figures
-        .iter()
-        .map(|(chart, caption)| format!("<figure>{chart}<figcaption>{caption}</figcaption></figure>"))
-        .collect();
-    format!("<div class='legend'>{legend}</div><div class='charts'>{figures}</div>")
+    html! {
+        .legend {
+            @for score in &measured.scores {
+                i style={ "background:" (svg::colour(score.rule)) } {}
+                (score.rule.title()) " (" (score.counts.positives) " + " (score.counts.negatives) " listings)"
+            }
+        }
+        (page::charts(&charts))
+    }
 }
 
-fn figures(measured: &CategoryReport) -> String {
+fn figures(measured: &CategoryReport) -> Markup {
     let rules = measured.scores.iter().map(|score| score.rule.title());
     let mut table = Table::new(["figure"].into_iter().chain(rules));
     for (key, name) in FIGURES {
         let cells =
             measured.scores.iter().map(|score| figures::figure(score.figures.get(key).copied().unwrap_or_default()));
-        table.row([name.to_owned()].into_iter().chain(cells));
+        table.row([name.render()].into_iter().chain(cells));
     }
-    table.to_string()
+    table.render()
 }
 
-fn confusion(measured: &CategoryReport) -> String {
+fn confusion(measured: &CategoryReport) -> Markup {
     let confusion = &measured.confusion;
     let mut counts = Table::new(["truth", "flagged", "not flagged"]);
     counts.row(["positive".into(), confusion.true_positives.to_string(), confusion.false_negatives.to_string()]);
@@ -126,18 +127,20 @@ fn confusion(measured: &CategoryReport) -> String {
     for row in &measured.levels {
         levels.row([row.level.to_owned(), row.positives.to_string(), row.negatives.to_string()]);
     }
-    format!(
-        "<div class='two'><div><h3>Confusion at the REVIEW threshold, {}</h3>{counts}</div>\
-         <div><h3>Levels</h3>{levels}</div></div>",
-        percent(confusion.threshold)
-    )
+    html! {
+        .two {
+            div { h3 { "Confusion at the REVIEW threshold, " (percent(confusion.threshold)) } (counts) }
+            div { h3 { "Levels" } (levels) }
+        }
+    }
 }
 
-fn fusion(measured: &CategoryReport) -> String {
+fn fusion(measured: &CategoryReport) -> Markup {
     let Some(comparison) = &measured.fusion else {
-        return "<h3>Fusion against simpler rules</h3><p class='soft'>Unmeasured: no positive and negative listings with \
-                both an image and a text.</p>"
-            .to_owned();
+        return html! {
+            h3 { "Fusion against simpler rules" }
+            p.soft { "Unmeasured: no positive and negative listings with both an image and a text." }
+        };
     };
     let mut table =
         Table::new(["rule"].into_iter().chain(COMPARED.iter().flat_map(|(_, name)| [*name, "fused − rule"])));
@@ -146,19 +149,22 @@ fn fusion(measured: &CategoryReport) -> String {
             let own = rule.figures.get(key).copied().unwrap_or_default();
             let less = rule.fused_minus_rule.get(key).copied().unwrap_or_default();
             let is_fused = rule.rule == crate::evaluate::fusion::Rule::Fused;
-            [figures::figure(own), if is_fused { String::new() } else { figures::difference(less) }]
+            [figures::figure(own), if is_fused { Markup::default() } else { figures::difference(less) }]
         });
-        table.row([rule.rule.title().to_owned()].into_iter().chain(cells));
+        table.row([rule.rule.title().render()].into_iter().chain(cells));
     }
-    format!(
-        "<h3>Fusion against simpler rules</h3><p class='soft'>On the {} positives and {} negatives that have both an image \
-         and a text. Differences are on the same resamplings; bold: the interval leaves 0 out. Above 0, fusion is \
-         better.</p>{table}",
-        comparison.counts.positives, comparison.counts.negatives
-    )
+    html! {
+        h3 { "Fusion against simpler rules" }
+        p.soft {
+            "On the " (comparison.counts.positives) " positives and " (comparison.counts.negatives) " negatives that have both \
+             an image and a text. Differences are on the same resamplings; bold: the interval leaves 0 out. Above 0, fusion is \
+             better."
+        }
+        (table)
+    }
 }
 
-fn slices(measured: &CategoryReport) -> String {
+fn slices(measured: &CategoryReport) -> Markup {
     let mut table = Table::new([
         "slice",
         "positives",
@@ -184,7 +190,7 @@ fn slices(measured: &CategoryReport) -> String {
                 SliceBy::Given => "named in the input",
             });
         }
-        let counts = [slice.counts.positives.to_string(), slice.counts.negatives.to_string()];
+        let counts = [slice.counts.positives.render(), slice.counts.negatives.render()];
         let shares = [
             slice.recall_at_fpr,
             slice.false_positive_rate_at_fpr,
@@ -192,16 +198,18 @@ fn slices(measured: &CategoryReport) -> String {
             slice.false_positive_rate_at_review,
         ];
         let cells = counts.into_iter().chain([figures::figure(slice.roc_auc)]).chain(shares.map(figures::share));
-        table.row([escape(&slice.name)].into_iter().chain(cells));
+        table.row([slice.name.render()].into_iter().chain(cells));
     }
-    format!(
-        "{table}<p class='soft'>Slices of fewer than {SLICE_LISTINGS} listings, and all but the largest of each kind, are left \
-         out.</p>"
-    )
+    html! {
+        (table)
+        p.soft {
+            "Slices of fewer than " (SLICE_LISTINGS) " listings, and all but the largest of each kind, are left out."
+        }
+    }
 }
 
-fn stress(measured: &CategoryReport) -> String {
-    let Some(first) = measured.stress.first() else { return String::new() };
+fn stress(measured: &CategoryReport) -> Markup {
+    let Some(first) = measured.stress.first() else { return Markup::default() };
     let mut table = Table::new([
         "degradation",
         "ROC-AUC",
@@ -213,7 +221,7 @@ fn stress(measured: &CategoryReport) -> String {
     ]);
     for stress in &measured.stress {
         table.row([
-            stress.title.to_owned(),
+            stress.title.render(),
             figures::figure(stress.roc_auc),
             figures::difference(stress.roc_auc_change),
             figures::figure(stress.recall_at_fpr),
@@ -222,47 +230,58 @@ fn stress(measured: &CategoryReport) -> String {
             figures::share(stress.false_positive_rate_at_clean_threshold),
         ]);
     }
-    format!(
-        "<h3>Degraded pictures</h3><p class='soft'>Copies of {} positives and {} negatives, made worse, against the same \
-         listings as they are. The clean threshold flags 5 % of the clean negatives.</p>{table}",
-        first.counts.positives, first.counts.negatives
-    )
-}
-
-fn worst(measured: &CategoryReport, shown: &Shown<'_>) -> String {
-    let gallery = |heading: &str, listings: &[WrongListing]| {
-        if listings.is_empty() {
-            return format!("<h3>{heading}</h3><p class='soft'>None.</p>");
+    html! {
+        h3 { "Degraded pictures" }
+        p.soft {
+            "Copies of " (first.counts.positives) " positives and " (first.counts.negatives) " negatives, made worse, against \
+             the same listings as they are. The clean threshold flags 5 % of the clean negatives."
         }
-        let figures: String = listings.iter().map(|listing| wrong(listing, shown)).collect();
-        format!("<h3>{heading}</h3><div class='gallery'>{figures}</div>")
-    };
-    gallery("Worst misses: positives below the REVIEW threshold", &measured.worst.false_negatives)
-        + &gallery("Worst false alarms: negatives at or above it", &measured.worst.false_positives)
+        (table)
+    }
 }
 
-fn wrong(listing: &WrongListing, shown: &Shown<'_>) -> String {
+fn worst(measured: &CategoryReport, shown: &Shown<'_>) -> Markup {
+    let worst = &measured.worst;
+    let galleries = [
+        ("Worst misses: positives below the REVIEW threshold", &worst.false_negatives),
+        ("Worst false alarms: negatives at or above it", &worst.false_positives),
+    ];
+    html! {
+        @for (heading, listings) in galleries {
+            h3 { (heading) }
+            @if listings.is_empty() {
+                p.soft { "None." }
+            } @else {
+                .gallery { @for listing in listings { (wrong(listing, shown)) } }
+            }
+        }
+    }
+}
+
+fn wrong(listing: &WrongListing, shown: &Shown<'_>) -> Markup {
     let text = shown.cases.get(listing.case).map(|case| format!("{} {}", case.title, case.description));
     let text: String = text.unwrap_or_default().trim().chars().take(TEXT).collect();
     let picture = listing.image.and_then(|image| shown.pictures.get(&(listing.case, image)));
-    let frame = match picture {
-        Some(uri) => format!("<img src='{uri}' alt=''>"),
-        None => format!("<p>{}</p>", escape(&text)),
-    };
-    let below =
-        if picture.is_some() && !text.is_empty() { format!("“{}”<br>", escape(&text)) } else { String::new() };
     let modality = |name: &str, probability: Option<f64>| {
         probability.map(|probability| format!(", {name} {probability:.3}")).unwrap_or_default()
     };
     let labels: Vec<&str> = listing.labels.iter().map(|label| label.name()).collect();
-    format!(
-        "<figure><div class='frame'>{frame}</div><b>{:.4}</b>{}{}<small>{below}{}<br>label: {}; {}<br>{}</small></figure>",
-        listing.scores.probability,
-        modality("image", listing.scores.image_probability),
-        modality("text", listing.scores.text_probability),
-        escape(&listing.id),
-        if labels.is_empty() { "negative".to_owned() } else { labels.join(", ") },
-        listing.suggestion,
-        escape(&listing.reasons.join(", "))
-    )
+    html! {
+        figure {
+            .frame {
+                @if let Some(uri) = picture { img src=(uri) alt=""; } @else { p { (text) } }
+            }
+            b { (format!("{:.4}", listing.scores.probability)) }
+            (modality("image", listing.scores.image_probability))
+            (modality("text", listing.scores.text_probability))
+            small {
+                @if picture.is_some() && !text.is_empty() { "“" (text) "”" br; }
+                (listing.id)
+                br;
+                "label: " @if labels.is_empty() { "negative" } @else { (labels.join(", ")) } "; " (listing.suggestion)
+                br;
+                (listing.reasons.join(", "))
+            }
+        }
+    }
 }

@@ -13,7 +13,7 @@ use crate::lifecycle::{Asked, Lifecycle, VersionState, VersionStatus, Wanted};
 pub struct Unavailable {
     /// Name of the model.
     pub name: String,
-    /// Its version.
+    /// As its folder has it.
     pub version: String,
     /// Why it does not serve, in a sentence.
     pub reason: String,

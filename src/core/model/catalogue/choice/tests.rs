@@ -188,6 +188,11 @@ fn models_that_rate_the_same_serve_together_where_the_policy_joins_all_of_them()
     let mut case = Case::of(&["image_encoder/1", "tusk/1", "tusk_too/1"]);
     case.declared = joined("tusk", &["tusk", "tusk_too"]);
     assert_eq!(case.chosen(), ["image_encoder/1", "tusk/1", "tusk_too/1"]);
+    assert!(case.choose().unwrap().undeclared.is_empty());
+    case.versions.pop();
+    let said = case.choose().unwrap().undeclared;
+    assert_eq!(said, ["the policy joins tusk_too by images for tusk, and it does not serve"]);
+    case = Case::of(&["image_encoder/1", "tusk/1", "tusk_too/1"]);
     case.declared = joined("tusk", &["tusk", "another"]);
     assert!(case.choose().unwrap_err().contains("would all rate images for tusk"));
 }
