@@ -1,7 +1,7 @@
 //! The general dictionary of Chinese words: jieba's (Sun Junyi, MIT), words and frequencies, as jieba-rs 0.11.0 carries it.
 //! That crate would pack it again in every build, with a C library; here it lies packed.
 
-use std::io::BufReader;
+use std::io::Read;
 
 use flate2::read::GzDecoder;
 use jieba_rs::Jieba;
@@ -15,14 +15,20 @@ const PACKED: &[u8] = include_bytes!("dictionary.txt.gz");
 /// # Errors
 /// [`Error::Bug`] when the packed dictionary is damaged.
 pub(super) fn general() -> Result<Jieba> {
-    Jieba::with_dict(&mut BufReader::new(GzDecoder::new(PACKED)))
-        .map_err(|cause| Error::Bug(format!("the general dictionary: {cause}")))
+    let damaged = |cause: &str| Error::Bug(format!("the general dictionary: {cause}"));
+    let mut text = String::new();
+    GzDecoder::new(PACKED).read_to_string(&mut text).map_err(|cause| damaged(&cause.to_string()))?;
+    let mut jieba = Jieba::empty();
+    for line in text.lines() {
+        let entry = line.split_once(' ').and_then(|(word, frequency)| Some((word, frequency.parse().ok()?)));
+        let (word, frequency) = entry.ok_or_else(|| damaged(line))?;
+        jieba.add_word(word, Some(frequency), None);
+    }
+    Ok(jieba)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
-
     use sha2::{Digest, Sha256};
 
     use super::*;

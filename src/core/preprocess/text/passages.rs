@@ -102,6 +102,8 @@ fn tells_something(window: &[Piece]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use proptest::prelude::*;
 
     use super::super::{Normalized, Segmenter};
@@ -110,7 +112,8 @@ mod tests {
     const SPEC: TextInputSpec = TextInputSpec { buckets: 1 << 16, window_tokens: 16 };
 
     fn of(text: &str) -> Passages {
-        Passages::new(&Segmenter::new("象牙\n").unwrap().cut(&Normalized::new(text)), &SPEC)
+        static SEGMENTER: LazyLock<Segmenter> = LazyLock::new(|| Segmenter::new("象牙\n").unwrap());
+        Passages::new(&SEGMENTER.cut(&Normalized::new(text)), &SPEC)
     }
 
     fn ids(passages: &Passages, window: &Range<usize>) -> Vec<u32> {
