@@ -19,3 +19,16 @@ if [ -n "$tools" ]; then
   printf '==> without libjpeg-turbo: %smissing. Large photos take twice as long to decode. To change that, install and run again.\n' "$tools"
   jpeg=
 fi
+
+# The library alone, from the source in its crate: the crate itself would build tools and tests with it, which takes as long again.
+build_jpeg_library() {
+  [ -n "$jpeg" ] || return 0
+  local crate library
+  crate=$(cargo metadata --locked --format-version 1 --filter-platform "$(rustc -vV | sed -n 's/^host: //p')" | python3 -c 'import json, pathlib, sys
+print(next(pathlib.Path(p["manifest_path"]).parent for p in json.load(sys.stdin)["packages"] if p["name"] == "turbojpeg-sys"))')
+  library=$PWD/.runtime/$(basename "$crate")
+  [ -f "$library/Makefile" ] || cmake -S "$crate/libjpeg-turbo" -B "$library" -DCMAKE_BUILD_TYPE=Release -DCMAKE_POSITION_INDEPENDENT_CODE=ON \
+    -DENABLE_SHARED=OFF -DREQUIRE_SIMD=ON >/dev/null
+  cmake --build "$library" --target turbojpeg-static --parallel 2 >/dev/null
+  export TURBOJPEG_SOURCE=explicit TURBOJPEG_STATIC=1 TURBOJPEG_LIB_DIR=$library TURBOJPEG_INCLUDE_DIR=$crate/libjpeg-turbo/src
+}
