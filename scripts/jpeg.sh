@@ -26,9 +26,12 @@ build_jpeg_library() {
   local crate library
   crate=$(cargo metadata --locked --format-version 1 --filter-platform "$(rustc -vV | sed -n 's/^host: //p')" | python3 -c 'import json, pathlib, sys
 print(next(pathlib.Path(p["manifest_path"]).parent for p in json.load(sys.stdin)["packages"] if p["name"] == "turbojpeg-sys"))')
-  library=$PWD/.runtime/$(basename "$crate")
-  [ -f "$library/Makefile" ] || cmake -S "$crate/libjpeg-turbo" -B "$library" -DCMAKE_BUILD_TYPE=Release -DCMAKE_POSITION_INDEPENDENT_CODE=ON \
-    -DENABLE_SHARED=OFF -DREQUIRE_SIMD=ON >/dev/null
-  cmake --build "$library" --target turbojpeg-static --parallel 2 >/dev/null
+  library=$(pwd -P)/.runtime/$(basename "$crate")
+  # A folder that was moved still names its old place.
+  grep -qsxF "CMAKE_CACHEFILE_DIR:INTERNAL=$library" "$library/CMakeCache.txt" || rm -rf "$library"
+  # Where that fails the crate tries, and says what is wrong.
+  [ -f "$library/Makefile" ] || cmake -S "$crate/libjpeg-turbo" -B "$library" -DCMAKE_BUILD_TYPE=Release \
+    -DCMAKE_POSITION_INDEPENDENT_CODE=ON -DENABLE_SHARED=OFF -DREQUIRE_SIMD=ON >/dev/null || return 0
+  cmake --build "$library" --target turbojpeg-static --parallel 2 >/dev/null || return 0
   export TURBOJPEG_SOURCE=explicit TURBOJPEG_STATIC=1 TURBOJPEG_LIB_DIR=$library TURBOJPEG_INCLUDE_DIR=$crate/libjpeg-turbo/src
 }

@@ -57,6 +57,9 @@ enum Command {
     /// Check a policy, or rate listings with two and say what changes.
     #[command(subcommand)]
     Policy(Policy),
+    #[cfg(not(feature = "lab"))]
+    #[command(external_subcommand)]
+    Other(Vec<String>),
 }
 
 #[derive(Debug, Subcommand)]
@@ -72,6 +75,9 @@ enum Model {
     Diff(lab::model_diff::ModelDiff),
     #[command(flatten)]
     Server(cli::model::Call),
+    #[cfg(not(feature = "lab"))]
+    #[command(external_subcommand)]
+    Other(Vec<String>),
 }
 
 #[derive(Debug, Subcommand)]
@@ -79,6 +85,16 @@ enum Policy {
     Check(cli::policy::PolicyCheck),
     #[cfg(feature = "lab")]
     Diff(Box<lab::policy_diff::PolicyDiff>),
+    #[cfg(not(feature = "lab"))]
+    #[command(external_subcommand)]
+    Other(Vec<String>),
+}
+
+/// A command that the server alone does not have.
+#[cfg(not(feature = "lab"))]
+fn not_here(words: &[String]) -> anyhow::Result<ExitCode> {
+    let name = words.first().map(String::as_str).unwrap_or_default();
+    anyhow::bail!("there is no command {name:?} in the server alone; scripts/setup.sh builds all there are, see --help")
 }
 
 /// Runs the command line. Exit codes: 0 done; 1 some inputs failed; 2 wrong usage, setting, model or library.
@@ -97,6 +113,8 @@ fn main() -> ExitCode {
         Command::Featurize(command) => command.run(),
         Command::Model(command) => command.run(),
         Command::Policy(command) => command.run(),
+        #[cfg(not(feature = "lab"))]
+        Command::Other(words) => not_here(&words),
     };
     telemetry::stop();
     match outcome {
@@ -121,6 +139,8 @@ impl Model {
             #[cfg(feature = "lab")]
             Self::Diff(command) => command.run(),
             Self::Server(call) => call.run(),
+            #[cfg(not(feature = "lab"))]
+            Self::Other(words) => not_here(&words),
         }
     }
 }
@@ -131,6 +151,8 @@ impl Policy {
             Self::Check(command) => command.run(),
             #[cfg(feature = "lab")]
             Self::Diff(command) => command.run(),
+            #[cfg(not(feature = "lab"))]
+            Self::Other(words) => not_here(&words),
         }
     }
 }

@@ -159,12 +159,12 @@ async fn a_search_ends_with_a_rate_and_a_ramp_has_a_row_a_step() {
     let offered: Vec<&str> = rows.lines().skip(1).map(|row| row.split(',').next().unwrap()).collect();
     assert_eq!(offered, ["50.000", "100.000", "150.000"]);
 
-    // No text takes a second, so the first rates hold; the end is set by the machine, or by half a million texts a second.
-    let search = ["search", &input, "--p99-limit-ms", "1000", "--from", "100", "--precision", "0.5"];
+    // Ten texts a second are easy, also beside other work, so the first rates hold; the end is set by the machine, or by half a million texts a second.
+    let search = ["search", &input, "--p99-limit-ms", "1000", "--from", "10", "--precision", "0.5"];
     let output = bench(&server, &[&search[..], &short, &["--max-in-flight", "5"]].concat());
     let report = read(Path::new(&json));
     let found = report["searched"]["listings_per_second"].as_f64().unwrap();
-    assert!(found >= 100.0, "{}{}", text(&output.stdout), text(&output.stderr));
+    assert!(found >= 10.0, "{}{}", text(&output.stdout), text(&output.stderr));
     assert!(output.status.success(), "overload above the found rate is no failure: {}", text(&output.stderr));
     let broke = report["steps"].as_array().unwrap().iter().filter(|step| step["held"] == false).count();
     assert!(broke > 0, "{report}");

@@ -91,6 +91,62 @@ async fn a_category_is_rated_by_the_mean_of_the_models_that_the_policy_joins() {
     let map = &seen.explanation.as_ref().unwrap().heat_map.as_ref().unwrap().values;
     let mean = map.iter().map(|value| f64::from(*value)).sum::<f64>() / map.len() as f64;
     assert!((mean - joined.0).abs() < 0.05, "the mean of a linear head's map is its logit: {mean} {joined:?}");
+
+    // The next policy joins nothing: of what rates the same one is left, and the rest goes on.
+    let plain = std::fs::read_to_string("models/policy.toml").unwrap();
+    repository.write("policy.toml", &plain.replacen("version = \"1\"", "version = \"plain\"", 1));
+    let status = look(&mut operator).await;
+    assert_eq!(status.policy.as_ref().unwrap().version, "plain", "{status:?}");
+    let left_out = |note: &String| note.contains("was left out") && note.contains("join them in the policy");
+    assert_eq!(status.waiting.iter().filter(|note| left_out(note)).count(), 2, "{status:?}");
+    let answer = ask(&mut client).await;
+    assert!(!answer.degraded && answer.models.len() < 8, "{answer:?}");
+}
+
+/// Both encoders, a head of each for ivory, and two text classifiers, joined.
+fn with_twins() -> Repository {
+    let repository = Repository::shipped();
+    for head in CATEGORIES {
+        repository.add(head, "1", made_for("image_encoder/1"));
+    }
+    twin(&repository, "image_encoder", "encoder_too", |manifest| manifest);
+    twin(&repository, "ivory", "ivory_too", |manifest| {
+        manifest.replacen("encoder = \"image_encoder/1\"", "encoder = \"encoder_too/1\"", 1)
+    });
+    twin(&repository, "text_classifier", "text_too", shifted(1.0));
+    repository.write("policy.toml", &joining(&repository));
+    repository
+}
+
+#[tokio::test]
+async fn what_serves_joined_starts_again_without_a_part_that_is_gone_or_broken() {
+    let repository = with_twins();
+    let rated_by = async |repository: &Repository| {
+        let (server, _operator) = repository.serve(&[]).await;
+        let answer = ask(&mut client(&server).await).await;
+        server.drain().await.unwrap();
+        let mut names: Vec<String> = answer.models.into_iter().map(|model| model.name).collect();
+        names.sort();
+        names
+    };
+    let all = rated_by(&repository).await;
+    assert_eq!(all.len(), 8);
+    let without =
+        |gone: &[&str]| -> Vec<String> { all.iter().filter(|name| !gone.contains(&name.as_str())).cloned().collect() };
+
+    let (head, aside) = (repository.folder("ivory_too", "1"), repository.path().join(".aside"));
+    std::fs::rename(&head, &aside).unwrap();
+    assert_eq!(
+        rated_by(&repository).await,
+        without(&["ivory_too", "encoder_too"]),
+        "an encoder that nothing reads waits"
+    );
+    std::fs::rename(&aside, &head).unwrap();
+    assert_eq!(rated_by(&repository).await, all);
+    std::fs::remove_dir_all(repository.path().join("encoder_too")).unwrap();
+    assert_eq!(rated_by(&repository).await, without(&["ivory_too", "encoder_too"]), "a head waits for its encoder");
+    std::fs::write(repository.folder("text_too", "1").join("model.onnx"), b"broken").unwrap();
+    assert_eq!(rated_by(&repository).await, without(&["ivory_too", "encoder_too", "text_too"]), "its partner rates");
 }
 
 #[tokio::test]

@@ -216,7 +216,8 @@ pub struct ImageCategoryScore {
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ImageExplanation {
     /// Class-activation map: the category's logit at each cell of the encoder's last feature map, rows from the top, before
-    /// calibration. For a linear head the mean of the cells is exactly the head's logit.
+    /// calibration. For a linear head the mean of the cells is exactly the head's logit. Where the policy joins several models: the
+    /// mean of their calibrated maps, by their weights.
     #[prost(message, optional, tag = "1")]
     pub heat_map: ::core::option::Option<HeatMap>,
     /// The box around the strongest connected region above half of the map's peak; unset when no cell speaks for the category.
@@ -269,7 +270,8 @@ pub struct TextCategoryScore {
     #[prost(double, tag = "2")]
     pub probability: f64,
     /// Tokens of that passage with their exact contributions, when `Options.explain_text` was set. The logit before
-    /// calibration is `bias` plus the sum of all contributions.
+    /// calibration is `bias` plus the sum of all contributions. Where the policy joins several models, each has a passage of its own,
+    /// and the sum is the joined, calibrated logit.
     #[prost(message, repeated, tag = "3")]
     pub tokens: ::prost::alloc::vec::Vec<TokenContribution>,
     /// The classifier's constant term, in logits; set with `tokens`.

@@ -183,22 +183,35 @@ fn choose_first(config: &Config, repository: &Repository, failures: &[Failure], 
     let known = |name: &str| {
         let left_out = opening.iter().flat_map(|opening| &opening.left_out).map(|(identity, _)| identity.name.as_str());
         let chosen = opening.iter().flat_map(|opening| &opening.choice.versions).map(|version| version.name());
-        left_out.chain(chosen).any(|other| other == name)
+        let idle = opening.iter().flat_map(|opening| &opening.choice.idle).map(String::as_str);
+        left_out.chain(chosen).chain(idle).any(|other| other == name)
+    };
+    // Of models that the policy joins one is enough to rate.
+    let has_partner = |name: &str| {
+        let chosen =
+            |other: &&String| opening.iter().any(|o| o.choice.versions.iter().any(|v| v.name() == other.as_str()));
+        let mut joins = declared.joined().filter(|(_, models)| models.iter().any(|model| model == name)).peekable();
+        joins.peek().is_some() && joins.all(|(_, models)| models.iter().any(|model| model != name && chosen(&model)))
     };
     let incomplete = repository.not_complete();
     // The reason why a model has no version says more than what its absence leads to.
-    if let Some(failure) = failures.iter().find(|failure| !known(&failure.identity.name)) {
+    let stops = |failure: &&Failure| !known(&failure.identity.name) && !has_partner(&failure.identity.name);
+    if let Some(failure) = failures.iter().find(stops) {
         return Err(Error::setup(failure.reason.clone()));
     }
     let without = |name: &str| !versions.iter().any(|version| version.name() == name);
-    if let Some(faulty) = incomplete.into_iter().find(|faulty| without(&faulty.name)) {
+    let stops = |name: &str| without(name) && !has_partner(name);
+    if let Some(faulty) = incomplete.into_iter().find(|faulty| stops(&faulty.name)) {
         return Err(Error::setup(faulty.reason));
     }
     let notes = opening.as_ref().map(Opening::notes).unwrap_or_default();
     // What waits for a policy, or was decided to stay out, is no reason not to start.
     let stays_out = |name: &str| decisions.get(name).is_some_and(|decision| decision.serve.is_none());
     let is_lost = |version: &&Arc<Version>| {
-        !known(version.name()) && !waits_for_policy(version, declared) && !stays_out(version.name())
+        !known(version.name())
+            && !has_partner(version.name())
+            && !waits_for_policy(version, declared)
+            && !stays_out(version.name())
     };
     let not_served = versions.iter().find(|version| opening.is_ok() && is_lost(version)).cloned();
     let Opening { mut choice, left_out } = opening.map_err(|problem| Error::file(&config.folders.models, problem))?;

@@ -76,6 +76,8 @@ pub struct Choice {
     pub versions: Vec<Arc<Version>>,
     /// Versions that would serve but for something that is missing, each a sentence.
     pub waiting: Vec<String>,
+    /// Names of models of which no version serves until another model is there.
+    pub idle: BTreeSet<String>,
     /// Where models and policy do not meet: labels of a category that is not declared, joined models that do not serve; each a
     /// sentence.
     pub undeclared: Vec<String>,
@@ -98,10 +100,12 @@ pub fn choose(situation: Situation<'_>) -> Result<Choice, String> {
 
 /// Models that the policy joins to others and that do not serve: until they do, the others rate without them.
 fn partners_that_lack(chosen: &[Arc<Version>], declared: &Declared) -> Vec<String> {
-    let serves = |name: &String| chosen.iter().any(|version| version.name() == name);
-    let lacking = declared.joined().flat_map(|((category, modality), models)| {
-        let lacking = models.iter().filter(|name| !serves(name));
-        lacking.map(move |name| format!("the policy joins {name} by {modality} for {category}, and it does not serve"))
+    let lacking = declared.joined().flat_map(|(rated, models)| {
+        let rates = move |name: &&String| chosen.iter().any(|version| version.name() == *name && feeds(version, rated));
+        let (category, modality) = rated;
+        let lacking = models.iter().filter(move |name| !rates(name));
+        lacking
+            .map(move |name| format!("the policy joins {name} by {modality} for {category}, and it does not rate that"))
     });
     lacking.collect()
 }
@@ -143,63 +147,111 @@ type Versions = Vec<Arc<Version>>;
 fn newest_set(candidates: &Candidates, situation: Situation<'_>) -> Result<Choice, String> {
     let is_a = |kind: Kind| move |versions: &&Versions| versions.iter().any(|v| v.manifest.kind == kind);
     let encoders: Vec<&Versions> = candidates.values().filter(is_a(Kind::ImageEncoder)).collect();
-    let is_other = |versions: &&Versions| !is_a(Kind::ImageEncoder)(versions);
+    let others = candidates.values().filter(|versions| !is_a(Kind::ImageEncoder)(versions));
     let mut choice = Choice::default();
-    for (encoder, models) in groups(&encoders, candidates.values().filter(is_other), &mut choice.waiting)? {
+    let (ready, waiting): (Vec<&Versions>, Vec<&Versions>) =
+        others.partition(|versions| !lacks_encoder(versions, &encoders));
+    for head in waiting.iter().filter_map(|versions| versions.first()) {
+        let wanted = head.manifest.encoder.as_ref().map(ToString::to_string).unwrap_or_default();
+        choice.wait(head, &format!("the encoder {wanted}"));
+    }
+    for (encoder, models) in groups(&encoders, ready, situation, &mut choice)? {
         let (versions, waiting) = newest_of_group(encoder, &models)?;
         choice.versions.extend(versions);
         choice.waiting.extend(waiting);
+    }
+    if choice.versions.is_empty() {
+        return Err(choice.waiting.into_iter().next().unwrap_or_else(|| "there is no model".into()));
     }
     choice.versions.sort_by(|a, b| a.identity.name.cmp(&b.identity.name));
     check(&choice.versions, situation)?;
     Ok(choice)
 }
 
+impl Choice {
+    /// No version of the model serves until there is what it waits for.
+    fn wait(&mut self, version: &Version, wanted: &str) {
+        self.waiting.push(format!("{} waits for {wanted}", told(version)));
+        self.idle.insert(version.name().to_owned());
+    }
+}
+
+/// Whether every version names an encoder, and none of them is there.
+fn lacks_encoder(versions: &Versions, encoders: &[&Versions]) -> bool {
+    let is_there = |name: &String| encoders.iter().flat_map(|versions| versions.iter()).any(|v| v.name() == name);
+    let lacks = |version: &Arc<Version>| {
+        let wanted = version.manifest.encoder.as_ref().and_then(|encoder| encoder.name.as_ref());
+        wanted.is_some_and(|name| !is_there(name))
+    };
+    versions.iter().all(lacks)
+}
+
 /// An encoder, if there is one, and the models that are chosen with it.
 type Group<'a> = (Option<&'a Versions>, Vec<&'a Versions>);
 
-/// Models with the encoder they are chosen with: every head with the one that some version of it fits. With an encoder alone, or
-/// none, all are one group.
+/// Models with the encoder they are chosen with: every head with the one that its newest fitting version fits. With an encoder
+/// alone, or none, all are one group.
+///
+/// # Errors
+/// One sentence: a head fits no encoder, or two that both have their place.
 fn groups<'a>(
     encoders: &[&'a Versions],
-    others: impl Iterator<Item = &'a Versions>,
-    waiting: &mut Vec<String>,
+    others: Vec<&'a Versions>,
+    situation: Situation<'_>,
+    choice: &mut Choice,
 ) -> Result<Vec<Group<'a>>, String> {
     if encoders.len() < 2 {
-        return Ok(vec![(encoders.first().copied(), others.collect())]);
+        return Ok(vec![(encoders.first().copied(), others)]);
     }
     let mut groups: Vec<Group<'a>> = encoders.iter().map(|encoder| (Some(*encoder), Vec::new())).collect();
-    let mut without = Vec::new();
+    let (mut without, mut unclear) = (Vec::new(), Vec::new());
     for versions in others {
-        let pairs = |encoder: &Versions| {
-            versions.iter().any(|head| encoder.iter().any(|encoder| head.manifest.fits(&encoder.manifest)))
-        };
-        let is_head = versions.iter().any(|version| version.manifest.kind == Kind::Head);
-        let mut fitting = groups.iter_mut().filter(|(encoder, _)| is_head && encoder.is_some_and(&pairs));
-        match (fitting.next(), fitting.next(), versions.first()) {
-            (Some((Some(one), _)), Some((Some(two), _)), Some(head)) => {
-                let names = [one, two].map(|encoder| encoder.first().map_or("", |version| version.name()));
-                return Err(format!(
-                    "{} fits the encoders {} and {}: let its manifest name one, as encoder = \"{}/VERSION\"",
-                    told(head),
-                    names[0],
-                    names[1],
-                    names[0]
-                ));
+        match (fitting_encoders(versions, encoders).as_slice(), versions.first()) {
+            ([], Some(head)) if versions.iter().all(|version| version.manifest.kind == Kind::Head) => {
+                return Err(misfit(None, &[head]));
             }
-            (Some((_, heads)), ..) => heads.push(versions),
-            (None, _, Some(head)) if is_head => return Err(misfit(None, &[head])),
-            _ => without.push(versions),
+            ([], _) => without.push(versions),
+            ([one], _) => groups.get_mut(*one).into_iter().for_each(|(_, heads)| heads.push(versions)),
+            (several, _) => unclear.push((versions, several.to_vec())),
+        }
+    }
+    // An encoder that nothing names, beside one that serves, takes no head from it.
+    let serves = |encoder: &Versions| situation.serving.iter().any(|v| encoder.iter().any(|e| e.name() == v.name()));
+    let has_a_place = |(encoder, heads): &Group<'_>| !heads.is_empty() || encoder.is_some_and(&serves);
+    let placed: Vec<bool> = groups.iter().map(has_a_place).collect();
+    for (versions, fitting) in unclear {
+        let mut of_both = fitting.iter().filter(|place| placed.get(**place) == Some(&true));
+        match (of_both.next(), of_both.next()) {
+            (Some(one), None) => groups.get_mut(*one).into_iter().for_each(|(_, heads)| heads.push(versions)),
+            _ => return Err(fits_several(versions, &fitting, encoders)),
         }
     }
     // Without a head its run would be for nothing.
     groups.retain(|(encoder, heads)| {
         let idle = encoder.and_then(|encoder| encoder.first()).filter(|_| heads.is_empty());
-        waiting.extend(idle.map(|encoder| format!("{} waits for heads that read its embeddings", told(encoder))));
+        idle.into_iter().for_each(|encoder| choice.wait(encoder, "heads that name it"));
         idle.is_none()
     });
     groups.push((None, without));
     Ok(groups)
+}
+
+/// Places of the encoders that the newest of a head's versions fits of those that fit any.
+fn fitting_encoders(versions: &Versions, encoders: &[&Versions]) -> Vec<usize> {
+    let of_version = |version: &Arc<Version>| -> Vec<usize> {
+        let fits = |encoder: &&Versions| encoder.iter().any(|encoder| version.manifest.fits(&encoder.manifest));
+        let is_head = version.manifest.kind == Kind::Head;
+        (0..encoders.len()).filter(|&place| is_head && encoders.get(place).is_some_and(fits)).collect()
+    };
+    versions.iter().map(of_version).find(|fitting| !fitting.is_empty()).unwrap_or_default()
+}
+
+fn fits_several(head: &Versions, fitting: &[usize], encoders: &[&Versions]) -> String {
+    let names = fitting.iter().filter_map(|place| Some(encoders.get(*place)?.first()?.name())).collect::<Vec<_>>();
+    let head = head.first().map(|version| told(version)).unwrap_or_default();
+    let one = names.first().copied().unwrap_or_default();
+    let names = names.join(" and ");
+    format!("{head} fits the encoders {names}: let its manifest name one, as encoder = \"{one}/VERSION\"")
 }
 
 /// Of a group the newest encoder that every head fits, and of every other model the newest version that fits it; and what waits.
@@ -299,7 +351,9 @@ pub(super) fn candidates(situation: Situation<'_>) -> Candidates {
         allowed.retain(|version| !waits_for_policy(version, situation.declared));
         if allowed.is_empty() && !unknown && on_disk(name, versions).next().is_some() {
             // The versions that may serve are missing or broken: what serves goes on.
-            allowed.extend(on_disk(name, serving).cloned());
+            allowed.extend(
+                on_disk(name, serving).filter(|version| !situation.barred.contains(&version.identity)).cloned(),
+            );
         }
         if !allowed.is_empty() {
             all.insert(name.to_owned(), allowed);
@@ -377,7 +431,11 @@ pub(super) fn rated_twice<'a>(
         let rivals: Vec<_> = chosen.iter().filter(|version| feeds(version, what)).collect();
         let joined = situation.declared.joins(what, rivals.iter().map(|version| version.name()));
         let named = rivals.iter().map(|version| told(version)).collect::<Vec<_>>().join(", ");
-        let problem = format!("{named} would all rate {} for {}; remove all but one", what.1, what.0.name());
+        let problem = format!(
+            "{named} would all rate {} for {}; remove all but one, or join them in the policy",
+            what.1,
+            what.0.name()
+        );
         (rivals.len() > 1 && !joined).then_some((rivals, problem))
     })
 }

@@ -56,6 +56,9 @@ pub fn open(situation: Situation<'_>) -> Result<Opening, String> {
                 None => return fallback.ok_or(problem),
             },
         };
+        if barred.contains(&version) {
+            return fallback.ok_or(problem);
+        }
         barred.push(version.clone());
         left_out.push((version, problem));
     }

@@ -57,7 +57,7 @@ impl Draft<'_> {
         );
         if self.kind == Kind::Head {
             text.push_str(
-                "# TODO: the version of the encoder whose embeddings it was trained on: it will serve with no other.\n\
+                "# TODO: the version, or name/version, of the encoder whose embeddings it was trained on: it will serve with no other.\n\
                  # encoder = \"1\"\n",
             );
         }

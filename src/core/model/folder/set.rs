@@ -125,7 +125,11 @@ impl ModelSet {
             if let [first, second, ..] = rivals.as_slice()
                 && !declared.joins(rated, names)
             {
-                let problem = format!("feeds the category {}, as does {}", rated.0, first.path.display());
+                let problem = format!(
+                    "feeds the category {}, as does {}; remove one, or join them in the policy",
+                    rated.0,
+                    first.path.display()
+                );
                 return Err(Error::file(&second.path, problem));
             }
         }

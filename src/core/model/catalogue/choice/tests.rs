@@ -161,7 +161,10 @@ fn a_start_leaves_out_one_of_two_that_rate_the_same_and_says_so() {
     assert!(case.choose().is_err(), "a swap is refused");
     let (chosen, left_out) = case.open();
     assert_eq!(chosen, ["image_encoder/1", "tusk/1"]);
-    assert_eq!(left_out, ["tusk_too: tusk 1, tusk_too 1 would all rate images for tusk; remove all but one"]);
+    assert_eq!(
+        left_out,
+        ["tusk_too: tusk 1, tusk_too 1 would all rate images for tusk; remove all but one, or join them in the policy"]
+    );
 }
 
 #[test]
@@ -191,7 +194,7 @@ fn models_that_rate_the_same_serve_together_where_the_policy_joins_all_of_them()
     assert!(case.choose().unwrap().undeclared.is_empty());
     case.versions.pop();
     let said = case.choose().unwrap().undeclared;
-    assert_eq!(said, ["the policy joins tusk_too by images for tusk, and it does not serve"]);
+    assert_eq!(said, ["the policy joins tusk_too by images for tusk, and it does not rate that"]);
     case = Case::of(&["image_encoder/1", "tusk/1", "tusk_too/1"]);
     case.declared = joined("tusk", &["tusk", "another"]);
     assert!(case.choose().unwrap_err().contains("would all rate images for tusk"));
@@ -211,9 +214,43 @@ fn every_encoder_is_chosen_with_the_heads_that_fit_it() {
 fn an_encoder_that_nothing_reads_waits_and_a_head_that_fits_two_must_say_which() {
     let case = Case::of(&["image_encoder/1", "image_encoder_too/1:64", "tusk/1"]);
     assert_eq!(case.chosen(), ["image_encoder/1", "tusk/1"]);
-    assert_eq!(case.choose().unwrap().waiting, ["image_encoder_too 1 waits for heads that read its embeddings"]);
+    assert_eq!(case.choose().unwrap().waiting, ["image_encoder_too 1 waits for heads that name it"]);
     let unclear = Case::of(&["image_encoder/1", "image_encoder_too/1", "tusk/1"]).choose().unwrap_err();
     assert!(unclear.contains("encoder = \"image_encoder/VERSION\""), "{unclear}");
+    let beside =
+        Case::of(&["image_encoder/1", "image_encoder_too/1", "tusk/1"]).serving(&["image_encoder/1", "tusk/1"]);
+    assert_eq!(beside.chosen(), ["image_encoder/1", "tusk/1"], "what serves keeps its heads");
     let named = Case::of(&["image_encoder/1", "image_encoder_too/1", "tusk/1:1280@image_encoder/1"]);
     assert_eq!(named.chosen(), ["image_encoder/1", "tusk/1"]);
+}
+
+#[test]
+fn models_that_are_joined_no_more_do_not_all_go_on() {
+    let case =
+        Case::of(&["image_encoder/1", "tusk/1", "tusk_too/1"]).serving(&["image_encoder/1", "tusk/1", "tusk_too/1"]);
+    let (chosen, left_out) = case.open();
+    assert_eq!((chosen.len(), left_out.len()), (2, 1), "{chosen:?} {left_out:?}");
+    assert!(left_out[0].contains("would all rate images for tusk"), "{left_out:?}");
+}
+
+#[test]
+fn a_head_moves_to_another_encoder_with_a_new_version() {
+    let older = ["image_encoder/1", "tusk/1:1280@image_encoder/1", "wing/1:1280@image_encoder/1"];
+    let newer = ["image_encoder_too/1", "tusk/2:1280@image_encoder_too/1"];
+    let case = Case::of(&[&older[..], &newer].concat()).serving(&older);
+    assert_eq!(case.chosen(), ["image_encoder/1", "image_encoder_too/1", "tusk/2", "wing/1"]);
+    let all = Case::of(&[&older[..], &newer, &["wing/2:1280@image_encoder_too/1"]].concat()).serving(&older);
+    assert_eq!(all.chosen(), ["image_encoder_too/1", "tusk/2", "wing/2"]);
+    assert!(all.choose().unwrap().idle.contains("image_encoder"));
+}
+
+#[test]
+fn a_head_whose_encoder_is_not_there_waits_alone() {
+    let mut case = Case::of(&["image_encoder/1", "tusk/1", "tusk_too/1:64@image_encoder_too/1"]);
+    case.declared = joined("tusk", &["tusk", "tusk_too"]);
+    assert_eq!(case.chosen(), ["image_encoder/1", "tusk/1"]);
+    let choice = case.choose().unwrap();
+    assert_eq!(choice.waiting, ["tusk_too 1 waits for the encoder image_encoder_too/1"]);
+    let alone = Case::of(&["tusk/1:64@image_encoder_too/1"]).choose().unwrap_err();
+    assert!(alone.contains("waits for the encoder"), "{alone}");
 }
