@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::domain::{Category, Declared, ModelVersion, Rated};
+use crate::model::catalogue::encoders::{Versions, groups, lacks_encoder, newest_of_group};
 use crate::model::catalogue::repository::{Version, order};
 use crate::model::folder::manifest::Kind;
 
@@ -120,7 +121,7 @@ fn labels_that_wait(chosen: &[Arc<Version>], situation: Situation<'_>) -> Vec<St
     let told = |version: &Arc<Version>| {
         let lost: BTreeSet<Category> = version.feeds().filter(|fed| !situation.declared.may_rate(*fed)).collect();
         lost.into_iter()
-            .map(|category| format!("{} waits for a policy that declares the category {category}", told(version)))
+            .map(|category| format!("{} waits for a policy that declares the category {category}", version.told()))
             .collect::<Vec<_>>()
     };
     in_question.flat_map(told).collect()
@@ -141,9 +142,6 @@ fn not_older(candidates: &Candidates, serving: &[Arc<Version>]) -> Candidates {
     candidates.iter().map(|(name, versions)| (name.clone(), up_to_serving(versions))).collect()
 }
 
-/// Versions of one model, the one to prefer first.
-type Versions = Vec<Arc<Version>>;
-
 fn newest_set(candidates: &Candidates, situation: Situation<'_>) -> Result<Choice, String> {
     let is_a = |kind: Kind| move |versions: &&Versions| versions.iter().any(|v| v.manifest.kind == kind);
     let encoders: Vec<&Versions> = candidates.values().filter(is_a(Kind::ImageEncoder)).collect();
@@ -155,7 +153,12 @@ fn newest_set(candidates: &Candidates, situation: Situation<'_>) -> Result<Choic
         let wanted = head.manifest.encoder.as_ref().map(ToString::to_string).unwrap_or_default();
         choice.wait(head, &format!("the encoder {wanted}"));
     }
-    for (encoder, models) in groups(&encoders, ready, situation, &mut choice)? {
+    // An encoder that nothing names, beside one that serves, takes no head from it.
+    let serves =
+        |versions: &Versions| versions.iter().any(|v| situation.serving.iter().any(|now| now.name() == v.name()));
+    let (groups, unread) = groups(&encoders, ready, &serves)?;
+    unread.into_iter().for_each(|encoder| choice.wait(encoder, "heads that name it"));
+    for (encoder, models) in groups {
         let (versions, waiting) = newest_of_group(encoder, &models)?;
         choice.versions.extend(versions);
         choice.waiting.extend(waiting);
@@ -171,168 +174,9 @@ fn newest_set(candidates: &Candidates, situation: Situation<'_>) -> Result<Choic
 impl Choice {
     /// No version of the model serves until there is what it waits for.
     fn wait(&mut self, version: &Version, wanted: &str) {
-        self.waiting.push(format!("{} waits for {wanted}", told(version)));
+        self.waiting.push(format!("{} waits for {wanted}", version.told()));
         self.idle.insert(version.name().to_owned());
     }
-}
-
-/// Whether every version names an encoder, and none of them is there.
-fn lacks_encoder(versions: &Versions, encoders: &[&Versions]) -> bool {
-    let is_there = |name: &String| encoders.iter().flat_map(|versions| versions.iter()).any(|v| v.name() == name);
-    let lacks = |version: &Arc<Version>| {
-        let wanted = version.manifest.encoder.as_ref().and_then(|encoder| encoder.name.as_ref());
-        wanted.is_some_and(|name| !is_there(name))
-    };
-    versions.iter().all(lacks)
-}
-
-/// An encoder, if there is one, and the models that are chosen with it.
-type Group<'a> = (Option<&'a Versions>, Vec<&'a Versions>);
-
-/// Models with the encoder they are chosen with: every head with the one that its newest fitting version fits. With an encoder
-/// alone, or none, all are one group.
-///
-/// # Errors
-/// One sentence: a head fits no encoder, or two that both have their place.
-fn groups<'a>(
-    encoders: &[&'a Versions],
-    others: Vec<&'a Versions>,
-    situation: Situation<'_>,
-    choice: &mut Choice,
-) -> Result<Vec<Group<'a>>, String> {
-    if encoders.len() < 2 {
-        return Ok(vec![(encoders.first().copied(), others)]);
-    }
-    let mut groups: Vec<Group<'a>> = encoders.iter().map(|encoder| (Some(*encoder), Vec::new())).collect();
-    let (mut without, mut unclear) = (Vec::new(), Vec::new());
-    for versions in others {
-        match (fitting_encoders(versions, encoders).as_slice(), versions.first()) {
-            ([], Some(head)) if versions.iter().all(|version| version.manifest.kind == Kind::Head) => {
-                return Err(misfit(None, &[head]));
-            }
-            ([], _) => without.push(versions),
-            ([one], _) => groups.get_mut(*one).into_iter().for_each(|(_, heads)| heads.push(versions)),
-            (several, _) => unclear.push((versions, several.to_vec())),
-        }
-    }
-    // An encoder that nothing names, beside one that serves, takes no head from it.
-    let serves = |encoder: &Versions| situation.serving.iter().any(|v| encoder.iter().any(|e| e.name() == v.name()));
-    let has_a_place = |(encoder, heads): &Group<'_>| !heads.is_empty() || encoder.is_some_and(&serves);
-    let placed: Vec<bool> = groups.iter().map(has_a_place).collect();
-    for (versions, fitting) in unclear {
-        let mut of_both = fitting.iter().filter(|place| placed.get(**place) == Some(&true));
-        match (of_both.next(), of_both.next()) {
-            (Some(one), None) => groups.get_mut(*one).into_iter().for_each(|(_, heads)| heads.push(versions)),
-            _ => return Err(fits_several(versions, &fitting, encoders)),
-        }
-    }
-    // Without a head its run would be for nothing.
-    groups.retain(|(encoder, heads)| {
-        let idle = encoder.and_then(|encoder| encoder.first()).filter(|_| heads.is_empty());
-        idle.into_iter().for_each(|encoder| choice.wait(encoder, "heads that name it"));
-        idle.is_none()
-    });
-    groups.push((None, without));
-    Ok(groups)
-}
-
-/// Places of the encoders that the newest of a head's versions fits of those that fit any.
-fn fitting_encoders(versions: &Versions, encoders: &[&Versions]) -> Vec<usize> {
-    let of_version = |version: &Arc<Version>| -> Vec<usize> {
-        let fits = |encoder: &&Versions| encoder.iter().any(|encoder| version.manifest.fits(&encoder.manifest));
-        let is_head = version.manifest.kind == Kind::Head;
-        (0..encoders.len()).filter(|&place| is_head && encoders.get(place).is_some_and(fits)).collect()
-    };
-    versions.iter().map(of_version).find(|fitting| !fitting.is_empty()).unwrap_or_default()
-}
-
-fn fits_several(head: &Versions, fitting: &[usize], encoders: &[&Versions]) -> String {
-    let names = fitting.iter().filter_map(|place| Some(encoders.get(*place)?.first()?.name())).collect::<Vec<_>>();
-    let head = head.first().map(|version| told(version)).unwrap_or_default();
-    let one = names.first().copied().unwrap_or_default();
-    let names = names.join(" and ");
-    format!("{head} fits the encoders {names}: let its manifest name one, as encoder = \"{one}/VERSION\"")
-}
-
-/// Of a group the newest encoder that every head fits, and of every other model the newest version that fits it; and what waits.
-fn newest_of_group(encoder: Option<&Versions>, others: &[&Versions]) -> Result<(Versions, Vec<String>), String> {
-    let encoder_versions: Vec<Option<&Arc<Version>>> =
-        encoder.map_or_else(|| vec![None], |versions| versions.iter().map(Some).collect());
-    let mut waiting = Vec::new();
-    for encoder in encoder_versions {
-        let (chosen, unfit) = fitting(encoder, others);
-        if unfit.is_empty() {
-            let versions: Versions = encoder.into_iter().chain(chosen).map(Arc::clone).collect();
-            waiting.extend(heads_that_wait(encoder, others, &versions));
-            return Ok((versions, waiting));
-        }
-        waiting.push(misfit(encoder, &unfit));
-    }
-    Err(waiting.into_iter().next().unwrap_or_else(|| "there is no model".into()))
-}
-
-/// A version of each model for `encoder`, and the first candidates of those models that have none.
-fn fitting<'a>(
-    encoder: Option<&Arc<Version>>,
-    others: &[&'a Versions],
-) -> (Vec<&'a Arc<Version>>, Vec<&'a Arc<Version>>) {
-    let (mut chosen, mut unfit) = (Vec::new(), Vec::new());
-    for versions in others {
-        match versions.iter().find(|version| fits(version, encoder)) {
-            Some(version) => chosen.push(version),
-            None => unfit.extend(versions.first()),
-        }
-    }
-    (chosen, unfit)
-}
-
-/// Whether `version` can serve beside `encoder`.
-fn fits(version: &Version, encoder: Option<&Arc<Version>>) -> bool {
-    let is_head = version.manifest.kind == Kind::Head;
-    !is_head || encoder.is_some_and(|encoder| version.manifest.fits(&encoder.manifest))
-}
-
-fn misfit(encoder: Option<&Arc<Version>>, heads: &[&Arc<Version>]) -> String {
-    let wants = |head: &&Arc<Version>| {
-        let made_for = head.manifest.encoder.as_ref().map(|version| format!(", made for encoder version {version}"));
-        let size = head.manifest.embedding_size().unwrap_or_default();
-        format!(
-            "{} {} reads embeddings of {size} values{}",
-            head.name(),
-            head.identity.version,
-            made_for.unwrap_or_default()
-        )
-    };
-    let wanted = heads.iter().map(wants).collect::<Vec<_>>().join("; ");
-    match encoder {
-        Some(encoder) => format!(
-            "{} {} waits for heads that fit it: it gives embeddings of {} values; {wanted}",
-            encoder.name(),
-            encoder.identity.version,
-            encoder.manifest.embedding_size().unwrap_or_default(),
-        ),
-        None => format!("{wanted}, and there is no image encoder to feed it"),
-    }
-}
-
-/// Heads newer than those chosen, which the encoder does not fit.
-fn heads_that_wait(encoder: Option<&Arc<Version>>, others: &[&Versions], chosen: &[Arc<Version>]) -> Vec<String> {
-    let newest = others.iter().filter_map(|versions| versions.first());
-    let left = newest.filter(|version| !chosen.iter().any(|other| other.identity == version.identity));
-    left.map(|version| {
-        let encoder = encoder.map_or("none".into(), |e| {
-            format!("{} {} gives {}", e.name(), e.identity.version, e.manifest.embedding_size().unwrap_or_default())
-        });
-        let wants = match &version.manifest.encoder {
-            Some(wanted) => format!("encoder version {wanted}"),
-            None => format!(
-                "an encoder that gives embeddings of {} values",
-                version.manifest.embedding_size().unwrap_or_default()
-            ),
-        };
-        format!("{} {} waits for {wants}; now {encoder}", version.name(), version.identity.version)
-    })
-    .collect()
 }
 
 /// Of every model the versions that may serve, the one to prefer first. A model without any is left out.
@@ -430,7 +274,7 @@ pub(super) fn rated_twice<'a>(
     rated(chosen, situation).into_iter().find_map(|what| {
         let rivals: Vec<_> = chosen.iter().filter(|version| feeds(version, what)).collect();
         let joined = situation.declared.joins(what, rivals.iter().map(|version| version.name()));
-        let named = rivals.iter().map(|version| told(version)).collect::<Vec<_>>().join(", ");
+        let named = rivals.iter().map(|version| version.told()).collect::<Vec<_>>().join(", ");
         let problem = format!(
             "{named} would all rate {} for {}; remove all but one, or join them in the policy",
             what.1,
@@ -449,7 +293,7 @@ fn check(chosen: &[Arc<Version>], situation: Situation<'_>) -> Result<(), String
     for what in rated(serving, situation) {
         let kept = chosen.iter().any(|version| feeds(version, what));
         if let (Some(lost), false) = (serving.iter().find(|version| feeds(version, what)), kept) {
-            return Err(format!("without {} nothing would rate {} for {}", told(lost), what.1, what.0.name()));
+            return Err(format!("without {} nothing would rate {} for {}", lost.told(), what.1, what.0.name()));
         }
     }
     Ok(())
@@ -458,10 +302,6 @@ fn check(chosen: &[Arc<Version>], situation: Situation<'_>) -> Result<(), String
 /// Whether `version` rates it.
 pub(super) fn feeds(version: &Version, (category, modality): Rated) -> bool {
     version.manifest.kind.modality() == modality && version.feeds().any(|fed| fed == category)
-}
-
-fn told(version: &Version) -> String {
-    format!("{} {}", version.name(), version.identity.version)
 }
 
 #[cfg(test)]

@@ -35,6 +35,11 @@ impl Version {
         Self { path: path.clone(), manifest: manifest.clone(), identity: identity.clone() }
     }
 
+    /// Name and version, as sentences have it.
+    pub(super) fn told(&self) -> String {
+        format!("{} {}", self.name(), self.identity.version)
+    }
+
     /// `name` of its manifest.
     pub fn name(&self) -> &str {
         &self.identity.name
