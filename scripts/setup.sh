@@ -47,8 +47,8 @@ if [ "${1:-}" != "--runtime-only" ]; then
   . scripts/jpeg.sh
   features=(--features "lab $jpeg")
   if [ "${1:-}" = "--server" ] && ! target/release/wildwarden bench --help >/dev/null 2>&1; then
-    # Not optimised across crates, commands and conversions hardly at all, without line numbers in backtraces: photos cost the
-    # same, titles alone two fifths more.
+    # Not optimised across crates, commands and conversions hardly at all, without line numbers in backtraces: photos cost
+    # about the same, titles alone half as much again.
     features=(--features "$jpeg" --config 'profile.release.lto="off"' --config profile.release.codegen-units=16
       --config 'profile.release.debug="none"' --config profile.release.package.wildwarden-server.opt-level=1)
     build_jpeg_library
