@@ -39,7 +39,7 @@ use crate::domain::{Listing, Rating, TextField};
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
 use crate::model::runtime::session::Runtime;
-use crate::schedule::scheduler::{Scheduler, Settings, Worker};
+use crate::schedule::scheduler::{Scheduler, Worker};
 use crate::schedule::ticket::{Ticket, ticket};
 use crate::schedule::{Deadline, Priority};
 
@@ -68,9 +68,8 @@ impl Pipeline {
             let mut inputs = Inputs::default();
             Box::new(move |batch| worker::run(index, &mut inputs, batch))
         });
-        let settings = Settings { capacity: config.queue.capacity, bulk_yields: config.queue.bulk_yields };
         Ok(Self {
-            scheduler: Scheduler::start(workers.collect(), settings)?,
+            scheduler: Scheduler::start(workers.collect(), config.queue)?,
             queue_capacity: config.queue.capacity,
             traffic: ArcSwap::from_pointee(Traffic { stable: Arc::new(generation), candidate: None }),
             metrics,
