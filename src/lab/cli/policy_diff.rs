@@ -24,10 +24,10 @@ pub struct PolicyDiff {
 }
 
 impl PolicyDiff {
-    /// Does it.
+    /// Runs it. Exit code 1: some inputs failed.
     ///
     /// # Errors
-    /// When settings, models, policies or listings are faulty.
+    /// One sentence: a wrong setting, input, model or library.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let config = compare::config(&self.settings)?;
         let by = |policy: &PathBuf| opening(&config, Some(PolicyFile::read(policy)?));
