@@ -54,7 +54,7 @@ enum Command {
     ///   wildwarden model rollback
     #[command(subcommand, verbatim_doc_comment)]
     Model(Model),
-    /// Check a policy, or rate listings with two and say what changes.
+    /// Check a policy, say what it asks of photos and texts alone, or rate listings with two and say what changes.
     #[command(subcommand)]
     Policy(Policy),
     #[cfg(not(feature = "lab"))]
@@ -85,6 +85,10 @@ enum Policy {
     Check(cli::policy::PolicyCheck),
     #[cfg(feature = "lab")]
     Diff(Box<lab::policy_diff::PolicyDiff>),
+    #[cfg(feature = "lab")]
+    Alone(lab::policy_alone::PolicyAlone),
+    #[cfg(feature = "lab")]
+    Terms(lab::policy_terms::PolicyTerms),
     #[cfg(not(feature = "lab"))]
     #[command(external_subcommand)]
     Other(Vec<String>),
@@ -151,6 +155,10 @@ impl Policy {
             Self::Check(command) => command.run(),
             #[cfg(feature = "lab")]
             Self::Diff(command) => command.run(),
+            #[cfg(feature = "lab")]
+            Self::Alone(command) => command.run(),
+            #[cfg(feature = "lab")]
+            Self::Terms(command) => command.run(),
             #[cfg(not(feature = "lab"))]
             Self::Other(words) => not_here(&words),
         }

@@ -14,6 +14,7 @@ use tokio_stream::StreamExt;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
+use wildwarden_core::score::policy::Policy;
 use wildwarden_proto::v1::classify_result::Outcome;
 use wildwarden_proto::v1::{
     ClassifyBatchRequest, ClassifyRequest, GetServerInfoRequest, ImageStatus, Level, Options, ReasonCode, Suggestion,
@@ -112,14 +113,15 @@ async fn explanations_add_up_and_point_into_the_callers_strings() {
     assert!(text.scores[0].tokens.iter().any(|token| token.token == "象牙" && token.contribution > 0.0));
     let term = text.terms.iter().find(|term| term.term == "象牙").unwrap();
     assert!(term.obfuscated && term.kind() == TermKind::Claim);
-    // The calibrated probability must follow from bias and contributions: with the calibration of the manifest undone, the
-    // logit of a longer list of tokens is exactly theirs. Two categories with different calibrations are checked.
+    // The probability must follow from bias and contributions, calibrated by the manifest, less the policy's caution: with both
+    // undone, the logit of a longer list of tokens is exactly theirs. Categories with different calibrations are checked.
+    let caution = Policy::parse(&std::fs::read_to_string("models/policy.toml").unwrap()).unwrap().text_caution;
     let manifest = std::fs::read_to_string("models/text_classifier/1/model.toml").unwrap();
     let manifest =
         wildwarden_core::model::folder::manifest::Manifest::parse(std::path::Path::new("."), &manifest).unwrap();
     for (score, label) in text.scores.iter().zip(&manifest.labels) {
         let logit = score.bias + score.tokens.iter().map(|token| token.contribution).sum::<f64>();
-        let expected = label.calibration.slope * logit + label.calibration.intercept;
+        let expected = label.calibration.slope * logit + label.calibration.intercept - caution;
         let answered = (score.probability / (1.0 - score.probability)).ln();
         assert!(
             (expected - answered).abs() < 1e-3 * expected.abs().max(1.0),

@@ -14,6 +14,7 @@ from unittest import mock
 
 import cv2
 import numpy as np
+from scipy.special import expit
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "scripts" / "train"))
@@ -31,6 +32,7 @@ import policy  # noqa: E402
 import program  # noqa: E402
 import step  # noqa: E402
 import text  # noqa: E402
+import text_report  # noqa: E402
 import views  # noqa: E402
 import words  # noqa: E402
 
@@ -40,10 +42,17 @@ SHIPPED = categories.read()
 
 POLICY = """
 # Kept.
+version = "1"
 deployment_prior = 0.01 # share
+training_prior = 0.5
+disagreement_margin = 0.7
+evidence = 0.5
 
 [[category]] # the first
 name = "tusk"
+title = { en = "Tusks", zh = "牙" }
+description = { en = "Tusks.", zh = "牙。" }
+legal_basis = []
 aliases = [
     "ivory", # kept
 ]
@@ -61,10 +70,33 @@ text_floor = -3.0000
 
 [[category]]
 name = "claw"
+title = { en = "Claws", zh = "爪" }
+description = { en = "Claws.", zh = "爪。" }
+legal_basis = []
 
 [category.fusion]
 intercept = 1.0
 image = 1.0
+text = 1.0
+interaction = 0.0
+missing_image = 0.0
+missing_text = 0.0
+image_floor = -3.0
+text_floor = -3.0
+
+[levels]
+low = 0.02
+medium = 0.10
+high = 0.40
+critical = 0.80
+
+[rules]
+disguised_claim = true
+claim_for_sale = true
+wanted_to_buy = true
+photo_stands = true
+other_wildlife = true
+unsupported_language = true
 
 [suggestions]
 review = 0.1161 # from here on
@@ -423,16 +455,35 @@ class Views(unittest.TestCase):
 
 
 class Fusion(unittest.TestCase):
+    def setUp(self) -> None:
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.folder = Path(temporary.name)
+        patch = mock.patch.object(program, "WILDWARDEN", str(PROGRAM))
+        patch.start()
+        self.addCleanup(patch.stop)
+
+    def scores(self, images: np.ndarray, texts: np.ndarray) -> Path:
+        """What evaluate keeps of listings with these calibrated logits of tusks; NaN: that modality did not take part."""
+        file = self.folder / "scores.jsonl"
+        rows = [{key: None if np.isnan(logit) else float(expit(logit)) for key, logit in (("image_probability", a), ("text_probability", b))} for a, b in zip(images, texts, strict=True)]
+        file.write_text("".join(json.dumps({"categories": {"tusk": row}}) + "\n" for row in rows), encoding="utf-8")
+        return file
+
+    def terms(self, images: np.ndarray, texts: np.ndarray) -> fusion.Terms:
+        (self.folder / "policy.toml").write_text(POLICY, encoding="utf-8")
+        return fusion.read_terms(self.folder / "policy.toml", [self.scores(images, texts)])
+
     def test_more_evidence_never_lowers_the_fitted_risk(self) -> None:
         rng = np.random.default_rng(0)
         y = (rng.random(2000) < 0.4).astype(float)
         image, text = (rng.normal(np.where(y == 1, 2.0, -2.0), 2.0) for _ in range(2))
         image[rng.random(2000) < 0.2] = np.nan
-        floors, weights = fusion.choose(image, text, y, np.arange(2000) % 5)
-        for values in ([-9.0, -1.0, 0.0, 3.0, 9.0],):
-            grid = np.array([[a, b] for a in values for b in values])
-            fused = (fusion.terms(grid[:, 0], grid[:, 1], floors) @ weights).reshape(len(values), -1)
-            self.assertTrue((np.diff(fused, axis=0) >= -1e-6).all() and (np.diff(fused, axis=1) >= -1e-6).all())
+        floors, weights = fusion.choose(self.terms(image, text), "tusk", y, np.arange(2000) % 5)
+        values = [-9.0, -1.0, 0.0, 3.0, 9.0]
+        grid = np.array([[a, b] for a in values for b in values])
+        fused = (self.terms(grid[:, 0], grid[:, 1]).of["tusk"][floors] @ weights).reshape(len(values), -1)
+        self.assertTrue((np.diff(fused, axis=0) >= -1e-6).all() and (np.diff(fused, axis=1) >= -1e-6).all())
 
     def test_a_threshold_reaches_its_precision_at_the_prior(self) -> None:
         rng = np.random.default_rng(1)
@@ -471,26 +522,56 @@ class Fusion(unittest.TestCase):
     def test_a_category_that_the_policy_lacks_is_named(self) -> None:
         with self.assertRaisesRegex(SystemExit, r"^the policy has no \[\[category\]\] named 'beak'; it has tusk, claw$"):
             self.fitted(POLICY, ["beak"], ["tusk", "beak"])
-        with self.assertRaisesRegex(SystemExit, r"^\[category.fusion\] of tusk lacks image_floor; it has "):
+        with self.assertRaisesRegex(SystemExit, r"policy terms .* ended with exit code 2$"):
             self.fitted(POLICY.replace("image_floor = -3.0000\n", "", 1), ["tusk"], ["tusk"])
 
-    def test_the_scripts_fuse_as_the_server_does(self) -> None:
-        shipped = policy.read(ROOT / "models" / "policy.toml")
-        prior = shipped["deployment_prior"]
+    def test_the_terms_by_their_weights_are_what_the_server_answers(self) -> None:
+        file = ROOT / "models" / "policy.toml"
+        shipped = policy.read(file)
         images = [str(ROOT / "tests/fixtures/images" / name) for name in ("tusk.jpg", "mug.jpg")]
         rows = [{"listing_id": f"{i}{j}", "title": title, "images": [image] if image else []} for i, title in enumerate(["老象牙手串 私聊", "陶瓷杯 白色", ""]) for j, image in enumerate([*images, ""]) if title or image]
         with tempfile.TemporaryDirectory() as folder:
             listings = Path(folder) / "listings.jsonl"
             listings.write_text("".join(json.dumps(row | {"labels": []}) + "\n" for row in rows), encoding="utf-8")
             subprocess.run([PROGRAM, "evaluate", listings, "--out", Path(folder) / "out", "--scores"], cwd=ROOT, check=True)
-            scored = [json.loads(line) for line in (Path(folder) / "out" / "scores.jsonl").read_text(encoding="utf-8").splitlines()]
-        self.assertEqual(len(scored), len(rows))
-        for row in scored:
-            for name, found in row["categories"].items():
+            scores = Path(folder) / "out" / "scores.jsonl"
+            scored = [json.loads(line) for line in scores.read_text(encoding="utf-8").splitlines()]
+            self.assertEqual(len(scored), len(rows))
+            for name in policy.names(shipped):
                 weights = policy.category(shipped, name)["fusion"]
-                x = fusion.terms(*(np.array([fusion.logit(found[key])]) for key in ("image_probability", "text_probability")), (weights["image_floor"], weights["text_floor"]))
-                fused = x @ np.array([weights[key] for key in fusion.KEYS]) + np.log(prior / (1 - prior))
-                self.assertAlmostEqual(float(1 / (1 + np.exp(-fused[0]))), found["probability"], places=5)
+                with mock.patch.object(fusion, "IMAGE_FLOORS", [weights["image_floor"]]), mock.patch.object(fusion, "TEXT_FLOORS", [weights["text_floor"]]):
+                    terms = fusion.read_terms(file, [scores])
+                answered = expit(terms.of[name][0, 0] @ [weights[key] for key in terms.weights] + terms.shift)
+                np.testing.assert_allclose(answered, [row["categories"][name]["probability"] for row in scored], atol=1e-9)
+
+    def test_a_text_alone_means_review_from_where_the_policy_says(self) -> None:
+        review = text_report.review_logits(SHIPPED)
+        self.assertEqual(set(review), set(policy.names(policy.read(ROOT / "models" / "policy.toml"))))
+        scores, categories = self.folder / "scores.jsonl", list(review)
+        rows = [{"categories": {name: {"image_probability": None, "text_probability": float(expit(review[name] + beside))} for name in categories}} for beside in (-1e-6, 1e-6)]
+        scores.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        shipped = policy.read(ROOT / "models" / "policy.toml")
+        for name in categories:
+            weights = policy.category(shipped, name)["fusion"]
+            with mock.patch.object(fusion, "IMAGE_FLOORS", [weights["image_floor"]]), mock.patch.object(fusion, "TEXT_FLOORS", [weights["text_floor"]]):
+                terms = fusion.read_terms(ROOT / "models" / "policy.toml", [scores])
+            below, above = expit(terms.of[name][0, 0] @ [weights[key] for key in terms.weights] + terms.shift)
+            least = policy.category(shipped, name).get("review", shipped["suggestions"]["review"])
+            self.assertTrue(below < least < above, (below, least, above))
+
+    def test_scores_that_cannot_be_fused_are_refused_naming_the_listing(self) -> None:
+        (self.folder / "policy.toml").write_text(POLICY, encoding="utf-8")
+        file = self.folder / "scores.jsonl"
+        for content, said in (
+            ("", "there is no listing in these scores"), ("{}\n", "scores.jsonl, line 1: missing field `categories`"),
+            ('{"categories": {"tusk": {"image_probability": 1.5}}}\n', "listing 1 of the scores: image_probability: 1.5 must be in 0 to 1"),
+            ('{"categories": {"tusk": {}}}\n{"categories": {}}\n', "listing 2 of the scores has none of tusk, and others have"),
+        ):
+            file.write_text(content)
+            command = [PROGRAM, "policy", "terms", self.folder / "policy.toml", file, "--out", self.folder / "out", "--image-floors=-1", "--text-floors=-1"]
+            ended = subprocess.run(command, capture_output=True, text=True, check=False)
+            self.assertEqual(ended.returncode, 2, said)
+            self.assertIn(said, ended.stderr)
 
 
 if __name__ == "__main__":

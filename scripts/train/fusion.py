@@ -2,10 +2,10 @@
 
     fusion.py POLICY.toml SCORES.jsonl [SCORES.jsonl ...] [--out POLICY.toml]
 
-SCORES are what `wildwarden evaluate` keeps of the listings that listings.py composed. A category's fused logit is the server's:
-intercept + image * a + text * b + interaction * a * b + flags of missing modalities, a and b the calibrated logits, no lower than
-their floors (Wolpert 1992). Both classes weigh the same, so it holds at a prior of one half. More evidence must never lower the
-risk: the weights are fitted under that constraint. The floors are chosen by cross-validation over the listings' groups.
+SCORES are what `wildwarden evaluate` keeps of the listings that listings.py composed. What the server multiplies its weights with
+comes from `wildwarden policy terms`: it alone knows the formula (logistic stacking, Wolpert 1992). Both classes weigh the same, so
+it holds at a prior of one half. More evidence must never lower the risk: the weights are fitted under that constraint. How little
+a logit may count as, its floor, is chosen by cross-validation over the listings' groups.
 
 Thresholds: the lowest fused probability whose precision at the deployment prior is, with 95 % confidence, at least the target.
 Only the numbers of [category.fusion] and of [suggestions] change in the file. Categories are those of the scores; a category of
@@ -13,35 +13,43 @@ which no listing is an offer keeps its fusion, and one with thresholds of its ow
 """
 
 import argparse
+import itertools
 import json
+import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from scipy.optimize import minimize
+from scipy.special import expit
 
 import policy
+import program
 from common import fold_of
 
-BOUND = 8.0  # LOGIT_BOUND of src/core/score/fuse.rs
-FLOORS = [(image, text) for image in (-4.0, -3.0, -2.0, -1.0, -0.5) for text in (-3.0, -2.0, -1.0, -0.5, -0.25)]
-PULL = 1e-3  # towards equal weights
-KEYS = ["intercept", "image", "text", "interaction", "missing_image", "missing_text"]
+IMAGE_FLOORS, TEXT_FLOORS = (-4.0, -3.0, -2.0, -1.0, -0.5), (-3.0, -2.0, -1.0, -0.5, -0.25)
+PULL = 1e-3  # towards equal weights of both logits
 # What a reviewer's time is worth: of seven listings sent to review one should be an offer; of ten held back, nine.
 REVIEW_PRECISION, BLOCK_PRECISION = 0.15, 0.90
 
 
-def logit(probability: float | None) -> float:
-    if probability is None:
-        return np.nan
-    p = min(max(probability, 1e-9), 1 - 1e-9)
-    return float(np.log(p / (1 - p)))
+@dataclass(frozen=True)
+class Terms:
+    """What `wildwarden policy terms` says."""
+
+    weights: list[str]  # their names, in the order of the terms
+    bound: float  # largest logit that counts
+    shift: float  # what the deployment prior adds to a fused logit
+    of: dict[str, np.ndarray]  # category -> f64 [image floors, text floors, listings, weights]
 
 
-def terms(image: np.ndarray, text: np.ndarray, floors: tuple[float, float]) -> np.ndarray:
-    """[listings, 6]: what each weight is multiplied with. NaN: that modality did not take part."""
-    a, b = np.clip(image, floors[0], BOUND), np.clip(text, floors[1], BOUND)
-    a, b = np.where(np.isnan(image), 0, a), np.where(np.isnan(text), 0, b)
-    return np.stack([np.ones_like(a), a, b, a * b, np.isnan(image), np.isnan(text)], 1).astype(float)
+def read_terms(file: Path, scores: list[Path]) -> Terms:
+    with tempfile.TemporaryDirectory() as folder:
+        # With =, for a list that begins with a minus is no option.
+        floors = [f"--{name}-floors={','.join(map(str, floors))}" for name, floors in (("image", IMAGE_FLOORS), ("text", TEXT_FLOORS))]
+        told = program.told("policy", "terms", file, *scores, "--out", folder, *floors)
+        of = {name: np.load(Path(folder) / f"{name}.npy") for name in told["categories"]}
+    return Terms(told["weights"], told["logit_bound"], told["prior_shift"], of)
 
 
 def log_loss(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> tuple[float, np.ndarray]:
@@ -51,27 +59,29 @@ def log_loss(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> tuple[float, 
     return float((share * (np.logaddexp(0, z) - y * z)).sum()), x.T @ (share * (1 / (1 + np.exp(-z)) - y))
 
 
-def fit(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    centre = np.array([0.0, 1, 1, 0, 0, 0])
+def fit(x: np.ndarray, y: np.ndarray, terms: Terms) -> np.ndarray:
+    logits, interaction = [terms.weights.index(name) for name in ("image", "text")], terms.weights.index("interaction")
+    centre = np.zeros(len(terms.weights))
+    centre[logits] = 1
 
     def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
         value, gradient = log_loss(x, y, weights)
         return value + PULL * ((weights - centre) ** 2).sum(), gradient + 2 * PULL * (weights - centre)
 
     constraints = [
-        {"type": "ineq", "fun": lambda w, i=i, sign=sign: w[i] - BOUND * sign * w[3] - 1e-6}
-        for i in (1, 2) for sign in (1, -1)
+        {"type": "ineq", "fun": lambda w, i=i, sign=sign: w[i] - terms.bound * sign * w[interaction] - 1e-6}
+        for i in logits for sign in (1, -1)
     ]
     return minimize(loss, centre, jac=True, method="SLSQP", constraints=constraints, options={"maxiter": 500}).x
 
 
-def choose(image: np.ndarray, text: np.ndarray, y: np.ndarray, parts: np.ndarray) -> tuple[tuple[float, float], np.ndarray]:
-    """Floors by five-fold cross-validation, then the weights on everything."""
-    def unseen(floors: tuple[float, float]) -> float:
-        x = terms(image, text, floors)
-        return sum(log_loss(x[parts == part], y[parts == part], fit(x[parts != part], y[parts != part]))[0] for part in range(5))
-    floors = min(FLOORS, key=unseen)
-    return floors, fit(terms(image, text, floors), y)
+def choose(terms: Terms, category: str, y: np.ndarray, parts: np.ndarray) -> tuple[tuple[int, int], np.ndarray]:
+    """Floors, by their places, by five-fold cross-validation, then the weights on everything."""
+    def unseen(floors: tuple[int, int]) -> float:
+        x = terms.of[category][floors]
+        return sum(log_loss(x[parts == part], y[parts == part], fit(x[parts != part], y[parts != part], terms))[0] for part in range(5))
+    floors = min(itertools.product(range(len(IMAGE_FLOORS)), range(len(TEXT_FLOORS))), key=unseen)
+    return floors, fit(terms.of[category][floors], y, terms)
 
 
 def threshold(risk: np.ndarray, y: np.ndarray, groups: np.ndarray, prior: float, target: float, rounds: int = 300) -> float:
@@ -100,31 +110,29 @@ def main() -> None:
     arguments = parser.parse_args()
     document = policy.read(arguments.policy)
     prior = float(document["deployment_prior"])
-    rows = [json.loads(line) for path in arguments.scores for line in path.open(encoding="utf-8")]
+    rows = [json.loads(line) for path in arguments.scores for line in path.read_bytes().splitlines()]
     groups = np.array([row["group"] or row["id"] for row in rows])
     parts = np.array([fold_of(group, 5) for group in groups])
     risk = np.zeros(len(rows))
     names = list(dict.fromkeys(name for row in rows for name in [*row["categories"], *row["labels"]]))
     tables = {name: policy.category(document, name)["fusion"] for name in names}
+    terms = read_terms(arguments.policy, arguments.scores)
     for head in names:
-        image = np.array([logit(row["categories"][head]["image_probability"]) for row in rows])
-        text = np.array([logit(row["categories"][head]["text_probability"]) for row in rows])
         y = np.array([float(head in row["labels"]) for row in rows])
         if not y.any():
             print(f"{head:15} no listing offers it: its fusion stays as it is")
             continue
-        floors, weights = choose(image, text, y, parts)
-        numbers = dict(zip(KEYS, weights)) | {"image_floor": floors[0], "text_floor": floors[1]}
-        policy.set_numbers(tables[head], f"[category.fusion] of {head}", numbers)
+        floors, weights = choose(terms, head, y, parts)
+        numbers = dict(zip(terms.weights, weights, strict=True)) | {"image_floor": IMAGE_FLOORS[floors[0]], "text_floor": TEXT_FLOORS[floors[1]]}
+        policy.set_numbers(tables[head], numbers)
         print(f"{head:15} " + ", ".join(f"{key} {value:.3f}" for key, value in numbers.items()))
-        shifted = terms(image, text, floors) @ weights + np.log(prior / (1 - prior))
-        risk = np.maximum(risk, 1 / (1 + np.exp(-shifted)))
+        risk = np.maximum(risk, expit(terms.of[head][floors] @ weights + terms.shift))
     y = np.array([float(bool(row["labels"])) for row in rows])
     review, block = (threshold(risk, y, groups, prior, target) for target in (REVIEW_PRECISION, BLOCK_PRECISION))
     # Rounded away from more alarms than were measured; BLOCK stays above REVIEW.
     review = min(max(review, prior * 2), 0.97)
     block = min(max(block, review + 0.01), 0.99)
-    policy.set_numbers(document["suggestions"], "[suggestions]", {"review": review, "block": block})
+    policy.set_numbers(document["suggestions"], {"review": review, "block": block})
     for name, at in (("review", review), ("block", block)):
         print(f"{name:15} from {at:.4f}: {(risk[y == 1] >= at).mean():.3f} of the offers, {(risk[y == 0] >= at).mean():.4f} of the others")
     policy.write(arguments.out or arguments.policy, document)

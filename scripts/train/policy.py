@@ -29,11 +29,9 @@ def category(policy: tomlkit.TOMLDocument, name: str):
     return found
 
 
-def set_numbers(table, where: str, numbers: dict[str, float]) -> None:
-    """Sets numbers that the table has, with four decimals. Ends with exit code 1 when one is not there."""
+def set_numbers(table, numbers: dict[str, float]) -> None:
+    """Sets numbers of a table, with four decimals."""
     for key, value in numbers.items():
-        if key not in table:
-            raise SystemExit(f"{where} lacks {key}; it has {', '.join(table)}")
         table[key] = tomlkit.value(f"{value:.4f}")
 
 

@@ -1,6 +1,7 @@
 """The server's own program, which embeds images, hashes texts and evaluates: what training sees is what is served."""
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -20,6 +21,15 @@ def identity() -> str:
         raise SystemExit(f"WILDWARDEN={WILDWARDEN} is no program that can be run")
     with open(found, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest() + (f" {runtime.read_text().strip()}" if runtime.exists() else "")
+
+
+def told(*arguments: str | Path) -> dict:
+    """What a command of the program says in JSON. Ends with exit code 1 when it fails: it has said why."""
+    command = [WILDWARDEN, *map(str, arguments)]
+    finished = subprocess.run(command, stdout=subprocess.PIPE, check=False)
+    if finished.returncode:
+        raise SystemExit(f"{' '.join(command)} ended with exit code {finished.returncode}")
+    return json.loads(finished.stdout)
 
 
 def embed(paths: list[str], out: Path, encoder: Path, *, tensors: bool = False) -> np.ndarray:

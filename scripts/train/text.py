@@ -1,12 +1,12 @@
 """Fits the text classifier on a corpus and writes its model folder.
 
-    text.py CORPUS.jsonl WORK_DIR MODELS_DIR [--version V] [--policy FILE] [--categories FILE] [--findings FILE]
+    text.py CORPUS.jsonl WORK_DIR MODELS_DIR --policy-out FILE [--version V] [--policy FILE] [--categories FILE] [--findings FILE]
 
 One logistic regression a label over hashed features, which the server's own `featurize` makes. The model is additive: a
 logit is the bias plus what each feature adds, so contributions are exact. Fitted on the split "train", calibrated on
 "calibration", reported on "test". Labels are those of the categories; what means REVIEW to a text alone is the policy's.
-WORK_DIR/scores.npz holds the calibrated logits of calibration and test, in the order of their rows in CORPUS.jsonl, and those
-rows' numbers: text_report.py reads them.
+--policy-out is that policy with the caution that this model needs. WORK_DIR/scores.npz holds the calibrated logits of calibration
+and test, less the caution, in the order of their rows in CORPUS.jsonl, and those rows' numbers: text_report.py reads them.
 """
 
 import argparse
@@ -23,6 +23,7 @@ from sklearn.linear_model import LogisticRegression
 
 import categories
 import logistic
+import policy
 import words
 from model_folder import findings, write_folder
 from program import WILDWARDEN
@@ -33,8 +34,8 @@ STRENGTH = 3.0  # inverse regularisation, chosen on the split calibration
 ROUNDS, NEGATIVE_WINDOWS = 3, 5
 OTHER_PRODUCT = 0.3  # weight of another product's offers in a category's fit: a listing may offer several
 # Most of the texts of a kind, of the split calibration, that a text alone may send to REVIEW. Offers are rare, so a little less
-# recall is worth it: what is needed for that is taken off every calibrated logit. Conservation texts are few: one of 162 is the
-# most at which 3 % of all of them is ruled out (one-sided, 95 %).
+# recall is worth it: what is needed for that the policy takes off every calibrated logit. Conservation texts are few: one of 162 is
+# the most at which 3 % of all of them is ruled out (one-sided, 95 %).
 FALSE_ALARMS = {"look_alike": 0.03, "conservation": 0.006, "title": 0.001}
 HARD = ["look_alike", "second_hand", "twin", "colour"]  # slices of benign texts that resemble offers
 DEALERS = ["GabrielDeml/IWT", "ParkerCase/wildlife-conservation-tracker"]  # whose benign titles read like the real offers
@@ -149,6 +150,7 @@ def main() -> None:
     parser.add_argument("models", type=Path)
     parser.add_argument("--version", default="1")
     parser.add_argument("--policy", type=Path, default=POLICY)
+    parser.add_argument("--policy-out", type=Path, required=True)
     parser.add_argument("--categories", type=Path, default=categories.SHIPPED)
     parser.add_argument("--findings", type=Path, help="known failures that people found, by model, as TOML")
     arguments = parser.parse_args()
@@ -180,11 +182,12 @@ def main() -> None:
         weights.append(w), biases.append(b), logits.append(platt[name][0] * raw + platt[name][1])
         print(f"{name:15} fitted, slope {platt[name][0]:.3f}, intercept {platt[name][1]:.3f}", flush=True)
     kinds = {"look_alike": slices == "look_alike", "conservation": (slices == "example") & reports, "title": slices == "title"}
-    less = caution({name: logits[i] for i, name in enumerate(labels)}, review, {kind: chosen & calibration for kind, chosen in kinds.items()})
-    for i, name in enumerate(labels):
-        platt[name] = (platt[name][0], platt[name][1] - less)
-        logits[i] -= less
-    print(f"caution {less:.3f}")
+    less = round(caution({name: logits[i] for i, name in enumerate(labels)}, review, {kind: chosen & calibration for kind, chosen in kinds.items()}), 4)
+    logits = [of_label - less for of_label in logits]
+    document = policy.read(arguments.policy)
+    document["text_caution"] = less
+    policy.write(arguments.policy_out, document)
+    print(f"caution {less}")
     scored = np.flatnonzero(split != "train")
     np.savez(work / "scores.npz", rows=scored, **{name: logits[i][scored] for i, name in enumerate(labels)})
     metrics = measure(rows, dict(zip(labels, logits, strict=True)), known, review)
@@ -202,7 +205,7 @@ def main() -> None:
         "licence": "Apache-2.0 for the weights; most training texts state no licence, see data",
         "known_failures": [
             *offers_of(rows, names),
-            f"Probabilities of texts understate offers: {less:.2f} is taken off the calibrated logits so that news and court texts seldom reach REVIEW.",
+            f"Figures are of the probabilities that are answered: the policy takes {less:.2f} off the calibrated logits, so that news and court texts seldom reach REVIEW, and so they understate offers.",
             *findings(arguments.findings, "text_classifier"),
         ],
         "data": [{"source": source, "licence": licence, "count": count} for (source, licence), count in sources.most_common()],

@@ -10,28 +10,28 @@ import json
 from pathlib import Path
 
 import numpy as np
+from scipy.special import logit
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 import categories
-import policy
+import program
 from categories import Categories
 from common import ends_of
 
 POLICY = Path("models/policy.toml")
+FARTHEST = 50.0  # of logits: no text has one
 LEAST_REAL = 10  # real offers of a language in a split, below which they are not measured by themselves
 
 
 def review_logits(known: Categories, file: Path = POLICY) -> dict[str, float]:
-    """The calibrated logit of each category that is read from words from which a text alone means REVIEW by the policy."""
-    read = policy.read(file)
-    odds = lambda p: float(np.log(p / (1 - p)))  # noqa: E731
-    found = {}
-    for category in known.read_from_words:
-        table = policy.category(read, category.name)
-        weights, review = table["fusion"], table.get("review", read["suggestions"]["review"])
-        needed = odds(review) - odds(read["deployment_prior"]) + odds(read["training_prior"])
-        found[category.name] = float((needed - weights["intercept"] - weights["missing_image"]) / weights["text"])
-    return found
+    """The logit of each category that is read from words from which a text alone means REVIEW by the policy, its caution taken
+    off: finite, and beyond all logits where none does."""
+    alone = {told["category"]: told["text_probability"]["review"] for told in program.told("policy", "alone", file, "--json")["categories"]}
+    missing = [category.name for category in known.read_from_words if category.name not in alone]
+    if missing:
+        raise SystemExit(f"{file} rates no {missing[0]}; it rates {', '.join(alone)}")
+    least = {category.name: alone[category.name] for category in known.read_from_words}
+    return {name: float(np.clip(logit(1.0 if p is None else p), -FARTHEST, FARTHEST)) for name, p in least.items()}
 
 
 def interval(statistic, rows: np.ndarray, rounds: int = 100, seed: int = 1) -> tuple[float, list[float]]:
@@ -50,7 +50,7 @@ def calibration_error(probability: np.ndarray, positive: np.ndarray, bins: int =
 
 
 def measure(rows: list[dict], logits: dict[str, np.ndarray], known: Categories, review: dict[str, float], split: str = "test") -> list[dict]:
-    """`logits` of each label are calibrated, f64 [rows]; `review` is what review_logits gives."""
+    """`logits` of each label are calibrated, less the policy's caution, f64 [rows]; `review` is what review_logits gives."""
     names = [category.name for category in known.read_from_words]
     part, lang, source, slices = (np.array([row[key] for row in rows]) for key in ("split", "lang", "source", "slice"))
     says = {name: np.array([name in row["labels"] for row in rows]) for name in logits}

@@ -116,8 +116,9 @@ step "live animals" --in "${read_photos[@]}" "$made/encoder" --out "$made/live" 
   -- live_animal.py "$made/encoder/image_encoder/$version" "$made/live" "${photos[@]}" --version "$version" "${exclude[@]}"
 
 step "corpus" --in "$categories" "$data/text" scripts/train/text --out "$work/corpus.jsonl" -- corpus.py "$data" "$work/corpus.jsonl" "${exclude[@]}"
-step "text classifier" --in "$categories" "$work/corpus.jsonl" "$work/policy.toml" scripts/train/text ${findings:+"$findings"} --out "$made/text" "$work/text/scores.npz" \
-  -- text.py "$work/corpus.jsonl" "$work/text" "$made/text" --version "$version" --policy "$work/policy.toml" --categories "$categories" ${findings:+--findings "$findings"}
+step "text classifier" --in "$categories" "$work/corpus.jsonl" "$work/policy.toml" scripts/train/text ${findings:+"$findings"} --out "$made/text" "$work/text/scores.npz" "$work/policy.cautious.toml" \
+  -- text.py "$work/corpus.jsonl" "$work/text" "$made/text" --version "$version" --policy "$work/policy.toml" \
+  --policy-out "$work/policy.cautious.toml" --categories "$categories" ${findings:+--findings "$findings"}
 
 for fold in 0 1 2; do # a model repository that has not seen the fold
   set="$work/set_$fold/models"
@@ -134,9 +135,9 @@ evaluate() { # LISTINGS MODELS POLICY [FLAG]...: rates WORK/listings/LISTINGS.js
     -- "$WILDWARDEN" evaluate "$work/listings/$name.jsonl" --out "$work/evaluation/$name" --models "$of" --policy "$by" "$@"
 }
 step "listings" --in "${read_photos[@]}" "$work/corpus.jsonl" --out "$work/listings" -- listings.py "$work" "$work/corpus.jsonl" "${photos[@]}" "${exclude[@]}"
-for fold in 0 1 2; do evaluate "fit_$fold" "$work/set_$fold/models" "$work/policy.toml" --scores; done
-step "fusion" --in "$work/policy.toml" "$work"/evaluation/fit_{0,1,2}/scores.jsonl --out "$work/policy.fitted.toml" \
-  -- fusion.py "$work/policy.toml" "$work"/evaluation/fit_{0,1,2}/scores.jsonl --out "$work/policy.fitted.toml"
+for fold in 0 1 2; do evaluate "fit_$fold" "$work/set_$fold/models" "$work/policy.cautious.toml" --scores; done
+step "fusion" --in "$work/policy.cautious.toml" "$work"/evaluation/fit_{0,1,2}/scores.jsonl --out "$work/policy.fitted.toml" \
+  -- fusion.py "$work/policy.cautious.toml" "$work"/evaluation/fit_{0,1,2}/scores.jsonl --out "$work/policy.fitted.toml"
 # Listings that nothing was fitted on.
 for fold in 0 1 2; do
   evaluate "test_$fold" "$work/set_$fold/models" "$work/policy.fitted.toml"

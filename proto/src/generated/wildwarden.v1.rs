@@ -266,12 +266,12 @@ pub struct TextRating {
 pub struct TextCategoryScore {
     #[prost(string, tag = "1")]
     pub category: ::prost::alloc::string::String,
-    /// Calibrated probability of the strongest passage, \[0, 1\], at the models' balanced prior.
+    /// Calibrated probability of the strongest passage, \[0, 1\], at the models' balanced prior, less the policy's `text_caution`.
     #[prost(double, tag = "2")]
     pub probability: f64,
     /// Tokens of that passage with their exact contributions, when `Options.explain_text` was set. The logit before
     /// calibration is `bias` plus the sum of all contributions. Where the policy joins several models, each has a passage of its own,
-    /// and the sum is the joined, calibrated logit.
+    /// and the sum is the logit of `probability`.
     #[prost(message, repeated, tag = "3")]
     pub tokens: ::prost::alloc::vec::Vec<TokenContribution>,
     /// The classifier's constant term, in logits; set with `tokens`.

@@ -169,7 +169,7 @@ pub struct TextRating {
 pub struct TextCategoryScore {
     /// What was looked for in it.
     pub category: Category,
-    /// Calibrated, of the strongest passage.
+    /// Calibrated, of the strongest passage, less the policy's caution.
     pub probability: Probability,
     /// Tokens of that passage, when asked for.
     pub tokens: Vec<TokenContribution>,

@@ -132,6 +132,7 @@ fn run_models(generation: &Generation, worker: usize, batch: &mut [Prepared], wi
         text.outcome.inference = share;
     }
 }
+
 /// A window to score, and the text it is of.
 type Row<'a> = (&'a Passages, &'a Range<usize>);
 
@@ -213,8 +214,8 @@ fn strongest_windows(reader: &Reader, worker: usize, texts: &[(usize, &Passages)
     Ok(strongest)
 }
 
-/// Keeps a text's logit for a category, of each reader's strongest window, calibrated and joined; and which of their tokens weigh
-/// how much when asked, or when the text alone is evidence by the policy: then a reason names its words.
+/// Keeps a text's logit for a category, of each reader's strongest window, calibrated and joined, less the policy's caution; and
+/// which of their tokens weigh how much when asked, or when the text alone is evidence by the policy: then a reason names its words.
 fn join_says(
     generation: &Generation,
     category: Category,
@@ -223,15 +224,16 @@ fn join_says(
     with_tokens: bool,
 ) {
     let scored: Vec<(Logit, f64)> = says.iter().filter_map(|say| Some((say.calibrated()?, say.weight()))).collect();
-    let Some(logit) = join(&scored) else { return };
+    let policy = generation.policy();
+    let Some(logit) = join(&scored).map(|joined| Logit(joined.0 - policy.text_caution)) else { return };
     let Prepared { outcome, passages, .. } = prepared;
     outcome.logits.set(category, logit);
-    if !with_tokens && logit.probability() < generation.policy().evidence {
+    if !with_tokens && logit.probability() < policy.evidence {
         return;
     }
     let told = says.iter().filter_map(|say| Some((say, say.tokens(passages.get(say.place)?)?)));
     let told: Vec<(&Say<'_>, (Vec<TokenContribution>, f64))> = told.collect();
-    if let Some(tokens) = joined_tokens(told) {
+    if let Some(tokens) = joined_tokens(told, policy.text_caution) {
         outcome.tokens.set(category, tokens);
     }
 }
@@ -274,14 +276,18 @@ impl Say<'_> {
     }
 }
 
-/// Of one reader what it gave. Of several what each token added to the joined, calibrated logit; tokens that both cut are one.
-fn joined_tokens(mut told: Vec<(&Say<'_>, (Vec<TokenContribution>, f64))>) -> Option<(Vec<TokenContribution>, f64)> {
+/// Of one reader what it gave. Of several what each token added to the joined, calibrated logit, less `caution`; tokens that both
+/// cut are one.
+fn joined_tokens(
+    mut told: Vec<(&Say<'_>, (Vec<TokenContribution>, f64))>,
+    caution: f64,
+) -> Option<(Vec<TokenContribution>, f64)> {
     if told.len() < 2 {
         return told.pop().map(|(_, tokens)| tokens);
     }
     let weights: f64 = told.iter().map(|(say, _)| say.weight()).sum();
     let mut joined: BTreeMap<(usize, usize), TokenContribution> = BTreeMap::new();
-    let mut bias = 0.0;
+    let mut bias = -caution;
     for (say, (tokens, own_bias)) in told {
         let Calibration { slope, intercept } = say.label()?.label.calibration;
         let share = say.weight() / weights;

@@ -11,6 +11,20 @@ pub const LOGIT_BOUND: f64 = 8.0;
 /// Largest size of a weight: far beyond what fitting gives, and small enough that no sum leaves the numbers.
 const MOST_WEIGHT: f64 = 1000.0;
 
+/// Names of the weights, in the order of [`terms`].
+pub const WEIGHTS: [&str; 6] = ["intercept", "image", "text", "interaction", "missing_image", "missing_text"];
+
+/// What each of [`WEIGHTS`] is multiplied with; the sum is the fused logit. `None`: that modality did not take part. Training fits
+/// weights to these, so what is fitted is what is served.
+///
+/// A logit counts as no less than its floor, and as no more than [`LOGIT_BOUND`].
+pub fn terms(image: Option<Logit>, text: Option<Logit>, image_floor: f64, text_floor: f64) -> [f64; 6] {
+    let bound = |logit: Option<Logit>, floor: f64| logit.map_or(0.0, |logit| logit.0.clamp(floor, LOGIT_BOUND));
+    let flag = |logit: Option<Logit>| if logit.is_none() { 1.0 } else { 0.0 };
+    let (a, b) = (bound(image, image_floor), bound(text, text_floor));
+    [1.0, a, b, a * b, flag(image), flag(text)]
+}
+
 /// Weights of one category's fusion.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -52,14 +66,11 @@ impl FusionWeights {
     /// # Errors
     /// What is wrong with the weights, in words.
     pub fn check(&self) -> Result<(), String> {
-        let all = [self.intercept, self.image, self.text, self.interaction, self.missing_image, self.missing_text];
-        if let Some(weight) = all.iter().find(|weight| !(-MOST_WEIGHT..=MOST_WEIGHT).contains(*weight)) {
+        if let Some(weight) = self.in_order().iter().find(|weight| !(-MOST_WEIGHT..=MOST_WEIGHT).contains(*weight)) {
             return Err(format!("every weight must be in -{MOST_WEIGHT} to {MOST_WEIGHT}, and {weight} is not"));
         }
         for (key, floor) in [("image_floor", self.image_floor), ("text_floor", self.text_floor)] {
-            if !(-LOGIT_BOUND..=0.0).contains(&floor) {
-                return Err(format!("{key}: {floor} must be in -{LOGIT_BOUND} to 0"));
-            }
+            check_floor(floor).map_err(|problem| format!("{key}: {problem}"))?;
         }
         let least = self.interaction.abs() * LOGIT_BOUND;
         if self.image < least || self.text < least {
@@ -73,12 +84,23 @@ impl FusionWeights {
 
     /// The fused logit at the prior the weights were fitted at. `None`: that modality did not take part.
     pub fn fuse(&self, image: Option<Logit>, text: Option<Logit>) -> Logit {
-        let bound = |logit: Option<Logit>, floor: f64| logit.map_or(0.0, |logit| logit.0.clamp(floor, LOGIT_BOUND));
-        let (a, b) = (bound(image, self.image_floor), bound(text, self.text_floor));
-        let missing = if image.is_none() { self.missing_image } else { 0.0 }
-            + if text.is_none() { self.missing_text } else { 0.0 };
-        Logit(self.intercept + self.image * a + self.text * b + self.interaction * a * b + missing)
+        let terms = terms(image, text, self.image_floor, self.text_floor);
+        Logit(self.in_order().iter().zip(terms).map(|(weight, term)| weight * term).sum())
     }
+
+    /// In the order of [`WEIGHTS`].
+    fn in_order(&self) -> [f64; 6] {
+        [self.intercept, self.image, self.text, self.interaction, self.missing_image, self.missing_text]
+    }
+}
+
+/// Checks what a logit may count as at the least: so much may speak against, and nothing for.
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub fn check_floor(floor: f64) -> Result<(), String> {
+    let inside = (-LOGIT_BOUND..=0.0).contains(&floor);
+    if inside { Ok(()) } else { Err(format!("{floor} must be in -{LOGIT_BOUND} to 0")) }
 }
 
 /// The same evidence at another prior.

@@ -11,6 +11,7 @@ use self::category::{RawCategory, checked, probability, thresholds};
 use crate::domain::{
     Category, Declared, FoundTerm, LegalBasis, Level, Modality, Notice, Probability, Rated, Sign, TermKind,
 };
+use crate::score::fuse::LOGIT_BOUND;
 
 /// A checked policy.
 #[derive(Debug, Clone)]
@@ -33,6 +34,8 @@ pub struct Policy {
     pub disagreement_margin: f64,
     /// Probability of one modality from which it is named as a reason.
     pub evidence: Probability,
+    /// Taken off the calibrated logit of every text, in 0 to [`LOGIT_BOUND`].
+    pub text_caution: f64,
     /// The lexicon, in groups of one kind and category.
     pub terms: Vec<TermGroup>,
     /// Words that hold a term and mean something else.
@@ -160,6 +163,8 @@ struct RawPolicy {
     training_prior: f64,
     disagreement_margin: f64,
     evidence: f64,
+    #[serde(default)]
+    text_caution: f64,
     category: Vec<RawCategory>,
     levels: RawLevels,
     suggestions: RawSuggestions,
@@ -221,6 +226,9 @@ impl Policy {
         if !(0.0..=1.0).contains(&raw.disagreement_margin) {
             return Err(format!("disagreement_margin: {} must be in 0 to 1", raw.disagreement_margin));
         }
+        if !(0.0..=LOGIT_BOUND).contains(&raw.text_caution) {
+            return Err(format!("text_caution: {} must be in 0 to {LOGIT_BOUND}", raw.text_caution));
+        }
         let live_animal = match &raw.live_animal {
             Some(RawLiveAnimal { label, from, lowers_block }) => Some(LiveAnimal {
                 label: label.clone(),
@@ -247,6 +255,7 @@ impl Policy {
             block,
             disagreement_margin: raw.disagreement_margin,
             evidence: probability("evidence", raw.evidence)?,
+            text_caution: raw.text_caution,
             terms: raw.lexicon,
             harmless: raw.harmless,
             signs: raw.signs,
@@ -376,6 +385,7 @@ mod tests {
             ("aliases = []", "aliases = [\" x\"]", "blank"),
             ("aliases = []", "aliases = [\"a;b\"]", "semicolon"),
             ("intercept = ", "intercept = 1e9 # ", "1000"),
+            ("text_caution = ", "text_caution = -1 # ", "0 to 8"),
             (&line, &format!("{line}review = 0.95\n"), "below block"),
             (&line, &format!("{line}enabled = 1\n"), "boolean"),
             (&line, &format!("{line}join = {{ images = {{ one = 1.0 }} }}\n"), "name 2 to 8"),

@@ -324,7 +324,7 @@ fn label_of(evidence: &Evidence, image_id: &str, name: &str) -> Option<Probabili
 }
 
 /// What the logits of a category come to, at the deployment prior. `None`: that modality did not take part.
-fn fused(policy: &Policy, declared: &CategoryPolicy, image: Option<Logit>, text: Option<Logit>) -> Probability {
+pub fn fused(policy: &Policy, declared: &CategoryPolicy, image: Option<Logit>, text: Option<Logit>) -> Probability {
     if image.is_none() && text.is_none() {
         // Nothing was seen of this category, so nothing moves it from the prior.
         return policy.deployment_prior;

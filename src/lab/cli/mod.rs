@@ -13,7 +13,9 @@ pub mod golden;
 pub mod hash;
 pub mod model_diff;
 pub mod new;
+pub mod policy_alone;
 pub mod policy_diff;
+pub mod policy_terms;
 
 mod bare;
 mod compare;
