@@ -21,7 +21,7 @@ use crate::schedule::BatchRule;
 use crate::schedule::scheduler::Settings;
 
 pub use models::Rollout;
-pub use parts::{Batching, Cores, Folders, Limits, Listeners, Log, Reloadable};
+pub use parts::{Batching, Folders, Limits, Listeners, Log, Reloadable, RuntimeSettings};
 
 use models::{RawModels, RawRollout};
 
@@ -45,7 +45,7 @@ pub struct Config {
     /// What may change while the server runs.
     pub reloadable: Reloadable,
     /// What models run on.
-    pub runtime: Cores,
+    pub runtime: RuntimeSettings,
     /// The queue in front of the workers.
     pub queue: Settings,
     /// How jobs are put together.
@@ -238,7 +238,7 @@ impl Config {
                 versions: raw.models.rules()?,
                 rollout: raw.rollout.check()?,
             },
-            runtime: Cores { onnxruntime, workers, intra_op_threads },
+            runtime: RuntimeSettings { onnxruntime, workers, intra_op_threads },
             queue: Settings {
                 capacity: size("scheduler.queue_capacity", raw.scheduler.queue_capacity, 1..=1_000_000)?,
                 bulk_yields: Duration::from_millis(bulk_yields),

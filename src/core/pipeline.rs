@@ -62,7 +62,7 @@ impl Pipeline {
     /// Starts the workers, with `generation` in service.
     ///
     /// # Errors
-    /// [`Error::Bug`] when the system refuses a thread.
+    /// [`Error::Bug`] when the system refuses a thread, [`Error::Setup`] when ONNX Runtime is not there.
     pub fn start(config: &Config, generation: Generation, metrics: Arc<Metrics>) -> Result<Self> {
         let workers = (0..config.runtime.workers).map(|index| -> Worker<Job> {
             let mut inputs = Inputs::default();
@@ -120,12 +120,12 @@ impl Pipeline {
         }
         let Traffic { stable, candidate } = self.traffic();
         let wanted = &listing.options.categories;
-        stable.check_wanted(wanted)?;
+        stable.check_categories(wanted)?;
         let candidate = candidate.filter(|candidate| candidate.share.holds(&listing)).filter(|candidate| {
             // What callers ask for and a candidate does not look for is its fault, not theirs.
-            let looks_for_it = candidate.generation.check_wanted(wanted).is_ok();
+            let looks_for_it = candidate.generation.check_categories(wanted).is_ok();
             if !looks_for_it {
-                candidate.comparison().failed();
+                self.candidate_failed(candidate.comparison());
             }
             looks_for_it
         });
@@ -151,7 +151,7 @@ impl Pipeline {
             Some(SecondRating { by_stable: true, comparison, .. }),
         ) = (&outcome, &second)
         {
-            comparison.failed();
+            self.candidate_failed(comparison);
         }
         let mut rating = outcome?;
         rating.timings.total_us = micros(arrived.elapsed());
@@ -160,6 +160,11 @@ impl Pipeline {
             self.rate_again(second, listing, &rating);
         }
         Ok(rating)
+    }
+
+    fn candidate_failed(&self, comparison: &Comparison) {
+        comparison.failed();
+        self.metrics.models().trial_listing("failed");
     }
 
     fn submit(
@@ -187,7 +192,7 @@ impl Pipeline {
         });
         let Some((place, tickets)) = tickets else {
             comparison.dropped();
-            self.metrics.models().compared("dropped");
+            self.metrics.models().trial_listing("dropped");
             return;
         };
         let metrics = Arc::clone(&self.metrics);
@@ -202,7 +207,7 @@ impl Pipeline {
             } else {
                 (Some(&answered), outcome.as_ref().ok())
             };
-            metrics.models().compared(match (stable, candidate) {
+            metrics.models().trial_listing(match (stable, candidate) {
                 (Some(stable), Some(candidate)) if comparison.compare(stable, candidate) => "agreed",
                 (Some(_), Some(_)) => "flipped",
                 (None, _) => {

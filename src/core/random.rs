@@ -31,7 +31,7 @@ impl SplitMix64 {
     }
 
     /// A number in `[0, 1)`, a multiple of 2^-16.
-    pub fn share(&mut self) -> f32 {
+    pub fn unit(&mut self) -> f32 {
         f32::from(u16::try_from(self.bits() >> 48).unwrap_or_default()) / 65536.0
     }
 }

@@ -24,7 +24,7 @@ pub struct Listeners {
 /// Where models come from.
 #[derive(Debug, Clone)]
 pub struct Folders {
-    /// Their folders' directory.
+    /// Directory with `<name>/<version>/model.toml`.
     pub models: PathBuf,
     /// Bytes a file of a model folder may have.
     pub max_file_bytes: u64,
@@ -49,7 +49,7 @@ pub struct Reloadable {
 
 /// What models run on.
 #[derive(Debug, Clone)]
-pub struct Cores {
+pub struct RuntimeSettings {
     /// ONNX Runtime library.
     pub onnxruntime: PathBuf,
     /// Worker threads, at least 1.
@@ -63,7 +63,7 @@ pub struct Cores {
 pub struct Log {
     /// Print them as JSON.
     pub json: bool,
-    /// Filter.
+    /// Directives of a `tracing` filter, such as `info,ort=warn`.
     pub level: String,
 }
 
@@ -83,15 +83,15 @@ pub struct Limits {
     pub max_images: usize,
     /// Bytes an image.
     pub max_image_bytes: usize,
-    /// Pixels an image.
+    /// Width times height of an image, from its header.
     pub max_image_pixels: u64,
     /// Bytes of title and description together.
     pub max_text_bytes: usize,
     /// Listings a batch.
     pub max_batch_items: usize,
-    /// Bytes a message.
+    /// Bytes of one gRPC message.
     pub max_message_bytes: usize,
-    /// Bytes an id.
+    /// Bytes of `request_id`, `listing_id`, an `image_id`, and the id of a `ModelInfer`.
     pub max_id_bytes: usize,
     /// Rows of tensors, images or texts, a `ModelInfer`.
     pub max_infer_rows: usize,

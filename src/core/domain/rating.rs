@@ -17,9 +17,9 @@ pub struct Rating {
     pub request_id: String,
     /// The caller's id of the listing.
     pub listing_id: String,
-    /// Highest fused probability.
+    /// Highest fused probability of a category that was looked at; the deployment prior when none was.
     pub risk: Probability,
-    /// Its band.
+    /// Highest level of a category; above risk's own band where a rule raised it.
     pub level: Level,
     /// What the policy proposes.
     pub suggestion: Suggestion,
@@ -31,7 +31,7 @@ pub struct Rating {
     pub texts: Vec<TextRating>,
     /// Why, the strongest first.
     pub reasons: Vec<Reason>,
-    /// Ids of the policy's legal bases that apply.
+    /// Provisions of law that the suspected categories touch; empty for PASS.
     pub legal_basis: Vec<LegalBasis>,
     /// A part of the listing or a model did not take part.
     pub degraded: bool,
@@ -76,11 +76,11 @@ pub struct CategoryRating {
     pub category: Category,
     /// Fused, at the deployment prior.
     pub probability: Probability,
-    /// Best image alone.
+    /// Calibrated, of the best image alone, at the models' own prior: not comparable with `probability`. `None`: no image was rated.
     pub image_probability: Option<Probability>,
-    /// Strongest passage of text alone.
+    /// The same of the strongest passage, less the policy's caution. `None`: no text was rated.
     pub text_probability: Option<Probability>,
-    /// Band of `probability` after caps and floors.
+    /// Band of `probability`; at least LOW where a rule raised the category to REVIEW.
     pub level: Level,
     /// Image with the highest probability.
     pub best_image_id: Option<String>,
@@ -145,7 +145,7 @@ pub struct ImageExplanation {
     pub rows: usize,
     /// Columns of the map.
     pub columns: usize,
-    /// Logits, row by row.
+    /// `[rows, columns]`, row by row: of one scorer its logits, not calibrated; of several the mean of their calibrated ones.
     pub values: Vec<f32>,
     /// left, top, right, bottom as fractions of width and height.
     pub bounding_box: Option<[f32; 4]>,
@@ -267,7 +267,7 @@ impl ReasonCode {
     }
 }
 
-/// Something that did not take part in a rating.
+/// What a rating lacks, or is unsure of; any makes it degraded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Missing {
     /// No image was rated.
@@ -347,13 +347,13 @@ pub struct Timings {
     pub resize_us: u64,
     /// Image models, summed.
     pub image_inference_us: u64,
-    /// Text features.
+    /// Normalising, cutting and hashing the texts, summed.
     pub text_features_us: u64,
-    /// Text model.
+    /// Text models, summed.
     pub text_inference_us: u64,
     /// Calibration to explanation.
     pub score_us: u64,
-    /// Whole.
+    /// From the arrival at the pipeline to the rating, waits included.
     pub total_us: u64,
 }
 

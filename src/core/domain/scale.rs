@@ -26,7 +26,7 @@ impl Probability {
         (0.0..=1.0).contains(&value).then_some(Self(value))
     }
 
-    /// The number.
+    /// In [0, 1].
     pub fn value(self) -> f64 {
         self.0
     }

@@ -25,7 +25,7 @@ impl TermKind {
     }
 }
 
-/// The two sides of a trade.
+/// What a text says of a trade besides naming the product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Sign {

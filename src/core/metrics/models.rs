@@ -33,7 +33,7 @@ pub struct ModelMetrics {
     failures: Family<Named, Counter>,
     in_service: Family<InService, Gauge>,
     candidate_share: Gauge<f64, AtomicU64>,
-    compared: Family<By, Counter>,
+    trial_listing: Family<By, Counter>,
 }
 
 impl ModelMetrics {
@@ -53,7 +53,7 @@ impl ModelMetrics {
         registry.register(
             "trial_listings",
             "Listings of the candidate's share, by outcome: agreed, flipped, failed, dropped",
-            self.compared.clone(),
+            self.trial_listing.clone(),
         );
     }
 
@@ -68,8 +68,8 @@ impl ModelMetrics {
     }
 
     /// A listing of the candidate's share.
-    pub fn compared(&self, outcome: &'static str) {
-        self.compared.get_or_create(&By { outcome }).inc();
+    pub fn trial_listing(&self, outcome: &'static str) {
+        self.trial_listing.get_or_create(&By { outcome }).inc();
     }
 
     /// What is in service now: model, version and hash, and role; and the candidate's share, 0 without one.

@@ -30,7 +30,7 @@ pub struct Spent {
 impl<'a> Bare<'a> {
     /// On the sessions of `worker`. `in_full`: JPEGs are decoded with every pixel, whatever the models need.
     pub fn new(generation: &'a Generation, worker: usize, in_full: bool) -> Self {
-        let wanted = if in_full { WantedSize::FULL } else { generation.wanted() };
+        let wanted = if in_full { WantedSize::FULL } else { generation.decode_size() };
         Self { generation, worker, wanted, inputs: Inputs::default() }
     }
 

@@ -197,12 +197,12 @@ impl Parts<'_> {
                 Doubt::FramesLeftOut => Missing::Frames(id.clone()),
                 Doubt::Damaged => Missing::Damaged(id.clone()),
             });
-            self.evidence.unreadable_images.push((id.clone(), doubt.name()));
+            self.evidence.doubtful_images.push((id.clone(), doubt.name()));
         }
         let is_unreadable = !matches!(outcome.facts.status, ImageStatus::Ok | ImageStatus::NotRated);
         self.unreadable += usize::from(is_unreadable);
         if no_model || is_unreadable {
-            self.evidence.unreadable_images.push((id.clone(), outcome.facts.status.name()));
+            self.evidence.doubtful_images.push((id.clone(), outcome.facts.status.name()));
         }
         image_rating(id.clone(), outcome, self.categories)
     }
@@ -234,7 +234,7 @@ impl Parts<'_> {
     /// Whether enough is left to rate; models that failed are told of.
     fn check(&self, has_text: bool) -> Result<()> {
         if self.unreadable > 0 && !has_text && self.unreadable == self.listing.images.len() {
-            let unreadable = self.evidence.unreadable_images.iter();
+            let unreadable = self.evidence.doubtful_images.iter();
             let statuses: Vec<String> = unreadable.map(|(id, status)| format!("{id}: {status}")).collect();
             let problem = format!("no image could be read ({}) and there is no text", statuses.join(", "));
             return Err(Error::invalid("images", problem));

@@ -31,8 +31,8 @@ pub struct Generation {
     set: SetVersion,
     engine: Engine,
     models: Vec<ModelVersion>,
-    image_labels: Vec<Fed>,
-    readers: Vec<Reader>,
+    image_labels: Vec<WeightedLabel>,
+    text_scorers: Vec<TextScorer>,
     policy: Arc<PolicyFile>,
     lexicon: Lexicon,
     cache: Arc<ImageCache>,
@@ -44,7 +44,7 @@ pub struct Generation {
 
 /// A label, and what it counts where several feed its category.
 #[derive(Debug, Clone)]
-pub struct Fed {
+pub struct WeightedLabel {
     /// What the column means.
     pub label: Label,
     /// Above 0; of the label's model in the policy's join.
@@ -53,13 +53,13 @@ pub struct Fed {
 
 /// A scorer of texts with the preparation that it asks for.
 #[derive(Debug)]
-pub struct Reader {
+pub struct TextScorer {
     /// What scores the windows.
     pub model: Arc<LoadedModel>,
     /// Its text preparation.
     pub processor: Arc<TextProcessor>,
     /// Its labels, by column.
-    pub labels: Vec<Fed>,
+    pub labels: Vec<WeightedLabel>,
 }
 
 /// Largest policy file that is read: far more than the longest lexicon needs.
@@ -70,7 +70,7 @@ const MAX_POLICY_BYTES: u64 = 1 << 20;
 pub struct PolicyFile {
     /// What the file says, checked.
     pub policy: Policy,
-    /// What the file says and is.
+    /// The version that the file states, and the hash of its bytes.
     pub version: PolicyVersion,
     /// The file's content.
     pub text: String,
@@ -133,17 +133,17 @@ impl Generation {
         let runtime = Runtime::load(&config.runtime.onnxruntime)?;
         let engine = Engine::load(runtime, set, budget(config, Pace::Full), loaded, checks)?;
         let labels = |model: &Arc<LoadedModel>| fed(model, &policy.policy);
-        let image_labels: Vec<Fed> = engine.image_scorers().flat_map(labels).collect();
-        let readers = before.map_or(&[][..], |before| &before.readers);
+        let image_labels: Vec<WeightedLabel> = engine.image_scorers().flat_map(labels).collect();
+        let text_scorers = before.map_or(&[][..], |before| &before.text_scorers);
         let reader = |model: &Arc<LoadedModel>| {
-            let known = readers.iter().find(|reader| Arc::ptr_eq(&reader.model, model));
+            let known = text_scorers.iter().find(|reader| Arc::ptr_eq(&reader.model, model));
             let known = known.map(|reader| Arc::clone(&reader.processor));
             let processor = known.map_or_else(|| text_processor(model).map(Arc::new), Ok)?;
-            Ok(Reader { model: Arc::clone(model), processor, labels: labels(model) })
+            Ok(TextScorer { model: Arc::clone(model), processor, labels: labels(model) })
         };
-        let readers = engine.text_scorers().iter().map(reader).collect::<Result<Vec<_>>>()?;
+        let text_scorers = engine.text_scorers().iter().map(reader).collect::<Result<Vec<_>>>()?;
         // What is remembered was joined by the weights of then.
-        let weights = |labels: &[Fed]| labels.iter().map(|fed| fed.weight.to_bits()).collect::<Vec<_>>();
+        let weights = |labels: &[WeightedLabel]| labels.iter().map(|fed| fed.weight.to_bits()).collect::<Vec<_>>();
         let same = |before: &&Self| {
             same_image_models(&before.engine, &engine) && weights(&before.image_labels) == weights(&image_labels)
         };
@@ -155,7 +155,7 @@ impl Generation {
             number: NUMBERS.fetch_add(1, Ordering::Relaxed),
             models,
             image_labels,
-            readers,
+            text_scorers,
             wanted: WantedSize::for_inputs(engine.image_specs(), MARGIN),
             engine,
             lexicon: Lexicon::new(lexicon_entries(&policy.policy))
@@ -201,13 +201,13 @@ impl Generation {
     }
 
     /// Labels of the scorers over images, in the order of their scores.
-    pub fn image_labels(&self) -> &[Fed] {
+    pub fn image_labels(&self) -> &[WeightedLabel] {
         &self.image_labels
     }
 
     /// The scorers of texts.
-    pub fn readers(&self) -> &[Reader] {
-        &self.readers
+    pub fn text_scorers(&self) -> &[TextScorer] {
+        &self.text_scorers
     }
 
     /// What makes scores a rating.
@@ -229,8 +229,8 @@ impl Generation {
     ///
     /// # Errors
     /// [`Error::Invalid`] naming the first that the policy does not look for.
-    pub fn check_wanted(&self, wanted: &[Category]) -> Result<()> {
-        let known = || self.policy().rated().map(|declared| declared.category);
+    pub fn check_categories(&self, wanted: &[Category]) -> Result<()> {
+        let known = || self.policy().enabled().map(|declared| declared.category);
         let is_lost = |(_, category): &(usize, &Category)| !known().any(|one| one == **category);
         let Some((index, lost)) = wanted.iter().enumerate().find(is_lost) else { return Ok(()) };
         let known = known().map(|category| category.to_string()).collect::<Vec<_>>().join(", ");
@@ -242,8 +242,8 @@ impl Generation {
 
     /// Whether a model of images, and whether a model of texts, rates `category`.
     pub fn rates(&self, category: Category) -> (bool, bool) {
-        let feeds = |labels: &[Fed]| labels.iter().any(|fed| fed.label.category == Some(category));
-        (feeds(&self.image_labels), self.readers.iter().any(|reader| feeds(&reader.labels)))
+        let feeds = |labels: &[WeightedLabel]| labels.iter().any(|fed| fed.label.category == Some(category));
+        (feeds(&self.image_labels), self.text_scorers.iter().any(|reader| feeds(&reader.labels)))
     }
 
     /// The policy's terms.
@@ -272,7 +272,7 @@ impl Generation {
     }
 
     /// How large decoded frames must be for these models.
-    pub fn wanted(&self) -> WantedSize {
+    pub fn decode_size(&self) -> WantedSize {
         self.wanted
     }
 }
@@ -316,14 +316,14 @@ fn lexicon_entries(policy: &Policy) -> Vec<LexiconEntry> {
 }
 
 /// Labels of `model` with the weights that `policy` gives it.
-fn fed(model: &Arc<LoadedModel>, policy: &Policy) -> Vec<Fed> {
+fn fed(model: &Arc<LoadedModel>, policy: &Policy) -> Vec<WeightedLabel> {
     let modality = model.kind().modality();
     let weight = |label: &Label| {
         let weights = label.category.and_then(|category| policy.join((category, modality)));
         weights.and_then(|weights| weights.get(model.name())).copied().unwrap_or(1.0)
     };
     let labels = model.folder().manifest.labels.iter();
-    labels.map(|label| Fed { label: label.clone(), weight: weight(label) }).collect()
+    labels.map(|label| WeightedLabel { label: label.clone(), weight: weight(label) }).collect()
 }
 
 fn text_processor(model: &LoadedModel) -> Result<TextProcessor> {

@@ -23,7 +23,8 @@ use crate::preprocess::image::{TensorMaker, decode};
 /// Runs the golden samples of one of `generation`'s models on every session, which also warms them.
 ///
 /// # Errors
-/// [`Error::Setup`] when a sample is malformed, [`Error::Model`] when an output is off by more than its tolerance.
+/// [`Error::Setup`] naming the file, when a sample is malformed, its run fails or an output is off by more than the tolerance;
+/// [`Error::Bug`] when a run panics.
 pub fn try_all(generation: &Generation, model: &LoadedModel, budget: Budget, checks: &Checks<'_>) -> Result<()> {
     budget.for_each_worker(|worker| check(generation, model, worker))?;
     let folder = model.folder();
@@ -117,7 +118,7 @@ fn run(generation: &Generation, model: &LoadedModel, worker: usize, input: &Gold
 /// The tensor that the model of `folder` is fed for an image file.
 fn image(generation: &Generation, folder: &ModelFolder, bytes: &[u8]) -> Result<Array4<f32>> {
     let spec = folder.manifest.image.as_ref().ok_or_else(|| Error::file(&folder.path, "[image] is missing"))?;
-    let decoded = decode(bytes, generation.limits(), generation.wanted())
+    let decoded = decode(bytes, generation.limits(), generation.decode_size())
         .map_err(|fault| Error::file(&folder.path, format!("golden image: {}", fault.message)))?;
     tensor(&mut TensorMaker::default(), decoded.frames.iter().take(1), spec)
 }

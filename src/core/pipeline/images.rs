@@ -10,7 +10,7 @@ use ndarray::Array2;
 use tokio::time::Instant;
 
 use super::cache::ContentHash;
-use super::generation::{Fed, Generation};
+use super::generation::{Generation, WeightedLabel};
 use super::inputs::Inputs;
 use super::outcome::ImageOutcome;
 use crate::domain::{Category, ImageFacts, ImageStatus, Logit};
@@ -86,7 +86,7 @@ fn open(
 ) -> (ImageOutcome, Vec<RgbImage>) {
     let mut outcome = ImageOutcome { sha256: hash.to_hex(), ..ImageOutcome::default() };
     let start = Instant::now();
-    let decoded = decode_while(content, generation.limits(), generation.wanted(), &|| !deadline.has_passed());
+    let decoded = decode_while(content, generation.limits(), generation.decode_size(), &|| !deadline.has_passed());
     outcome.decode = start.elapsed();
     match decoded {
         Ok(decoded) => {
@@ -144,7 +144,7 @@ fn rows_of(batch: &[Prepared]) -> Vec<Range<usize>> {
 
 /// A label's say in a category.
 struct Say<'a> {
-    fed: &'a Fed,
+    fed: &'a WeightedLabel,
     score: LabelScore,
 }
 
@@ -155,7 +155,7 @@ impl Say<'_> {
     }
 }
 
-fn calibrate_labels(outcome: &mut ImageOutcome, scores: ImageScores, labels: &[Fed]) {
+fn calibrate_labels(outcome: &mut ImageOutcome, scores: ImageScores, labels: &[WeightedLabel]) {
     outcome.faults = scores.faults;
     let mut says: BTreeMap<Category, Vec<Say<'_>>> = BTreeMap::new();
     for (fed, score) in labels.iter().zip(scores.labels) {

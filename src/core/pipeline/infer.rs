@@ -12,7 +12,7 @@ use crate::model::runtime::statistics::Runs;
 use crate::schedule::ticket::ticket;
 use crate::schedule::{Deadline, Priority};
 
-pub use super::run::{Elements, InputTensor, OutputTensor, Wanted};
+pub use super::run::{Elements, InferRequest, InputTensor, OutputTensor};
 pub use crate::model::folder::tensor::{Dtype, TensorSpec};
 
 /// A model in service, with the generation that holds it: who has one gets answers of exactly this version.
@@ -90,7 +90,7 @@ impl Pipeline {
     pub async fn infer(
         &self,
         servable: &Servable,
-        wanted: Wanted,
+        wanted: InferRequest,
         priority: Priority,
         deadline: Deadline,
     ) -> Result<Vec<OutputTensor>> {

@@ -49,7 +49,7 @@ pub struct OutputTensor {
 
 /// What to feed to a model, and what to get.
 #[derive(Debug)]
-pub struct Wanted {
+pub struct InferRequest {
     /// Every input of the model, in any order.
     pub inputs: Vec<InputTensor>,
     /// Names of outputs.
@@ -60,7 +60,7 @@ pub struct Wanted {
 #[derive(Debug)]
 pub(super) struct Run {
     pub model: Arc<LoadedModel>,
-    pub wanted: Wanted,
+    pub wanted: InferRequest,
 }
 
 /// A run that was done.

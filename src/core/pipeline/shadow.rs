@@ -60,8 +60,8 @@ pub struct ShadowReport {
     /// Of these, with the same suggestion.
     pub agreed: u64,
     /// Listings the candidate could not rate.
-    pub faults: u64,
-    /// Listings left out for lack of room.
+    pub failed: u64,
+    /// Listings left out for lack of room, or because the stable generation did not rate them the second time.
     pub dropped: u64,
     /// One entry a category that was rated.
     pub shifts: Vec<Shift>,
@@ -87,7 +87,7 @@ pub struct Comparison {
 struct Seen {
     compared: u64,
     agreed: u64,
-    faults: u64,
+    failed: u64,
     dropped: u64,
     shifts: BTreeMap<Category, Shifts>,
     stable_us: VecDeque<u64>,
@@ -123,7 +123,7 @@ impl Comparison {
 
     /// The candidate could not rate a listing.
     pub(super) fn failed(&self) {
-        self.lock().faults += 1;
+        self.lock().failed += 1;
     }
 
     /// Both rated a listing. `true`: with the same suggestion.
@@ -171,7 +171,7 @@ impl Comparison {
         ShadowReport {
             compared: seen.compared,
             agreed: seen.agreed,
-            faults: seen.faults,
+            failed: seen.failed,
             dropped: seen.dropped,
             shifts: shifts.collect(),
             stable_us: times(&seen.stable_us),

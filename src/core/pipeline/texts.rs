@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ndarray::{Array2, Axis, s};
 use tokio::time::Instant;
 
-use super::generation::{Fed, Generation, Reader};
+use super::generation::{Generation, TextScorer, WeightedLabel};
 use super::outcome::TextOutcome;
 use crate::domain::{Category, Logit, PerCategory, TextField, TokenContribution};
 use crate::error::{Error, Result};
@@ -70,8 +70,8 @@ fn prepare(generation: &Generation, field: TextField, text: &str) -> (TextOutcom
         features: std::time::Duration::ZERO,
         inference: std::time::Duration::ZERO,
     };
-    let mut passages = Vec::with_capacity(generation.readers().len());
-    if let Some((first, others)) = generation.readers().split_first() {
+    let mut passages = Vec::with_capacity(generation.text_scorers().len());
+    if let Some((first, others)) = generation.text_scorers().split_first() {
         let prepared = first.processor.prepare(text, generation.lexicon());
         (outcome.language, outcome.found) = (prepared.language, prepared.found);
         passages.push(prepared.passages);
@@ -92,7 +92,7 @@ struct Reading {
 /// A reader's word on one category of one text: a row of its reading.
 struct Say<'a> {
     place: usize,
-    reader: &'a Reader,
+    reader: &'a TextScorer,
     reading: &'a Reading,
     row: usize,
 }
@@ -103,10 +103,14 @@ fn run_models(generation: &Generation, worker: usize, batch: &mut [Prepared], wi
         return;
     }
     let start = Instant::now();
-    let readings: Vec<Result<Option<Reading>>> =
-        generation.readers().iter().enumerate().map(|(place, reader)| read_all(reader, worker, place, batch)).collect();
+    let readings: Vec<Result<Option<Reading>>> = generation
+        .text_scorers()
+        .iter()
+        .enumerate()
+        .map(|(place, reader)| read_all(reader, worker, place, batch))
+        .collect();
     let mut says: Vec<BTreeMap<Category, Vec<Say<'_>>>> = batch.iter().map(|_| BTreeMap::new()).collect();
-    for (place, (reader, reading)) in generation.readers().iter().zip(&readings).enumerate() {
+    for (place, (reader, reading)) in generation.text_scorers().iter().zip(&readings).enumerate() {
         let reading = match reading {
             Ok(Some(reading)) => reading,
             Ok(None) => continue,
@@ -160,7 +164,7 @@ fn fitting(sizes: &[usize]) -> usize {
 ///
 /// # Errors
 /// See [`strongest_windows`].
-fn read_all(reader: &Reader, worker: usize, place: usize, batch: &[Prepared]) -> Result<Option<Reading>> {
+fn read_all(reader: &TextScorer, worker: usize, place: usize, batch: &[Prepared]) -> Result<Option<Reading>> {
     let of_reader = batch.iter().map(|prepared| prepared.passages.get(place)).enumerate();
     let passages = of_reader.filter_map(|(text, passages)| Some((text, passages?)));
     let passages: Vec<(usize, &Passages)> = passages.filter(|(_, passages)| !passages.windows.is_empty()).collect();
@@ -181,7 +185,7 @@ fn read_all(reader: &Reader, worker: usize, place: usize, batch: &[Prepared]) ->
 ///
 /// # Errors
 /// [`Error::Model`] when the model fails or gives no contributions.
-fn strongest_windows(reader: &Reader, worker: usize, texts: &[(usize, &Passages)]) -> Result<Vec<Strongest>> {
+fn strongest_windows(reader: &TextScorer, worker: usize, texts: &[(usize, &Passages)]) -> Result<Vec<Strongest>> {
     let labels = reader.labels.iter().enumerate();
     let columns: Vec<usize> =
         labels.filter(|(_, fed)| fed.label.category.is_some()).map(|(column, _)| column).collect();
@@ -239,7 +243,7 @@ fn join_says(
 }
 
 impl Say<'_> {
-    fn label(&self) -> Option<&Fed> {
+    fn label(&self) -> Option<&WeightedLabel> {
         self.reader.labels.get(self.reading.strongest.get(self.row)?.column)
     }
 
@@ -312,8 +316,8 @@ pub(super) fn first_window_logits(
     worker: usize,
     text: &str,
 ) -> Result<Vec<f32>> {
-    let is_it = |reader: &&Reader| std::ptr::eq(Arc::as_ptr(&reader.model), model);
-    let reader = generation.readers().iter().find(is_it);
+    let is_it = |reader: &&TextScorer| std::ptr::eq(Arc::as_ptr(&reader.model), model);
+    let reader = generation.text_scorers().iter().find(is_it);
     let reader = reader.ok_or_else(|| Error::model(model.name(), "reads no texts"))?;
     let passages = reader.processor.featurize(text);
     let first = passages.windows.first().ok_or_else(|| Error::invalid("text", "has no words"))?;

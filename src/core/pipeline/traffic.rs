@@ -56,7 +56,7 @@ impl Share {
         (share > 0.0 && share <= 1.0).then_some(Self(share))
     }
 
-    /// The number.
+    /// In (0, 1].
     pub fn value(self) -> f64 {
         self.0
     }

@@ -51,7 +51,8 @@ impl TextProcessor {
     /// A processor for the recipe `spec`, with `words` (one a line) kept whole by segmentation.
     ///
     /// # Errors
-    /// [`crate::error::Error::Setup`] when a line of `words` holds white space.
+    /// [`crate::error::Error::Setup`] when a line of `words` holds white space, [`crate::error::Error::Bug`] when the dictionary that
+    /// is built in is damaged.
     pub fn new(spec: TextInputSpec, words: &str) -> Result<Self> {
         Ok(Self { segmenter: Segmenter::new(words)?, spec })
     }

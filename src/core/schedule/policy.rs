@@ -32,7 +32,7 @@ pub fn next_class(interactive: Option<Instant>, bulk: Option<Instant>, bulk_yiel
 
 /// What a free worker does with the lane it has chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Decision {
+pub enum Dispatch {
     /// Start this many jobs now.
     Start(usize),
     /// Wait for more, no longer than this.
@@ -41,11 +41,11 @@ pub enum Decision {
 
 /// Given that `waiting` jobs of one lane wait, the first for `waited`: a worker takes its fair share, so that no other
 /// worker is idle while a batch runs, and never more than `max_batch`. It waits for more only if told to.
-pub fn batch(waiting: usize, waited: Duration, workers: usize, rule: BatchRule) -> Decision {
+pub fn batch(waiting: usize, waited: Duration, workers: usize, rule: BatchRule) -> Dispatch {
     if waiting < rule.max_batch && waited < rule.max_wait {
-        return Decision::Wait(rule.max_wait - waited);
+        return Dispatch::Wait(rule.max_wait - waited);
     }
-    Decision::Start(waiting.div_ceil(workers.max(1)).clamp(1, rule.max_batch.max(1)))
+    Dispatch::Start(waiting.div_ceil(workers.max(1)).clamp(1, rule.max_batch.max(1)))
 }
 
 #[cfg(test)]
@@ -71,7 +71,7 @@ mod tests {
         #[test]
         fn without_a_wait_a_worker_always_starts_and_never_takes_more_than_its_share(waiting in 1_usize..500, workers in 1_usize..64, max_batch in 1_usize..64) {
             let rule = BatchRule { max_batch, max_wait: Duration::ZERO };
-            let Decision::Start(taken) = batch(waiting, Duration::ZERO, workers, rule) else { return Err(TestCaseError::fail("waits")) };
+            let Dispatch::Start(taken) = batch(waiting, Duration::ZERO, workers, rule) else { return Err(TestCaseError::fail("waits")) };
             prop_assert!((1..=max_batch).contains(&taken) && taken <= waiting);
             // What is left is enough for every other worker, or is nothing they could have had.
             prop_assert!(taken == 1 || waiting - taken + workers > (workers - 1) * (taken - 1));
@@ -81,8 +81,8 @@ mod tests {
         fn a_job_never_waits_for_others_longer_than_the_rule_says(waiting in 1_usize..100, waited_us in 0_u64..20_000, max_wait_us in 0_u64..10_000, workers in 1_usize..8, max_batch in 1_usize..16) {
             let (waited, max_wait) = (Duration::from_micros(waited_us), Duration::from_micros(max_wait_us));
             match batch(waiting, waited, workers, BatchRule { max_batch, max_wait }) {
-                Decision::Wait(more) => prop_assert!(waited + more == max_wait && waiting < max_batch),
-                Decision::Start(taken) => prop_assert!(taken >= 1 && taken <= max_batch),
+                Dispatch::Wait(more) => prop_assert!(waited + more == max_wait && waiting < max_batch),
+                Dispatch::Start(taken) => prop_assert!(taken >= 1 && taken <= max_batch),
             }
         }
 

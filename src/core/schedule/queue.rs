@@ -8,7 +8,7 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use super::job::{Batchable, Deadline, Priority};
-use super::policy::{self, Decision};
+use super::policy::{self, Dispatch};
 
 /// A job that waits.
 #[derive(Debug)]
@@ -105,9 +105,9 @@ impl<J: Batchable> Queue<J> {
             };
             let closed = state.closed;
             match choose(state.class(priority), self.workers, closed) {
-                Choice::Start(batch) if batch.is_empty() => {} // all of it was abandoned meanwhile
-                Choice::Start(batch) => return Some(batch),
-                Choice::Wait(longest) => {
+                NextBatch::Start(batch) if batch.is_empty() => {} // all of it was abandoned meanwhile
+                NextBatch::Start(batch) => return Some(batch),
+                NextBatch::Wait(longest) => {
                     self.changed.wait_for(&mut state, longest);
                 }
             }
@@ -140,13 +140,13 @@ impl<J: Batchable> Queue<J> {
     }
 }
 
-enum Choice<J> {
+enum NextBatch<J> {
     Start(Vec<Entry<J>>),
     Wait(Duration),
 }
 
 /// The first lane, in the order of the queue, that has enough to start; a lane that waits for more holds up no other.
-fn choose<J: Batchable>(queue: &mut VecDeque<Entry<J>>, workers: usize, closed: bool) -> Choice<J> {
+fn choose<J: Batchable>(queue: &mut VecDeque<Entry<J>>, workers: usize, closed: bool) -> NextBatch<J> {
     let mut passed_over: Vec<J::Lane> = Vec::new();
     let mut longest = Duration::MAX;
     let mut start = None;
@@ -160,19 +160,19 @@ fn choose<J: Batchable>(queue: &mut VecDeque<Entry<J>>, workers: usize, closed: 
         let waiting = queue.iter().filter(|other| other.job.lane() == lane).take(enough).count();
         let waited = if closed { rule.max_wait } else { entry.enqueued.elapsed() };
         match policy::batch(waiting, waited, workers, rule) {
-            Decision::Start(most) => {
+            Dispatch::Start(most) => {
                 start = Some((lane, most));
                 break;
             }
-            Decision::Wait(more) => {
+            Dispatch::Wait(more) => {
                 longest = longest.min(more);
                 passed_over.push(lane);
             }
         }
     }
     match start {
-        Some((lane, most)) => Choice::Start(take(queue, &lane, most)),
-        None => Choice::Wait(longest),
+        Some((lane, most)) => NextBatch::Start(take(queue, &lane, most)),
+        None => NextBatch::Wait(longest),
     }
 }
 

@@ -12,9 +12,9 @@ pub const LOGIT_BOUND: f64 = 8.0;
 const MOST_WEIGHT: f64 = 1000.0;
 
 /// Names of the weights, in the order of [`terms`].
-pub const WEIGHTS: [&str; 6] = ["intercept", "image", "text", "interaction", "missing_image", "missing_text"];
+pub const WEIGHT_NAMES: [&str; 6] = ["intercept", "image", "text", "interaction", "missing_image", "missing_text"];
 
-/// What each of [`WEIGHTS`] is multiplied with; the sum is the fused logit. `None`: that modality did not take part. Training fits
+/// What each of [`WEIGHT_NAMES`] is multiplied with; the sum is the fused logit. `None`: that modality did not take part. Training fits
 /// weights to these, so what is fitted is what is served.
 ///
 /// A logit counts as no less than its floor, and as no more than [`LOGIT_BOUND`].
@@ -25,7 +25,7 @@ pub fn terms(image: Option<Logit>, text: Option<Logit>, image_floor: f64, text_f
     [1.0, a, b, a * b, flag(image), flag(text)]
 }
 
-/// Weights of one category's fusion.
+/// Weights of one category's fusion, each in -1000 to 1000.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FusionWeights {
@@ -88,7 +88,7 @@ impl FusionWeights {
         Logit(self.in_order().iter().zip(terms).map(|(weight, term)| weight * term).sum())
     }
 
-    /// In the order of [`WEIGHTS`].
+    /// In the order of [`WEIGHT_NAMES`].
     fn in_order(&self) -> [f64; 6] {
         [self.intercept, self.image, self.text, self.interaction, self.missing_image, self.missing_text]
     }

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-pub use self::category::{CategoryPolicy, Join, MAX_CATEGORIES, Weights, Words};
-use self::category::{RawCategory, checked, probability, thresholds};
+pub use self::category::{Bilingual, CategoryPolicy, Join, MAX_CATEGORIES, Weights};
+use self::category::{RawCategory, checked, probability, suggestion_thresholds};
 use crate::domain::{
     Category, Declared, FoundTerm, LegalBasis, Level, Modality, Notice, Probability, Rated, Sign, TermKind,
 };
@@ -45,10 +45,10 @@ pub struct Policy {
     /// What is named besides.
     pub notices: Vec<NoticeGroup>,
     /// What raises a listing to REVIEW by rule.
-    pub rules: Rules,
+    pub rules: ReviewRules,
     /// What is known of photos of live animals; `None`: nothing.
     pub live_animal: Option<LiveAnimal>,
-    /// Rules of law.
+    /// Provisions of law.
     pub legal_basis: Vec<LegalBasis>,
 }
 
@@ -81,7 +81,7 @@ impl Thresholds {
 /// Which rules raise PASS to REVIEW. Each is a switch of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Rules {
+pub struct ReviewRules {
     /// A claim in disguise.
     pub disguised_claim: bool,
     /// A claim beside a sign of sale.
@@ -107,11 +107,11 @@ pub struct LiveAnimal {
     pub lowers_block: bool,
 }
 
-/// Signs of one side of a trade.
+/// Signs of a trade, of one kind.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SignGroup {
-    /// Which side.
+    /// What they say of it.
     pub kind: Sign,
     /// Their spellings.
     pub terms: Vec<String>,
@@ -176,7 +176,7 @@ struct RawPolicy {
     signs: Vec<SignGroup>,
     #[serde(default)]
     notices: Vec<NoticeGroup>,
-    rules: Rules,
+    rules: ReviewRules,
     live_animal: Option<RawLiveAnimal>,
     #[serde(default)]
     legal_basis: Vec<LegalBasis>,
@@ -242,7 +242,7 @@ impl Policy {
         if let Some(twice) = raw.legal_basis.iter().find(|basis| !ids.insert(&basis.id)) {
             return Err(format!("legal_basis: the id {:?} is given twice", twice.id));
         }
-        let (review, block) = thresholds((raw.suggestions.review, raw.suggestions.block))
+        let (review, block) = suggestion_thresholds((raw.suggestions.review, raw.suggestions.block))
             .map_err(|problem| format!("suggestions.{problem}"))?;
         let categories = checked(raw.category, (review, block), &raw.legal_basis)?;
         Ok(Self {
@@ -287,13 +287,13 @@ impl Policy {
     }
 
     /// What is looked for, in the order of answers.
-    pub fn rated(&self) -> impl Iterator<Item = &CategoryPolicy> {
+    pub fn enabled(&self) -> impl Iterator<Item = &CategoryPolicy> {
         self.categories.iter().filter(|declared| declared.enabled)
     }
 
     /// The categories that are looked for, in the order of answers; of those in `wanted` when it names any.
     pub fn chosen(&self, wanted: &[Category]) -> Vec<Category> {
-        let names = self.rated().map(|declared| declared.category);
+        let names = self.enabled().map(|declared| declared.category);
         names.filter(|category| wanted.is_empty() || wanted.contains(category)).collect()
     }
 

@@ -30,8 +30,8 @@ pub struct Evidence {
     pub notices: Vec<(TextField, Notice, String)>,
     /// Texts in a language that nothing here reads.
     pub unread_texts: Vec<TextField>,
-    /// Images that could not be looked at: id and status name.
-    pub unreadable_images: Vec<(String, &'static str)>,
+    /// Images that could not be looked at, or not be trusted: id, and name of the status or doubt.
+    pub doubtful_images: Vec<(String, &'static str)>,
     /// Models that did not answer.
     pub missing_models: Vec<String>,
 }
@@ -39,9 +39,9 @@ pub struct Evidence {
 /// What the policy makes of the evidence.
 #[derive(Debug)]
 pub struct Verdict {
-    /// Highest fused probability.
+    /// Highest fused probability of a category that was looked at; the deployment prior when none was.
     pub risk: Probability,
-    /// Its band.
+    /// Highest level of a category; above risk's own band where a rule raised it.
     pub level: Level,
     /// What to do.
     pub suggestion: Suggestion,
@@ -49,7 +49,7 @@ pub struct Verdict {
     pub categories: Vec<CategoryRating>,
     /// The strongest first.
     pub reasons: Vec<Reason>,
-    /// Rules of the suspected categories; empty for PASS.
+    /// Provisions of law that the suspected categories touch; empty for PASS.
     pub legal_basis: Vec<LegalBasis>,
 }
 
@@ -59,7 +59,7 @@ pub fn rate(policy: &Policy, evidence: &Evidence) -> Verdict {
     let mut categories = Vec::new();
     let mut reasons: Vec<(f64, Reason)> = Vec::new();
     let mut suspected: Vec<&CategoryPolicy> = Vec::new();
-    for declared in policy.rated().filter(|declared| evidence.categories.contains(&declared.category)) {
+    for declared in policy.enabled().filter(|declared| evidence.categories.contains(&declared.category)) {
         let rated = rate_category(policy, evidence, declared, &mut reasons);
         if rated.suggestion > Suggestion::Pass {
             suspected.push(declared);
@@ -67,7 +67,7 @@ pub fn rate(policy: &Policy, evidence: &Evidence) -> Verdict {
         suggestion = suggestion.max(rated.suggestion);
         categories.push(rated.rating);
     }
-    for (image_id, status) in &evidence.unreadable_images {
+    for (image_id, status) in &evidence.doubtful_images {
         suggestion = suggestion.max(Suggestion::Review);
         let arguments = [("image_id", image_id.clone()), ("status", (*status).to_owned())];
         reasons.push((0.0, reason(ReasonCode::ImageUnreadable, None, arguments)));
@@ -116,7 +116,7 @@ pub fn rate(policy: &Policy, evidence: &Evidence) -> Verdict {
     }
 }
 
-struct Rated {
+struct JudgedCategory {
     rating: CategoryRating,
     suggestion: Suggestion,
 }
@@ -139,7 +139,7 @@ fn rate_category(
     evidence: &Evidence,
     declared: &CategoryPolicy,
     reasons: &mut Vec<(f64, Reason)>,
-) -> Rated {
+) -> JudgedCategory {
     let category = declared.category;
     let image = strongest(evidence.images.iter().map(|(id, logits)| (id, logits)), category);
     let text = strongest(evidence.texts.iter().map(|(field, logits)| (field, logits)), category);
@@ -157,7 +157,7 @@ fn rate_category(
     };
     let level = if is_rated { policy.levels.level(probability) } else { Level::Minimal };
     let mut judged = Judged { policy, evidence, declared, image, text, suggestion, level, reasons };
-    let photo_stands = judged.photo_stands();
+    let photo_stands = judged.weigh_photo();
     judged.name_scores();
     if let Some(id) = photo_stands {
         judged.add(0.95, ReasonCode::PhotoStands, vec![("image_id", id.clone())]);
@@ -176,7 +176,7 @@ fn rate_category(
         level,
         best_image_id: image.map(|(id, _)| id.clone()),
     };
-    Rated { rating, suggestion }
+    JudgedCategory { rating, suggestion }
 }
 
 impl<'a> Judged<'a> {
@@ -199,7 +199,7 @@ impl<'a> Judged<'a> {
     }
 
     /// A photo that alone means REVIEW keeps the listing there; the photo, where it had to.
-    fn photo_stands(&mut self) -> Option<&'a String> {
+    fn weigh_photo(&mut self) -> Option<&'a String> {
         let (id, logit) = self.image?;
         let alone = fused(self.policy, self.declared, Some(logit), None) >= self.declared.review;
         if !self.policy.rules.photo_stands || !alone || self.suggestion > Suggestion::Pass {

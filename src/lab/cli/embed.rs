@@ -10,7 +10,7 @@ use clap::Args;
 use ndarray::{Array2, Array4};
 use wildwarden_core::config::Config;
 use wildwarden_core::domain::Declared;
-use wildwarden_core::model::catalogue::choice::{Situation, first_candidates};
+use wildwarden_core::model::catalogue::choice::{Situation, first_eligible};
 use wildwarden_core::model::catalogue::repository::Repository;
 use wildwarden_core::model::folder::ModelFolder;
 use wildwarden_core::model::folder::check::Checks;
@@ -152,7 +152,7 @@ fn encoder_of(config: &Config) -> anyhow::Result<PathBuf> {
     let mut repository = Repository::new(&config.folders.models, config.folders.max_file_bytes);
     repository.look()?;
     let versions = repository.versions();
-    let candidates = first_candidates(Situation::of(&versions, &config.reloadable.versions, &Declared::default()));
+    let candidates = first_eligible(Situation::of(&versions, &config.reloadable.versions, &Declared::default()));
     let encoder = candidates.into_iter().find(|version| version.manifest.kind == Kind::ImageEncoder);
     let none = || format!("{} holds no image_encoder", config.folders.models.display());
     encoder.map(|version| version.path.clone()).with_context(none)

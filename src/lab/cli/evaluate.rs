@@ -108,7 +108,7 @@ impl Evaluate {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let config = self.settings.load([])?;
         let generation = opening(&config, None)?;
-        let declared = generation.policy().rated().map(|declared| (declared.category, declared.aliases.clone()));
+        let declared = generation.policy().enabled().map(|declared| (declared.category, declared.aliases.clone()));
         let names = LabelNames::known(declared.collect(), &self.negative).map_err(anyhow::Error::msg)?;
         let input = input::read(&self.input, self.images_root.as_deref(), &names)?;
         if !input.unused_fields.is_empty() {

@@ -73,7 +73,7 @@ impl PolicyAlone {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let PolicyFile { policy, version, .. } = PolicyFile::read(&self.policy)?;
         if self.json {
-            let categories = policy.rated().map(|declared| {
+            let categories = policy.enabled().map(|declared| {
                 let mut told = Map::from_iter([("category".to_owned(), json!(declared.category))]);
                 for (modality, threshold, least) in limits(&policy, declared) {
                     let of_modality = told.entry(modality).or_insert_with(|| json!({}));
@@ -89,7 +89,7 @@ impl PolicyAlone {
         }
         let mut table = fitting();
         table.set_header(["category", "photos: review", "block", "texts: review", "block"]);
-        for declared in policy.rated() {
+        for declared in policy.enabled() {
             let shown =
                 limits(&policy, declared).map(|(.., least)| least.map_or_else(|| "-".into(), |p| format!("{p:.4}")));
             table.add_row([declared.category.name().to_owned()].into_iter().chain(shown));

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::json;
 use wildwarden_core::domain::{Category, Logit, Probability};
 use wildwarden_core::pipeline::generation::PolicyFile;
-use wildwarden_core::score::fuse::{LOGIT_BOUND, WEIGHTS, check_floor, shift_prior, terms};
+use wildwarden_core::score::fuse::{LOGIT_BOUND, WEIGHT_NAMES, check_floor, shift_prior, terms};
 use wildwarden_server::cli::print;
 
 /// What fusion multiplies its weights with, for listings that were evaluated: training fits the weights to these.
@@ -81,7 +81,7 @@ impl PolicyTerms {
         }
         let shift = shift_prior(Logit(0.0), policy.training_prior, policy.deployment_prior);
         let told = json!({
-            "weights": WEIGHTS, "logit_bound": LOGIT_BOUND, "prior_shift": shift.0, "categories": categories, "listings": lines.len(),
+            "weights": WEIGHT_NAMES, "logit_bound": LOGIT_BOUND, "prior_shift": shift.0, "categories": categories, "listings": lines.len(),
         });
         print(&told.to_string());
         Ok(ExitCode::SUCCESS)
@@ -109,13 +109,13 @@ impl PolicyTerms {
         });
         let logits: Vec<(Option<Logit>, Option<Logit>)> = logits.collect::<anyhow::Result<_>>()?;
         let mut rows =
-            Vec::with_capacity(self.image_floors.len() * self.text_floors.len() * lines.len() * WEIGHTS.len());
+            Vec::with_capacity(self.image_floors.len() * self.text_floors.len() * lines.len() * WEIGHT_NAMES.len());
         for &image_floor in &self.image_floors {
             for &text_floor in &self.text_floors {
                 rows.extend(logits.iter().flat_map(|&(image, text)| terms(image, text, image_floor, text_floor)));
             }
         }
-        let shape = (self.image_floors.len(), self.text_floors.len(), lines.len(), WEIGHTS.len());
+        let shape = (self.image_floors.len(), self.text_floors.len(), lines.len(), WEIGHT_NAMES.len());
         Ok(Array4::from_shape_vec(shape, rows)?)
     }
 }

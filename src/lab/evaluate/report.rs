@@ -227,7 +227,7 @@ impl Service {
             training_prior: policy.training_prior.value(),
             review: policy.review.value(),
             block: policy.block.value(),
-            categories: policy.rated().map(Declared::of).collect(),
+            categories: policy.enabled().map(Declared::of).collect(),
         }
     }
 

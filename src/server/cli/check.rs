@@ -45,7 +45,7 @@ impl Check {
         let sets = sets(&config, &generation)?;
         if self.json {
             let sets: Vec<_> = sets.iter().map(|(name, problem)| json!({ "name": name, "problem": problem })).collect();
-            let categories: Vec<_> = generation.policy().rated().map(|declared| declared.category).collect();
+            let categories: Vec<_> = generation.policy().enabled().map(|declared| declared.category).collect();
             let told = json!({
                 "set": generation.set(), "policy": policy, "models": generation.models(), "sets": sets,
                 "categories": categories, "onnxruntime_build": Runtime::load(&config.runtime.onnxruntime)?.build(),

@@ -9,7 +9,7 @@ use serde::Serialize;
 use wildwarden_core::config::{Config, Folders};
 use wildwarden_core::domain::ModelVersion;
 use wildwarden_core::error::{Error, Result};
-use wildwarden_core::model::catalogue::choice::{Situation, choose, first_candidates};
+use wildwarden_core::model::catalogue::choice::{Situation, choose, first_eligible};
 use wildwarden_core::model::catalogue::named::NamedSet;
 use wildwarden_core::model::catalogue::repository::{Repository, Version};
 use wildwarden_core::model::folder::ModelFolder;
@@ -138,7 +138,7 @@ fn newest_without_set(repository: &Repository, config: &Config, policy: &PolicyF
     let (versions, declared) = (repository.versions(), policy.policy.declared());
     let situation = Situation::of(&versions, &config.reloadable.versions, &declared);
     let makes_a_set = choose(situation).is_ok_and(|choice| !choice.versions.is_empty());
-    (!makes_a_set).then(|| first_candidates(situation))
+    (!makes_a_set).then(|| first_eligible(situation))
 }
 
 /// Checks `folder` as if it were put into the model repository of `config` together with the folders `with`, which are to
@@ -157,7 +157,7 @@ pub fn check(config: &Config, folder: &Path, with: &[PathBuf]) -> Result<Report>
             passed.lock().push(Passed { step, found });
         }
     };
-    let checks = Checks::told(config.folders.max_file_bytes, &listener);
+    let checks = Checks::reporting(config.folders.max_file_bytes, &listener);
     let mut report = Report {
         folder: folder.to_owned(),
         model: None,

@@ -161,7 +161,7 @@ struct Before<'a> {
 }
 
 fn tell_what_is_not_there(generation: &Generation) {
-    if generation.readers().is_empty() {
+    if generation.text_scorers().is_empty() {
         tracing::warn!("there is no text model: of titles and descriptions only the lexicon is read");
     }
     if generation.engine().image_scorers().next().is_none() {
@@ -193,7 +193,7 @@ fn choose_first(config: &Config, repository: &Repository, failures: &[Failure], 
         let mut joins = declared.joined().filter(|(_, models)| models.iter().any(|model| model == name)).peekable();
         joins.peek().is_some() && joins.all(|(_, models)| models.iter().any(|model| model != name && chosen(&model)))
     };
-    let incomplete = repository.not_complete();
+    let incomplete = repository.incomplete();
     // The reason why a model has no version says more than what its absence leads to.
     let stops = |failure: &&Failure| !known(&failure.identity.name) && !has_partner(&failure.identity.name);
     if let Some(failure) = failures.iter().find(stops) {

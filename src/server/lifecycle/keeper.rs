@@ -189,7 +189,7 @@ impl Keeper {
         state.versions = self.repository.versions();
         let State { ledger, versions, .. } = &mut *state;
         ledger.seen(versions, is_changed, Instant::now());
-        let incomplete = self.repository.incomplete();
+        let incomplete = self.repository.incomplete_for_long();
         for faulty in incomplete.iter().filter(|faulty| !state.incomplete.contains(faulty)) {
             tracing::error!(name = faulty.name, version = faulty.version, reason = faulty.reason, "incomplete version");
         }

@@ -8,7 +8,7 @@ use wildwarden_core::domain::{
 };
 use wildwarden_core::error::{Error, Result};
 use wildwarden_core::schedule::Priority;
-use wildwarden_core::score::policy::{CategoryPolicy, MAX_CATEGORIES, Words};
+use wildwarden_core::score::policy::{Bilingual, CategoryPolicy, MAX_CATEGORIES};
 use wildwarden_proto::v1 as proto;
 
 /// Checks a request against the contract and `limits`. An empty request id is filled in first, so that every answer,
@@ -330,7 +330,7 @@ fn timings(t: Timings) -> proto::Timings {
 
 /// What a policy declares, as a message; `rates`: whether models rate images, and texts, for it.
 pub fn category_info(declared: &CategoryPolicy, rates: (bool, bool)) -> proto::CategoryInfo {
-    let words = |words: &Words| [("en".to_owned(), words.en.clone()), ("zh".to_owned(), words.zh.clone())].into();
+    let words = |words: &Bilingual| [("en".to_owned(), words.en.clone()), ("zh".to_owned(), words.zh.clone())].into();
     proto::CategoryInfo {
         name: declared.category.to_string(),
         titles: words(&declared.title),

@@ -137,7 +137,7 @@ pub fn report(report: &ShadowReport) -> proto::ShadowReport {
     proto::ShadowReport {
         compared: report.compared,
         agreed: report.agreed,
-        faults: report.faults,
+        faults: report.failed,
         dropped: report.dropped,
         shifts: shifts.collect(),
         stable: time(report.stable_us),

@@ -165,7 +165,7 @@ impl RiskService for Service {
             limits: Some(convert::limits(&self.0.limits)),
             categories: generation
                 .policy()
-                .rated()
+                .enabled()
                 .map(|declared| convert::category_info(declared, generation.rates(declared.category)))
                 .collect(),
             models: generation.models().iter().map(convert::model_version).collect(),

@@ -57,7 +57,7 @@ pub struct Situation<'a> {
     pub barred: &'a [ModelVersion],
     /// What serves now.
     pub serving: &'a [Arc<Version>],
-    /// What the policy declares: a model that feeds categories, and none of these, waits, and models that rate the same serve together
+    /// What the policy declares: a model that rates categories, and none of these, waits, and models that rate the same serve together
     /// where it joins them.
     pub declared: &'a Declared,
 }
@@ -91,7 +91,7 @@ pub struct Choice {
 /// # Errors
 /// One sentence, when the versions there are make no set that can serve; nothing should change then.
 pub fn choose(situation: Situation<'_>) -> Result<Choice, String> {
-    let all = candidates(situation);
+    let all = eligible(situation);
     let mut choice =
         newest_set(&not_older(&all, situation.serving), situation).or_else(|_| newest_set(&all, situation))?;
     choice.undeclared = labels_that_wait(&choice.versions, situation);
@@ -102,7 +102,7 @@ pub fn choose(situation: Situation<'_>) -> Result<Choice, String> {
 /// Models that the policy joins to others and that do not serve: until they do, the others rate without them.
 fn partners_that_lack(chosen: &[Arc<Version>], declared: &Declared) -> Vec<String> {
     let lacking = declared.joined().flat_map(|(rated, models)| {
-        let rates = move |name: &&String| chosen.iter().any(|version| version.name() == *name && feeds(version, rated));
+        let rates = move |name: &&String| chosen.iter().any(|version| version.name() == *name && rates(version, rated));
         let (category, modality) = rated;
         let lacking = models.iter().filter(move |name| !rates(name));
         lacking
@@ -121,7 +121,7 @@ fn labels_that_wait(chosen: &[Arc<Version>], situation: Situation<'_>) -> Vec<St
     let told = |version: &Arc<Version>| {
         let lost: BTreeSet<Category> = version.feeds().filter(|fed| !situation.declared.may_rate(*fed)).collect();
         lost.into_iter()
-            .map(|category| format!("{} waits for a policy that declares the category {category}", version.told()))
+            .map(|category| format!("{} waits for a policy that declares the category {category}", version.label()))
             .collect::<Vec<_>>()
     };
     in_question.flat_map(told).collect()
@@ -133,7 +133,7 @@ pub fn waits_for_policy(version: &Version, declared: &Declared) -> bool {
 }
 
 /// `candidates` without those that come after the one that serves. A model whose serving version is not a candidate keeps all.
-fn not_older(candidates: &Candidates, serving: &[Arc<Version>]) -> Candidates {
+fn not_older(candidates: &Eligible, serving: &[Arc<Version>]) -> Eligible {
     let serves = |version: &Arc<Version>| serving.iter().any(|now| now.identity == version.identity);
     let up_to_serving = |versions: &Vec<Arc<Version>>| {
         let kept = versions.iter().position(serves).map_or(versions.len(), |place| place + 1);
@@ -142,7 +142,7 @@ fn not_older(candidates: &Candidates, serving: &[Arc<Version>]) -> Candidates {
     candidates.iter().map(|(name, versions)| (name.clone(), up_to_serving(versions))).collect()
 }
 
-fn newest_set(candidates: &Candidates, situation: Situation<'_>) -> Result<Choice, String> {
+fn newest_set(candidates: &Eligible, situation: Situation<'_>) -> Result<Choice, String> {
     let is_a = |kind: Kind| move |versions: &&Versions| versions.iter().any(|v| v.manifest.kind == kind);
     let encoders: Vec<&Versions> = candidates.values().filter(is_a(Kind::ImageEncoder)).collect();
     let others = candidates.values().filter(|versions| !is_a(Kind::ImageEncoder)(versions));
@@ -174,15 +174,15 @@ fn newest_set(candidates: &Candidates, situation: Situation<'_>) -> Result<Choic
 impl Choice {
     /// No version of the model serves until there is what it waits for.
     fn wait(&mut self, version: &Version, wanted: &str) {
-        self.waiting.push(format!("{} waits for {wanted}", version.told()));
+        self.waiting.push(format!("{} waits for {wanted}", version.label()));
         self.idle.insert(version.name().to_owned());
     }
 }
 
 /// Of every model the versions that may serve, the one to prefer first. A model without any is left out.
-pub(super) type Candidates = BTreeMap<String, Vec<Arc<Version>>>;
+pub(super) type Eligible = BTreeMap<String, Vec<Arc<Version>>>;
 
-pub(super) fn candidates(situation: Situation<'_>) -> Candidates {
+pub(super) fn eligible(situation: Situation<'_>) -> Eligible {
     let Situation { versions, decisions, serving, .. } = situation;
     let names: BTreeSet<&str> =
         versions.iter().chain(serving).map(|v| v.name()).chain(decisions.keys().map(String::as_str)).collect();
@@ -262,8 +262,8 @@ pub(super) fn rated<'a>(
 }
 
 /// Of every model the version to prefer.
-pub fn first_candidates(situation: Situation<'_>) -> Vec<Arc<Version>> {
-    candidates(situation).into_values().filter_map(|versions| versions.into_iter().next()).collect()
+pub fn first_eligible(situation: Situation<'_>) -> Vec<Arc<Version>> {
+    eligible(situation).into_values().filter_map(|versions| versions.into_iter().next()).collect()
 }
 
 /// Versions that rate the same and are not joined, if there are any, and the sentence that says so.
@@ -272,9 +272,9 @@ pub(super) fn rated_twice<'a>(
     situation: Situation<'_>,
 ) -> Option<(Vec<&'a Arc<Version>>, String)> {
     rated(chosen, situation).into_iter().find_map(|what| {
-        let rivals: Vec<_> = chosen.iter().filter(|version| feeds(version, what)).collect();
+        let rivals: Vec<_> = chosen.iter().filter(|version| rates(version, what)).collect();
         let joined = situation.declared.joins(what, rivals.iter().map(|version| version.name()));
-        let named = rivals.iter().map(|version| version.told()).collect::<Vec<_>>().join(", ");
+        let named = rivals.iter().map(|version| version.label()).collect::<Vec<_>>().join(", ");
         let problem = format!(
             "{named} would all rate {} for {}; remove all but one, or join them in the policy",
             what.1,
@@ -291,16 +291,16 @@ fn check(chosen: &[Arc<Version>], situation: Situation<'_>) -> Result<(), String
     }
     let serving = situation.serving;
     for what in rated(serving, situation) {
-        let kept = chosen.iter().any(|version| feeds(version, what));
-        if let (Some(lost), false) = (serving.iter().find(|version| feeds(version, what)), kept) {
-            return Err(format!("without {} nothing would rate {} for {}", lost.told(), what.1, what.0.name()));
+        let kept = chosen.iter().any(|version| rates(version, what));
+        if let (Some(lost), false) = (serving.iter().find(|version| rates(version, what)), kept) {
+            return Err(format!("without {} nothing would rate {} for {}", lost.label(), what.1, what.0.name()));
         }
     }
     Ok(())
 }
 
 /// Whether `version` rates it.
-pub(super) fn feeds(version: &Version, (category, modality): Rated) -> bool {
+pub(super) fn rates(version: &Version, (category, modality): Rated) -> bool {
     version.manifest.kind.modality() == modality && version.feeds().any(|fed| fed == category)
 }
 

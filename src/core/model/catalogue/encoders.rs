@@ -74,7 +74,7 @@ fn fitting_encoders(versions: &Versions, encoders: &[&Versions]) -> Vec<usize> {
 
 fn fits_several(head: &Versions, fitting: &[usize], encoders: &[&Versions]) -> String {
     let names = fitting.iter().filter_map(|place| Some(encoders.get(*place)?.first()?.name())).collect::<Vec<_>>();
-    let head = head.first().map(|version| version.told()).unwrap_or_default();
+    let head = head.first().map(|version| version.label()).unwrap_or_default();
     let one = names.first().copied().unwrap_or_default();
     let names = names.join(" and ");
     format!("{head} fits the encoders {names}: let its manifest name one, as encoder = \"{one}/VERSION\"")

@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::domain::{ModelVersion, Rated};
-use crate::model::catalogue::choice::{
-    Choice, Situation, candidates, choose, feeds, first_candidates, rated, rated_twice,
-};
+use crate::model::catalogue::choice::{Choice, Situation, choose, eligible, first_eligible, rated, rated_twice, rates};
 use crate::model::catalogue::repository::Version;
 use crate::model::folder::manifest::MANIFEST;
 
@@ -66,18 +64,18 @@ pub fn open(situation: Situation<'_>) -> Result<Opening, String> {
 
 /// The version to leave out of those that rate a category twice, and why.
 fn in_the_way(situation: Situation<'_>) -> Option<(ModelVersion, String)> {
-    let all = first_candidates(situation);
+    let all = first_eligible(situation);
     let (rivals, problem) = rated_twice(&all, situation)?;
     let overlaps = |version: &Version| {
         let clash = |other: &Version| {
             other.identity != version.identity
-                && rated(&all, situation).into_iter().any(|what| feeds(other, what) && feeds(version, what))
+                && rated(&all, situation).into_iter().any(|what| rates(other, what) && rates(version, what))
         };
         all.iter().filter(|other| clash(other)).count()
     };
     let loses = |version: &Version| {
         let others = || all.iter().filter(|other| other.identity != version.identity);
-        rated(&all, situation).into_iter().any(|what| feeds(version, what) && !others().any(|other| feeds(other, what)))
+        rated(&all, situation).into_iter().any(|what| rates(version, what) && !others().any(|other| rates(other, what)))
     };
     let changed = |version: &Version| {
         let metadata = version.path.join(MANIFEST).metadata();
@@ -94,12 +92,12 @@ fn in_the_way(situation: Situation<'_>) -> Option<(ModelVersion, String)> {
 /// A chosen version that no more rates what an older one of its model does, and nothing else does either.
 fn rates_less(situation: Situation<'_>, choice: &Choice) -> Option<(ModelVersion, String)> {
     let chosen = &choice.versions;
-    let allowed = candidates(situation);
-    let lost = |what: &Rated| !chosen.iter().any(|version| feeds(version, *what));
+    let allowed = eligible(situation);
+    let lost = |what: &Rated| !chosen.iter().any(|version| rates(version, *what));
     rated(allowed.values().flatten(), situation).into_iter().filter(lost).find_map(|what| {
         let of_chosen = |version: &Version| chosen.iter().find(|other| other.name() == version.name());
         let rates = |version: &&Arc<Version>| {
-            feeds(version, what) && of_chosen(version).is_some_and(|newer| newer.order() > version.order())
+            rates(version, what) && of_chosen(version).is_some_and(|newer| newer.order() > version.order())
         };
         let older = allowed.values().flatten().find(rates)?;
         let (older_version, category) = (&older.identity.version, what.0.name());

@@ -36,7 +36,7 @@ impl Version {
     }
 
     /// Name and version, as sentences have it.
-    pub(super) fn told(&self) -> String {
+    pub(super) fn label(&self) -> String {
         format!("{} {}", self.name(), self.identity.version)
     }
 
@@ -170,12 +170,12 @@ impl Repository {
     }
 
     /// Folders that stayed incomplete for two looks.
-    pub fn incomplete(&self) -> Vec<Incomplete> {
+    pub fn incomplete_for_long(&self) -> Vec<Incomplete> {
         self.faulty(PATIENCE)
     }
 
     /// Folders that are not complete now.
-    pub fn not_complete(&self) -> Vec<Incomplete> {
+    pub fn incomplete(&self) -> Vec<Incomplete> {
         self.faulty(0)
     }
 
@@ -244,12 +244,12 @@ mod tests {
         for file in ["model.toml", "golden.json"] {
             copy(file, &folder);
             assert_eq!(repository.look().unwrap().len(), 1);
-            assert!(repository.versions().is_empty() && repository.incomplete().is_empty());
+            assert!(repository.versions().is_empty() && repository.incomplete_for_long().is_empty());
         }
         let onnx = std::fs::read(Path::new(SHIPPED).join("model.onnx")).unwrap();
         std::fs::write(folder.join("model.onnx"), &onnx[..onnx.len() / 2]).unwrap();
         repository.look().unwrap();
-        assert!(repository.versions().is_empty() && repository.not_complete()[0].reason.contains("sha256"));
+        assert!(repository.versions().is_empty() && repository.incomplete()[0].reason.contains("sha256"));
         std::fs::write(folder.join("model.onnx"), onnx).unwrap();
         assert_eq!(repository.look().unwrap().len(), 1);
         assert_eq!(repository.versions()[0].identity.name, "live_animal");
@@ -266,11 +266,11 @@ mod tests {
         let reported: Vec<usize> = (0..4)
             .map(|_| {
                 repository.look().unwrap();
-                repository.incomplete().len()
+                repository.incomplete_for_long().len()
             })
             .collect();
         assert_eq!(reported, [0, 0, 1, 1]);
-        assert!(repository.incomplete()[0].reason.contains("golden.json"));
+        assert!(repository.incomplete_for_long()[0].reason.contains("golden.json"));
     }
 
     #[test]
@@ -297,7 +297,7 @@ mod tests {
         ["model.toml", "golden.json", "model.onnx"].iter().for_each(|file| copy(file, &folder));
         let mut repository = Repository::new(directory.path(), 1 << 30);
         repository.look().unwrap();
-        let reason = repository.not_complete()[0].reason.clone();
+        let reason = repository.incomplete()[0].reason.clone();
         assert!(reason.contains("version") && reason.contains('1') && reason.contains("live_animal/2"), "{reason}");
     }
 

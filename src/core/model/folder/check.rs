@@ -90,7 +90,7 @@ impl Checks<'static> {
 
 impl<'a> Checks<'a> {
     /// Steps go to `listener`.
-    pub fn told(max_file_bytes: u64, listener: Listener<'a>) -> Self {
+    pub fn reporting(max_file_bytes: u64, listener: Listener<'a>) -> Self {
         Self { max_file_bytes, listener }
     }
 

@@ -37,7 +37,7 @@ const ELEMENT_TYPES: [&str; 17] = [
     "bfloat16",
 ];
 
-/// What a file says of itself.
+/// Versions, operators and tensors of an ONNX file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Graph {
     /// Version of the format.

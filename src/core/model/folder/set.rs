@@ -27,7 +27,7 @@ pub struct ModelSet {
     /// Over the embeddings of an encoder.
     pub heads: Vec<Head>,
     /// Scorers that take the image themselves.
-    pub image_scorers: Vec<Arc<ModelFolder>>,
+    pub image_classifiers: Vec<Arc<ModelFolder>>,
     /// Scorers that read the texts.
     pub text_scorers: Vec<Arc<ModelFolder>>,
 }
@@ -67,7 +67,7 @@ impl ModelSet {
     /// Every folder of the set.
     pub fn folders(&self) -> impl Iterator<Item = &Arc<ModelFolder>> {
         let heads = self.heads.iter().map(|head| &head.folder);
-        self.encoders.iter().chain(heads).chain(&self.image_scorers).chain(&self.text_scorers)
+        self.encoders.iter().chain(heads).chain(&self.image_classifiers).chain(&self.text_scorers)
     }
 
     /// Name, version and hash of every model.
@@ -79,7 +79,7 @@ impl ModelSet {
         match folder.manifest.kind.role() {
             Role::Encoder => self.encoders.push(folder),
             Role::Scorer(Reads::Embedding) => self.heads.push(Head { folder, encoder: None }),
-            Role::Scorer(Reads::Image) => self.image_scorers.push(folder),
+            Role::Scorer(Reads::Image) => self.image_classifiers.push(folder),
             Role::Scorer(Reads::Texts) => self.text_scorers.push(folder),
         }
     }

@@ -88,7 +88,8 @@ impl Engine {
             Ok(scorer)
         };
         let heads = set.heads.iter().map(|head| scorer(&head.folder, head.encoder)).collect::<Result<Vec<_>>>()?;
-        let classifiers = set.image_scorers.iter().map(|folder| scorer(folder, None)).collect::<Result<Vec<_>>>()?;
+        let classifiers =
+            set.image_classifiers.iter().map(|folder| scorer(folder, None)).collect::<Result<Vec<_>>>()?;
         let encoders = set.encoders.iter().map(load).collect::<Result<Vec<_>>>()?;
         let texts = set.text_scorers.iter().map(load).collect::<Result<Vec<_>>>()?;
         let image_models = encoders.iter().chain(classifiers.iter().map(|scorer| &scorer.model));

@@ -44,7 +44,7 @@ fn stretched(manifest: &Manifest) -> ArrayD<f32> {
     let shape: Vec<usize> = std::iter::once(SCALES.len()).chain(sizes).collect();
     let columns = shape.iter().skip(1).product();
     let rows = Array2::from_shape_fn((SCALES.len(), columns), |(row, _)| {
-        SCALES.get(row).copied().unwrap_or_default() * random.share()
+        SCALES.get(row).copied().unwrap_or_default() * random.unit()
     });
     rows.into_dyn().into_shape_with_order(IxDyn(&shape)).unwrap_or_default()
 }
@@ -76,7 +76,7 @@ fn text(model: &LoadedModel, manifest: &Manifest) -> Result<Vec<String>> {
     let mut random = SplitMix64(13);
     let columns = i64::try_from(FEATURES).unwrap_or(1);
     let place = |column: usize| i64::try_from(column).unwrap_or_default() * (buckets - 1) / columns + 1;
-    let values: Vec<f32> = (0..FEATURES).map(|_| 0.5 + random.share()).collect();
+    let values: Vec<f32> = (0..FEATURES).map(|_| 0.5 + random.unit()).collect();
     let half = FEATURES / 2;
     // All features, none, and each half of them.
     let holds = |row: usize, column: usize| match row {

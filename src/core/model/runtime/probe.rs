@@ -88,7 +88,7 @@ fn inputs(manifest: &Manifest, rows: usize) -> Vec<(String, Tensor)> {
         let columns = shape.iter().skip(1).product();
         // The last row is random, the two before it, if any, are ones and zeros.
         let unit = Array2::from_shape_fn((rows, columns), |(row, _)| match rows - row {
-            1 => random.share(),
+            1 => random.unit(),
             2 => 1.0,
             _ => 0.0,
         });

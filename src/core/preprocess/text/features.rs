@@ -48,7 +48,7 @@ impl Features {
             {
                 hasher.add(b'p', &[word, " ", next], index..index + 2);
             }
-            if piece.script == Script::Latin {
+            if piece.script == Script::Alphabetic {
                 latin_ngrams(&format!("<{}>", piece.text), index, &mut hasher);
             }
         }

@@ -31,13 +31,13 @@ impl std::fmt::Debug for Segmenter {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Script {
     Han,
-    Latin,
+    Alphabetic,
     Number,
     Emoji,
     Other,
 }
 
-/// A piece of text.
+/// A token, with what n-grams and windows must know of its place.
 #[derive(Debug, Clone)]
 pub(super) struct Piece {
     pub(super) text: String,
@@ -57,7 +57,7 @@ impl Segmenter {
     /// Loads the general dictionary and adds `words`, one a line; empty lines and lines starting with `#` are skipped.
     ///
     /// # Errors
-    /// [`Error::Setup`] when a line holds white space.
+    /// [`Error::Setup`] when a line holds white space, [`Error::Bug`] when the dictionary that is built in is damaged.
     pub fn new(words: &str) -> Result<Self> {
         let mut entries = String::new();
         let mut domain = HashSet::new();
@@ -112,7 +112,7 @@ impl Segmenter {
                     }
                 }
                 Script::Emoji => range.for_each(|position| add(position..position + 1)),
-                Script::Latin | Script::Number => add(range),
+                Script::Alphabetic | Script::Number => add(range),
             }
         }
         pieces
@@ -128,7 +128,7 @@ fn script(c: char) -> Script {
     } else if c.is_numeric() {
         Script::Number
     } else if c.is_alphabetic() {
-        Script::Latin
+        Script::Alphabetic
     } else if is_emoji(c) {
         Script::Emoji
     } else {
@@ -144,9 +144,9 @@ fn runs(chars: &[char]) -> Vec<(Script, Range<usize>)> {
         match runs.last_mut() {
             Some((current, range)) if range.len() < MAX_RUN => match (*current, next) {
                 (a, b) if a == b => range.end = position + 1,
-                (Script::Latin, Script::Number) => range.end = position + 1,
-                (Script::Number, Script::Latin) => {
-                    *current = Script::Latin;
+                (Script::Alphabetic, Script::Number) => range.end = position + 1,
+                (Script::Number, Script::Alphabetic) => {
+                    *current = Script::Alphabetic;
                     range.end = position + 1;
                 }
                 _ => runs.push((next, position..position + 1)),

@@ -19,10 +19,10 @@ const MAX_JOINED: usize = 8;
 /// Least weight of one of them: less would say that it should not run.
 const LEAST_WEIGHT: f64 = 0.001;
 
-/// Words in the two languages of the answers.
+/// A text in the two languages of the answers.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Words {
+pub struct Bilingual {
     /// English.
     pub en: String,
     /// Chinese.
@@ -73,9 +73,9 @@ pub struct CategoryPolicy {
     /// Its name.
     pub category: Category,
     /// What people call it.
-    pub title: Words,
+    pub title: Bilingual,
     /// What counts as one, in a line.
-    pub description: Words,
+    pub description: Bilingual,
     /// What labelled data may call it besides.
     pub aliases: Vec<String>,
     /// Whether it is looked for.
@@ -99,8 +99,8 @@ pub struct CategoryPolicy {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawCategory {
     name: Category,
-    title: Words,
-    description: Words,
+    title: Bilingual,
+    description: Bilingual,
     #[serde(default)]
     aliases: Vec<String>,
     #[serde(default = "yes")]
@@ -185,7 +185,7 @@ fn one(raw: RawCategory, usual: (Probability, Probability), known: &[LegalBasis]
         return Err(told(format!("legal_basis: no [[legal_basis]] has the id {lost:?}")));
     }
     let (review, block) = (raw.review.unwrap_or(usual.0.value()), raw.block.unwrap_or(usual.1.value()));
-    let (review, block) = thresholds((review, block)).map_err(told)?;
+    let (review, block) = suggestion_thresholds((review, block)).map_err(told)?;
     Ok(CategoryPolicy {
         category,
         title: raw.title,
@@ -205,7 +205,7 @@ fn one(raw: RawCategory, usual: (Probability, Probability), known: &[LegalBasis]
 ///
 /// # Errors
 /// When one is no probability, or review is not below block.
-pub(super) fn thresholds((review, block): (f64, f64)) -> Result<(Probability, Probability), String> {
+pub(super) fn suggestion_thresholds((review, block): (f64, f64)) -> Result<(Probability, Probability), String> {
     let read = |key: &str, value| probability(key, value);
     let (review, block) = (read("review", review)?, read("block", block)?);
     if review >= block {

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::Span;
-use crate::score::policy::{Rules, TermGroup};
+use crate::score::policy::{ReviewRules, TermGroup};
 
 fn policy() -> Policy {
     Policy::parse(include_str!("../../../../models/policy.toml")).unwrap()
@@ -133,8 +133,8 @@ fn a_claim_in_disguise_or_beside_a_sign_of_trade_is_a_review_and_says_why() {
         assert_eq!(verdict.suggestion, Suggestion::Review, "{code:?}");
         assert!(codes(&verdict).contains(&code), "{code:?}");
         let mut off = policy();
-        let Rules { other_wildlife, unsupported_language, .. } = off.rules;
-        off.rules = Rules {
+        let ReviewRules { other_wildlife, unsupported_language, .. } = off.rules;
+        off.rules = ReviewRules {
             disguised_claim: false,
             claim_for_sale: false,
             wanted_to_buy: false,
@@ -213,7 +213,7 @@ fn mammoth_is_looked_at_and_never_blocked() {
 #[test]
 fn an_unreadable_image_is_at_least_a_review_without_a_legal_basis() {
     let mut unreadable = evidence(&[-6.0], Some(-6.0), &[]);
-    unreadable.unreadable_images.push(("1".into(), "corrupt"));
+    unreadable.doubtful_images.push(("1".into(), "corrupt"));
     let verdict = rate(&policy(), &unreadable);
     assert_eq!(verdict.suggestion, Suggestion::Review);
     assert!(verdict.legal_basis.is_empty());

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use wildwarden_core::config::Limits;
 use wildwarden_core::error::{Error, Result};
-use wildwarden_core::pipeline::infer::{Dtype, Elements, InputTensor, Servable, TensorSpec, Wanted};
+use wildwarden_core::pipeline::infer::{Dtype, Elements, InferRequest, InputTensor, Servable, TensorSpec};
 use wildwarden_core::schedule::Priority;
 use wildwarden_proto::inference::infer_parameter::ParameterChoice;
 use wildwarden_proto::inference::model_infer_request::{InferInputTensor, InferRequestedOutputTensor};
@@ -21,7 +21,7 @@ type Parameters = HashMap<String, InferParameter>;
 #[derive(Debug)]
 pub struct Infer {
     /// Inputs and outputs in the order of the request.
-    pub wanted: Wanted,
+    pub wanted: InferRequest,
     /// Who goes first.
     pub priority: Priority,
     /// When the caller gives up, from now.
@@ -73,7 +73,7 @@ pub fn infer(request: ModelInferRequest, model: &Servable, limits: &Limits) -> R
     if let Some(spec) = missing {
         return Err(Error::invalid("inputs", format!("{:?} is missing; {}", spec.name, list(model.inputs()))));
     }
-    let wanted = Wanted { inputs, outputs: outputs(request.outputs, model)? };
+    let wanted = InferRequest { inputs, outputs: outputs(request.outputs, model)? };
     Ok(Infer { wanted, priority, timeout })
 }
 
