@@ -63,7 +63,7 @@ impl Health {
         listings.push_back(Listing { took, failed });
     }
 
-    /// What the last listings say.
+    /// Figures over the last 2000 listings at most; all 0 without any.
     pub fn vitals(&self) -> Vitals {
         let listings: Vec<Listing> = self.0.lock().iter().copied().collect();
         let mut times: Vec<Duration> = listings.iter().filter_map(|listing| listing.took).collect();

@@ -92,7 +92,7 @@ pub(super) fn report(report: &ShadowReport) -> String {
             format!("{percent:.2} %")
         }
     };
-    let (compared, faults, dropped) = (report.compared, report.failed, report.dropped);
+    let (compared, faults, dropped) = (report.compared, report.faults, report.dropped);
     let mut lines = vec![format!(
         "{compared} listings compared, same suggestion for {agreed}; {faults} failed, {dropped} left out"
     )];
