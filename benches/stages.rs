@@ -30,7 +30,7 @@ use wildwarden_core::schedule::{Deadline, Priority};
 use wildwarden_core::score::fuse::shift_prior;
 use wildwarden_core::score::policy::Policy;
 use wildwarden_proto::v1::{ClassifyRequest, Image};
-use wildwarden_server::lifecycle::opening;
+use wildwarden_server::lifecycle::first_generation;
 use wildwarden_server::transport::convert;
 
 fn main() {
@@ -183,7 +183,7 @@ fn convert_request(bencher: Bencher<'_, '_>) {
 }
 
 fn rating() -> Rating {
-    let pipeline = Pipeline::start(&config(), opening(&config(), None).unwrap(), Arc::default()).unwrap();
+    let pipeline = Pipeline::start(&config(), first_generation(&config(), None).unwrap(), Arc::default()).unwrap();
     let listing = convert::listing(request(), &limits()).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(pipeline.rate(listing, Priority::Interactive, Deadline::default())).unwrap()

@@ -25,8 +25,8 @@ use wildwarden_core::model::runtime::session::{Runtime, Session};
 use wildwarden_core::pipeline::generation::Generation;
 use wildwarden_proto::v1::model_service_client::ModelServiceClient;
 use wildwarden_proto::v1::{ModelsStatus, ReloadRequest, VersionState, VersionStatus};
-use wildwarden_server::lifecycle::check::admit;
-use wildwarden_server::lifecycle::opening;
+use wildwarden_server::lifecycle::check::build_with;
+use wildwarden_server::lifecycle::first_generation;
 use wildwarden_server::server::Server;
 
 /// What breaks a folder that is a good head until then.
@@ -301,12 +301,12 @@ struct Service {
 impl Service {
     fn start() -> Self {
         let config = config(&[("scheduler", "workers", "1".into())]);
-        let serving = opening(&config, None).unwrap();
+        let serving = first_generation(&config, None).unwrap();
         Self { config, serving }
     }
 
     fn load(&self, folder: &Path) -> wildwarden_core::error::Result<Generation> {
-        admit(&self.config, &self.serving, folder)
+        build_with(&self.config, &self.serving, folder)
     }
 }
 

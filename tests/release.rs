@@ -10,7 +10,7 @@ mod common;
 
 use wildwarden_core::model::folder::ModelFolder;
 use wildwarden_core::model::folder::check::Checks;
-use wildwarden_server::lifecycle::opening;
+use wildwarden_server::lifecycle::first_generation;
 
 #[test]
 fn files_of_a_loaded_model_are_not_kept_in_memory_but_for_its_words() {
@@ -18,7 +18,7 @@ fn files_of_a_loaded_model_are_not_kept_in_memory_but_for_its_words() {
     let models = common::models_with_head(folder.path(), "nan_head");
     common::copy_folder("models/ivory/1".as_ref(), &models.join("ivory").join("2"));
     let config = common::config(&[("models", "directory", models.display().to_string())]);
-    let generation = opening(&config, None).unwrap();
+    let generation = first_generation(&config, None).unwrap();
     // What is not in memory has to be read, and there is nothing any more.
     std::fs::remove_dir_all(&models).unwrap();
     for model in generation.engine().models() {

@@ -23,7 +23,7 @@ use wildwarden_proto::{DESCRIPTORS, public_descriptors};
 use crate::lifecycle::Lifecycle;
 use crate::transport::admin;
 use crate::transport::calls::CallsLayer;
-use crate::transport::guard::{Guard, blame_caller_in_headers};
+use crate::transport::guard::{Guard, as_invalid_argument_in_headers};
 use crate::transport::models::Models;
 use crate::transport::oip::Oip;
 use crate::transport::oip::control::Control;
@@ -78,7 +78,7 @@ impl Server {
 
         let (health, health_service) = tonic_health::server::health_reporter();
         // The reporter is born SERVING; nothing is ready yet, and the port is already open.
-        tell(&health, ServingStatus::NotServing).await;
+        set_health(&health, ServingStatus::NotServing).await;
 
         let risk = RiskServiceServer::new(Service(Arc::clone(&shared)))
             .max_decoding_message_size(config.limits.max_message_bytes)
@@ -99,8 +99,8 @@ impl Server {
             .add_service(for_operators().build_v1alpha().map_err(no_reflection)?)
             .add_service(ModelServiceServer::new(models));
         let limit = config.limits.max_message_bytes;
-        let blame = tower::util::MapResponseLayer::new(move |mut response: http::Response<tonic::body::Body>| {
-            blame_caller_in_headers(response.headers_mut(), limit);
+        let mend = tower::util::MapResponseLayer::new(move |mut response: http::Response<tonic::body::Body>| {
+            as_invalid_argument_in_headers(response.headers_mut(), limit);
             response
         });
         let router = tonic::transport::Server::builder()
@@ -109,7 +109,7 @@ impl Server {
             .max_frame_size(MAX_FRAME)
             .max_concurrent_streams(config.server.max_concurrent_streams)
             .layer(calls.clone())
-            .layer(blame)
+            .layer(mend)
             .add_service(health_service)
             .add_service(for_callers()?.build_v1().map_err(no_reflection)?)
             .add_service(for_callers()?.build_v1alpha().map_err(no_reflection)?)
@@ -153,7 +153,7 @@ impl Server {
         let twice = |cause: String| Error::Bug(format!("setting the models: {cause}"));
         self.shared.pipeline.set(pipeline).map_err(|cause| twice(cause.to_string()))?;
         self.lifecycle.set(lifecycle).map_err(|cause| twice(cause.to_string()))?;
-        tell(&self.health, ServingStatus::Serving).await;
+        set_health(&self.health, ServingStatus::Serving).await;
         Ok(())
     }
 
@@ -174,7 +174,7 @@ impl Server {
     pub async fn drain(self) -> Result<bool> {
         // Health first: balancers stop sending before connections are told to go. New calls on open connections are
         // refused by the flag; then the listener closes and every connection gets GOAWAY.
-        tell(&self.health, ServingStatus::NotServing).await;
+        set_health(&self.health, ServingStatus::NotServing).await;
         self.shared.draining.store(true, Ordering::Release);
         // The receiver is gone when serving has already ended.
         let _ = self.stop.send(());
@@ -224,7 +224,7 @@ fn no_reflection(cause: tonic_reflection::server::Error) -> Error {
     Error::Bug(format!("reflection: {cause}"))
 }
 
-async fn tell(health: &HealthReporter, status: ServingStatus) {
+async fn set_health(health: &HealthReporter, status: ServingStatus) {
     for service in SERVICES {
         health.set_service_status(service, status).await;
     }

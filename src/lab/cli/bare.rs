@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use wildwarden_core::error::{Error, Result};
 use wildwarden_core::pipeline::bare::Bare as Loop;
 use wildwarden_server::cli::{Settings, print};
-use wildwarden_server::lifecycle::opening;
+use wildwarden_server::lifecycle::first_generation;
 
 use crate::bench::listings::{Source, read};
 
@@ -47,7 +47,7 @@ struct Sum {
 impl Bare {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let config = self.settings.load([])?;
-        let generation = opening(&config, None)?;
+        let generation = first_generation(&config, None)?;
         let source = Source::Photos { path: self.images.clone(), title: String::new(), images_per_listing: 1 };
         let listings = read(&source, None, 1)?;
         let photos: Vec<Bytes> =

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
-use wildwarden_server::cli::peer::{Server, address};
+use wildwarden_server::cli::peer::{Peer, address};
 use wildwarden_server::cli::tell;
 
 use super::numbers::{number, rate};
@@ -117,7 +117,7 @@ struct Shared {
     unique: bool,
 
     #[command(flatten)]
-    peer: Server,
+    peer: Peer,
     /// HTTP/2 connections. Default: one for 8 listings on the way, at most 8.
     #[arg(long, value_name = "N", value_parser = count)]
     connections: Option<usize>,

@@ -150,7 +150,7 @@ impl Embed {
 /// The encoder that the configuration chooses, whether or not there are heads for it: they are what is to be trained.
 fn encoder_of(config: &Config) -> anyhow::Result<PathBuf> {
     let mut repository = Repository::new(&config.folders.models, config.folders.max_file_bytes);
-    repository.look()?;
+    repository.scan()?;
     let versions = repository.versions();
     let candidates = first_eligible(Situation::of(&versions, &config.reloadable.versions, &Declared::default()));
     let encoder = candidates.into_iter().find(|version| version.manifest.kind == Kind::ImageEncoder);

@@ -14,7 +14,7 @@ use wildwarden_core::pipeline::Pipeline;
 use wildwarden_core::preprocess::image::DecodeLimits;
 use wildwarden_core::random::SplitMix64;
 use wildwarden_server::cli::{Settings, async_runtime, print, progress, tell};
-use wildwarden_server::lifecycle::opening;
+use wildwarden_server::lifecycle::first_generation;
 
 use super::table;
 use crate::evaluate::case::{Case, LabelNames};
@@ -107,7 +107,7 @@ impl Evaluate {
     /// One sentence: a wrong setting, input, model or library.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let config = self.settings.load([])?;
-        let generation = opening(&config, None)?;
+        let generation = first_generation(&config, None)?;
         let declared = generation.policy().enabled().map(|declared| (declared.category, declared.aliases.clone()));
         let names = LabelNames::known(declared.collect(), &self.negative).map_err(anyhow::Error::msg)?;
         let input = input::read(&self.input, self.images_root.as_deref(), &names)?;

@@ -9,8 +9,8 @@ use wildwarden_core::config::Config;
 use wildwarden_core::model::folder::manifest::MANIFEST;
 use wildwarden_core::pipeline::generation::Generation;
 use wildwarden_server::cli::Settings;
-use wildwarden_server::lifecycle::check::in_place;
-use wildwarden_server::lifecycle::opening;
+use wildwarden_server::lifecycle::check::first_generation_with;
+use wildwarden_server::lifecycle::first_generation;
 
 use super::compare::{self, Listings};
 
@@ -43,12 +43,12 @@ impl ModelDiff {
 
 fn generation(config: &Config, models: &Path) -> anyhow::Result<Generation> {
     if models.join(MANIFEST).is_file() {
-        return Ok(in_place(config, models)?);
+        return Ok(first_generation_with(config, models)?);
     }
     if !models.is_dir() {
         bail!("{}: is neither a model folder with {MANIFEST} nor a model repository", models.display());
     }
     let mut config = config.clone();
     models.clone_into(&mut config.folders.models);
-    Ok(opening(&config, None)?)
+    Ok(first_generation(&config, None)?)
 }

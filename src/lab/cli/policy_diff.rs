@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use wildwarden_core::pipeline::generation::PolicyFile;
 use wildwarden_server::cli::Settings;
-use wildwarden_server::lifecycle::opening;
+use wildwarden_server::lifecycle::first_generation;
 
 use super::compare::{self, Listings};
 
@@ -30,7 +30,7 @@ impl PolicyDiff {
     /// One sentence: a wrong setting, input, model or library.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let config = compare::config(&self.settings)?;
-        let by = |policy: &PathBuf| opening(&config, Some(PolicyFile::read(policy)?));
+        let by = |policy: &PathBuf| first_generation(&config, Some(PolicyFile::read(policy)?));
         let (a, b) = (by(&self.a)?, by(&self.b)?);
         self.listings.compare(&config, a, b)
     }

@@ -10,7 +10,7 @@ use wildwarden_core::model::runtime::session::Runtime;
 
 use super::{Settings, print};
 use crate::lifecycle::check::sets;
-use crate::lifecycle::opening;
+use crate::lifecycle::first_generation;
 
 /// Check configuration, policy and models; start nothing.
 ///
@@ -40,7 +40,7 @@ impl Check {
             return Ok(ExitCode::SUCCESS);
         }
         let config = self.settings.load([("scheduler", "workers", "1".to_owned())])?;
-        let generation = opening(&config, None)?;
+        let generation = first_generation(&config, None)?;
         let policy = generation.policy_version();
         let sets = sets(&config, &generation)?;
         if self.json {

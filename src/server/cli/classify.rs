@@ -16,9 +16,9 @@ use wildwarden_core::schedule::{Deadline, Priority};
 use wildwarden_proto::v1::risk_service_client::RiskServiceClient;
 use wildwarden_proto::v1::{ClassifyRequest, ClassifyResponse, Image, Options};
 
-use super::peer::{Server, address};
+use super::peer::{Peer, address};
 use super::{Settings, json, print, table, tell};
-use crate::lifecycle::opening;
+use crate::lifecycle::first_generation;
 use crate::transport::convert;
 
 /// Rate listings: ask a server, or rate here with --embedded.
@@ -57,7 +57,7 @@ pub struct Classify {
     #[arg(long)]
     explain: bool,
     #[command(flatten)]
-    peer: Server,
+    peer: Peer,
     /// Rate here, without a server.
     #[arg(long)]
     embedded: bool,
@@ -130,7 +130,10 @@ impl Classify {
 
     async fn rate_all(&self, config: &Config, listings: Vec<Line>) -> anyhow::Result<ExitCode> {
         let mut rater = if self.embedded {
-            Rater::Here(Box::new(Pipeline::start(config, opening(config, None)?, Arc::default())?), config.limits)
+            Rater::Here(
+                Box::new(Pipeline::start(config, first_generation(config, None)?, Arc::default())?),
+                config.limits,
+            )
         } else {
             let client = RiskServiceClient::connect(address(&self.peer.server)?).await;
             let client = client.with_context(|| {

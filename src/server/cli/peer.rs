@@ -4,7 +4,7 @@ use clap::Args;
 
 /// A server that rates.
 #[derive(Debug, Clone, Args)]
-pub struct Server {
+pub struct Peer {
     /// The server to ask: a URL, or host:port.
     #[arg(long, value_name = "URL", env = "WILDWARDEN_SERVER", default_value = "http://127.0.0.1:50051")]
     pub server: String,
@@ -15,7 +15,7 @@ pub struct Server {
 
 /// A server's listener for operators.
 #[derive(Debug, Clone, Args)]
-pub struct Operators {
+pub struct OperatorPeer {
     /// The server's listener for operators: a URL, or host:port.
     #[arg(long, value_name = "URL", env = "WILDWARDEN_OPERATORS", default_value = "http://127.0.0.1:50052")]
     pub server: String,

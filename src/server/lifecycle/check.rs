@@ -80,7 +80,7 @@ struct Others {
 
 impl Others {
     /// What a server would start with if there were no `folder`.
-    fn than(folder: &Path, config: &Config) -> Result<Self> {
+    fn without(folder: &Path, config: &Config) -> Result<Self> {
         let repository = || Repository::new(&config.folders.models, config.folders.max_file_bytes).without(folder);
         match first::load(config, None, repository()) {
             Ok(First { generation, .. }) => {
@@ -88,7 +88,7 @@ impl Others {
             }
             Err(error) => {
                 let mut repository = repository();
-                repository.look()?;
+                repository.scan()?;
                 let policy = PolicyFile::read(&config.reloadable.policy)?;
                 let versions = newest_without_set(&repository, config, &policy).ok_or(error)?;
                 Ok(Self { plan: Plan::by_folders(versions, Arc::new(policy)), generation: None })
@@ -149,7 +149,7 @@ fn newest_without_set(repository: &Repository, config: &Config, policy: &PolicyF
 /// report.
 pub fn check(config: &Config, folder: &Path, with: &[PathBuf]) -> Result<Report> {
     let quiet = Checks::logged(config.folders.max_file_bytes);
-    let others = Others::than(folder, config)?;
+    let others = Others::without(folder, config)?;
     let with = with.iter().map(|path| ModelFolder::read(path, &quiet).map(Arc::new)).collect::<Result<Vec<_>>>()?;
     let passed = Mutex::new(Vec::new());
     let listener = |of: &Path, step: Step, found: String| {
@@ -193,7 +193,7 @@ pub fn check(config: &Config, folder: &Path, with: &[PathBuf]) -> Result<Report>
 ///
 /// # Errors
 /// [`Error::Setup`] or [`Error::Model`], one sentence with file and value.
-pub fn admit(config: &Config, serving: &Generation, folder: &Path) -> Result<Generation> {
+pub fn build_with(config: &Config, serving: &Generation, folder: &Path) -> Result<Generation> {
     let checks = Checks::logged(config.folders.max_file_bytes);
     let joined = (Plan::in_the_place_of(serving), Some(serving));
     take_in(config, joined, folder, (Vec::new(), checks)).map(|(_, generation)| generation)
@@ -202,10 +202,10 @@ pub fn admit(config: &Config, serving: &Generation, folder: &Path) -> Result<Gen
 /// `folder` in the place of the model of its name among those that a server of `config` would start with.
 ///
 /// # Errors
-/// See [`admit`]; also when what it is to join is faulty.
-pub fn in_place(config: &Config, folder: &Path) -> Result<Generation> {
+/// See [`build_with`]; also when what it is to join is faulty.
+pub fn first_generation_with(config: &Config, folder: &Path) -> Result<Generation> {
     let checks = Checks::logged(config.folders.max_file_bytes);
-    let others = Others::than(folder, config)?;
+    let others = Others::without(folder, config)?;
     take_in(config, others.joined(), folder, (Vec::new(), checks)).map(|(_, generation)| generation)
 }
 
@@ -217,7 +217,7 @@ pub fn in_place(config: &Config, folder: &Path) -> Result<Generation> {
 pub fn sets(config: &Config, generation: &Generation) -> Result<Vec<(String, Option<String>)>> {
     let Folders { models, max_file_bytes, .. } = &config.folders;
     let mut repository = Repository::new(models, *max_file_bytes);
-    repository.look()?;
+    repository.scan()?;
     let on_disk = repository.versions();
     let serving = generation.versions();
     let problem = |name: &str| -> std::result::Result<(), String> {

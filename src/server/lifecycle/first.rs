@@ -20,7 +20,7 @@ use super::judge::backoff;
 use super::ledger::Failure;
 use super::load::{Fault, Loader};
 use super::plan::{DefaultSet, Plan};
-use super::remembered::Remembered;
+use super::saved::SavedState;
 
 /// What a server starts with.
 pub(super) struct First {
@@ -41,13 +41,13 @@ type Decisions = BTreeMap<String, Decision>;
 /// Loads what a server starts with: the newest versions that can serve, unless something else was decided. `given`: a policy in the
 /// place of the one that would serve. `repository`: where the versions are.
 pub(super) fn load(config: &Config, given: Option<&Arc<PolicyFile>>, mut repository: Repository) -> Result<First> {
-    repository.look()?;
-    let remembered = if config.folders.ignore_state { None } else { Remembered::read(&config.folders.models) };
-    let decisions = remembered.as_ref().map(|r| r.decisions(&repository.versions())).unwrap_or_default();
-    let served = remembered.as_ref().map(|r| r.served(&repository.versions())).unwrap_or_default();
+    repository.scan()?;
+    let saved_state = if config.folders.ignore_state { None } else { SavedState::read(&config.folders.models) };
+    let decisions = saved_state.as_ref().map(|r| r.decisions(&repository.versions())).unwrap_or_default();
+    let default_versions = saved_state.as_ref().map(|r| r.default_versions(&repository.versions())).unwrap_or_default();
     let (policy, policy_held) = match given {
         Some(policy) => (Arc::clone(policy), None),
-        None => first_policy(config, remembered.as_ref())?,
+        None => first_policy(config, saved_state.as_ref())?,
     };
     if !decisions.is_empty() || policy_held.is_some() {
         let models = decisions.keys().cloned().collect::<Vec<_>>().join(", ");
@@ -58,12 +58,15 @@ pub(super) fn load(config: &Config, given: Option<&Arc<PolicyFile>>, mut reposit
         );
     }
     let mut failures: Vec<Failure> = Vec::new();
-    if let Some(generation) = remembered.as_ref().and_then(|r| saved_set(config, r, &repository, &served, given)) {
-        let default = DefaultSet { versions: served, policy };
+    if let Some(generation) =
+        saved_state.as_ref().and_then(|r| saved_set(config, r, &repository, &default_versions, given))
+    {
+        let default = DefaultSet { versions: default_versions, policy };
         return Ok(First { generation, repository, failures, waiting: Vec::new(), decisions, policy_held, default });
     }
     loop {
-        let before = Before { decisions: &decisions, served: &served, declared: &policy.policy.declared() };
+        let before =
+            Before { decisions: &decisions, default_versions: &default_versions, declared: &policy.policy.declared() };
         let Choice { versions, waiting, .. } = choose_first(config, &repository, &failures, &before)?;
         let plan = Plan::by_folders(versions, Arc::clone(&policy));
         match build(config, &plan) {
@@ -99,14 +102,14 @@ fn build(config: &Config, plan: &Plan) -> std::result::Result<Generation, Fault>
 /// The named set that served before the last stop. One that cannot serve any more as it was is told of, and the folders choose.
 fn saved_set(
     config: &Config,
-    remembered: &Remembered,
+    saved_state: &SavedState,
     repository: &Repository,
-    served: &[Arc<Version>],
+    default_versions: &[Arc<Version>],
     given: Option<&Arc<PolicyFile>>,
 ) -> Option<Generation> {
-    let saved = remembered.set()?;
+    let saved = saved_state.set()?;
     let plan = saved
-        .plan(&repository.versions(), served)
+        .plan(&repository.versions(), default_versions)
         .map(|plan| Plan { policy: given.cloned().unwrap_or(plan.policy), ..plan });
     match plan.and_then(|plan| build(config, &plan).map_err(|Fault { error, .. }| error.to_string())) {
         Ok(generation) => {
@@ -130,8 +133,8 @@ fn saved_set(
 
 /// The policy of the file, or the one that served before when the file was rolled back or is refused; and the hash of a file that
 /// was rolled back.
-fn first_policy(config: &Config, remembered: Option<&Remembered>) -> Result<(Arc<PolicyFile>, Option<String>)> {
-    let saved = remembered.and_then(Remembered::policy);
+fn first_policy(config: &Config, saved_state: Option<&SavedState>) -> Result<(Arc<PolicyFile>, Option<String>)> {
+    let saved = saved_state.and_then(SavedState::policy);
     let read = PolicyFile::read(&config.reloadable.policy);
     let sha256 = read.as_ref().ok().map(|file| file.version.sha256.clone());
     let held = saved.and_then(|saved| saved.held.clone()).filter(|held| sha256.as_ref() == Some(held));
@@ -156,7 +159,7 @@ fn first_policy(config: &Config, remembered: Option<&Remembered>) -> Result<(Arc
 /// What was decided and served before the last stop, and what the policy declares.
 struct Before<'a> {
     decisions: &'a Decisions,
-    served: &'a [Arc<Version>],
+    default_versions: &'a [Arc<Version>],
     declared: &'a Declared,
 }
 
@@ -175,7 +178,7 @@ fn choose_first(config: &Config, repository: &Repository, failures: &[Failure], 
     let (rules, decisions) = (&config.reloadable.versions, before.decisions);
     // What served is a reason to stay only while it can still serve.
     let can_serve = |version: &&Arc<Version>| !barred.contains(&version.identity);
-    let serving: Vec<_> = before.served.iter().filter(can_serve).cloned().collect();
+    let serving: Vec<_> = before.default_versions.iter().filter(can_serve).cloned().collect();
     let declared = before.declared;
     let situation = Situation { versions: &versions, rules, decisions, barred: &barred, serving: &serving, declared };
     let opening = open(situation);

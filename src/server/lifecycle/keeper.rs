@@ -25,7 +25,7 @@ use super::judge::verdict;
 use super::load::{Fault, Loader};
 use super::orders::{Common, Order};
 use super::plan::{Plan, Target};
-use super::remembered::Remembered;
+use super::saved::SavedState;
 use super::state::{Retired, State};
 
 /// How much lower than the workers' the thread's priority is, as `nice` counts: about a quarter of the time on a full core. A
@@ -40,9 +40,9 @@ pub(super) struct Keeper {
     pub repository: Repository,
     pub orders: Receiver<Order>,
     /// What the file beside the models says; none: not known.
-    pub saved: Option<Remembered>,
+    pub saved: Option<SavedState>,
     /// What could not be written there; it is tried again at every turn.
-    pub unsaved: Option<Remembered>,
+    pub unsaved: Option<SavedState>,
 }
 
 impl Keeper {
@@ -82,7 +82,7 @@ impl Keeper {
             let retry = self.state().ledger.next_retry(looked);
             if [next_look, retry].into_iter().flatten().any(|at| at <= Instant::now()) {
                 looked = Instant::now();
-                self.look();
+                self.reconcile();
                 self.remember();
                 next_look = self.next_poll();
             }
@@ -99,7 +99,7 @@ impl Keeper {
     fn remember(&mut self) {
         let (now, models) = {
             let state = self.common.state();
-            (Remembered::of(&state), state.config.folders.models.clone())
+            (SavedState::of(&state), state.config.folders.models.clone())
         };
         if self.saved.as_ref() == Some(&now) {
             return;
@@ -140,7 +140,7 @@ impl Keeper {
                     self.reconfigure(*config);
                 }
                 self.state().ledger.retry_all(Instant::now());
-                self.look();
+                self.reconcile();
                 (reply, Ok(()))
             }
             Order::Load(target, reply) => (reply, self.load(&target)),
@@ -161,8 +161,8 @@ impl Keeper {
     }
 
     /// Looks at folders and policy, and puts in service what is chosen. What fails is named and left alone for a while.
-    fn look(&mut self) {
-        self.see();
+    fn reconcile(&mut self) {
+        self.scan();
         let policy = self.read_policy(true);
         // Each round loads one plan or finds one version to leave alone, so the rounds end.
         for _ in 0..64 {
@@ -170,14 +170,14 @@ impl Keeper {
             match self.build(&plan) {
                 Ok(generation) => self.serve(generation, epoch),
                 Err(Fault { version: None, error: Error::NotReady(_) }) => return,
-                Err(Fault { version, error }) => self.blame(version, &plan, &error),
+                Err(Fault { version, error }) => self.record_fault(version, &plan, &error),
             }
         }
         self.keep_several();
     }
 
-    pub(super) fn see(&mut self) {
-        let seen = self.repository.look();
+    pub(super) fn scan(&mut self) {
+        let seen = self.repository.scan();
         let mut state = self.common.state();
         let changed = seen.unwrap_or_else(|error| {
             tracing::error!(reason = %error, "the model folders cannot be read; what serves goes on");
@@ -300,12 +300,12 @@ impl Keeper {
         }
     }
 
-    fn blame(&self, version: Option<Box<ModelVersion>>, plan: &Plan, error: &Error) {
+    fn record_fault(&self, version: Option<Box<ModelVersion>>, plan: &Plan, error: &Error) {
         let mut state = self.state();
         let current = state.current();
         let new = plan.versions.iter().map(|v| &v.identity).find(|identity| !current.models().contains(identity));
         if let Some(identity) = version.as_deref().or(new) {
-            state.failed(identity, error);
+            state.record_failure(identity, error);
         } else {
             tracing::error!(reason = %error, "policy refused; what serves goes on");
             state.policy_problem = Some(error.to_string());

@@ -114,13 +114,13 @@ impl<S: Served> Ledger<S> {
     }
 
     /// Something was decided: what loads now was planned before it.
-    pub(super) fn turn(&mut self) {
+    pub(super) fn next_epoch(&mut self) {
         self.epoch += 1;
     }
 
     /// Puts `next` in service, watched for `watch`. What served is kept for a return. Returns what left service for good.
     pub(super) fn serve(&mut self, next: Arc<S>, watch: Duration, now: Instant) -> Vec<Arc<S>> {
-        self.loaded(next.models());
+        self.clear_failures(next.models());
         self.note_default(&next);
         let tried = self.candidate.take().filter(|tried| !Arc::ptr_eq(tried, &next));
         let before = std::mem::replace(&mut self.serving, next);
@@ -131,7 +131,7 @@ impl<S: Served> Ledger<S> {
 
     /// Tries `candidate`. Returns what was tried before.
     pub(super) fn try_out(&mut self, candidate: Arc<S>) -> Option<Arc<S>> {
-        self.turn();
+        self.next_epoch();
         self.candidate.replace(candidate)
     }
 
@@ -139,9 +139,9 @@ impl<S: Served> Ledger<S> {
     ///
     /// # Errors
     /// [`Error::Refused`] when nothing is tried.
-    pub(super) fn stop(&mut self) -> Result<Arc<S>> {
+    pub(super) fn stop_candidate(&mut self) -> Result<Arc<S>> {
         let tried = self.candidate.take().ok_or_else(|| Error::Refused("no candidate is being tried".into()))?;
-        self.turn();
+        self.next_epoch();
         Ok(tried)
     }
 
@@ -152,14 +152,14 @@ impl<S: Served> Ledger<S> {
     /// [`Error::Refused`] when there is nothing to return to.
     pub(super) fn roll_back(&mut self) -> Result<Undone<S>> {
         if self.candidate.is_some() {
-            return self.stop().map(Undone::Trial);
+            return self.stop_candidate().map(Undone::Trial);
         }
         let nothing = || Error::Refused("there is no earlier generation to return to".into());
         let previous = self.previous.take().ok_or_else(nothing)?;
         self.hold_back(&Arc::clone(&self.serving), &previous);
         self.note_default(&previous);
         self.watched_until = None;
-        self.turn();
+        self.next_epoch();
         Ok(Undone::Switch(std::mem::replace(&mut self.serving, previous)))
     }
 
@@ -213,13 +213,13 @@ impl<S: Served> Ledger<S> {
             let decision = Decision { serve: Some(wanted.version.clone()), until_newer_than };
             self.decisions.insert(wanted.name.clone(), decision);
         }
-        self.turn();
+        self.next_epoch();
     }
 
     /// Forgets what was decided for models whose rule changed.
     pub(super) fn rules_changed(&mut self, changed: impl Fn(&String) -> bool) {
         self.decisions.retain(|name, _| !changed(name));
-        self.turn();
+        self.next_epoch();
     }
 
     /// The policy file with this content is not taken by itself any more.
@@ -254,7 +254,7 @@ impl<S: Served> Ledger<S> {
     }
 
     /// A version failed, and is left alone for the time that is returned: longer each time in a row.
-    pub(super) fn failed(&mut self, identity: &ModelVersion, reason: String, now: Instant) -> Duration {
+    pub(super) fn record_failure(&mut self, identity: &ModelVersion, reason: String, now: Instant) -> Duration {
         let attempts = self.failure_of(identity).map_or(0, |failure| failure.attempts) + 1;
         let wait = backoff(attempts);
         self.failures.retain(|failure| failure.identity != *identity);
@@ -263,7 +263,7 @@ impl<S: Served> Ledger<S> {
     }
 
     /// Versions loaded, so that they have not failed.
-    pub(super) fn loaded(&mut self, versions: &[ModelVersion]) {
+    pub(super) fn clear_failures(&mut self, versions: &[ModelVersion]) {
         self.failures.retain(|failure| !versions.contains(&failure.identity));
     }
 

@@ -51,7 +51,7 @@ impl Loader<'_> {
         let budget = budget(self.config, self.pace);
         let checks = &self.checks;
         let unblamed = |error| Fault { version: None, error };
-        let blamed = |error| Fault { version: blame(&error, &plan.versions), error };
+        let blamed = |error| Fault { version: version_at_fault(&error, &plan.versions), error };
         let runtime = Runtime::load(&self.config.runtime.onnxruntime).map_err(unblamed)?;
         let folders = plan.versions.iter().map(|version| self.folder(version)).collect::<Result<_, _>>()?;
         // Whether they fit each other is cheaper to tell than whether they load.
@@ -117,7 +117,7 @@ fn read(version: &Version, checks: &Checks<'_>) -> wildwarden_core::error::Resul
 }
 
 /// The version that `error` speaks of.
-fn blame(error: &Error, versions: &[Arc<Version>]) -> Option<Box<ModelVersion>> {
+fn version_at_fault(error: &Error, versions: &[Arc<Version>]) -> Option<Box<ModelVersion>> {
     let named = |version: &&Arc<Version>| {
         let by_name = matches!(error, Error::Model { model, .. } if *model == version.identity.name);
         by_name || error.place().is_some_and(|place| place.starts_with(&version.path))

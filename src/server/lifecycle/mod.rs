@@ -2,17 +2,17 @@
 //! beside them, what is returned to. Loads happen on one thread of their own; calls that only switch happen at once, also
 //! while something loads. It never rates a listing.
 
-mod calls;
 pub mod check;
 mod first;
 mod judge;
 mod keeper;
 mod ledger;
 mod load;
+mod operations;
 mod orders;
 mod plan;
 mod planning;
-mod remembered;
+mod saved;
 mod state;
 mod status;
 
@@ -26,7 +26,7 @@ use notify::{RecursiveMode, Watcher};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-pub use self::status::{CandidateStatus, SetStatus, Status, VersionState, VersionStatus};
+pub use self::status::{CandidateStatus, ModelsStatus, SetStatus, VersionState, VersionStatus};
 
 use self::keeper::Keeper;
 use self::ledger::Ledger;
@@ -62,7 +62,7 @@ pub struct Lifecycle {
 ///
 /// # Errors
 /// See [`Lifecycle::start`].
-pub fn opening(config: &Config, policy: Option<PolicyFile>) -> Result<Generation> {
+pub fn first_generation(config: &Config, policy: Option<PolicyFile>) -> Result<Generation> {
     Ok(first::load(config, policy.map(Arc::new).as_ref(), repository(config))?.generation)
 }
 
@@ -75,14 +75,14 @@ fn repository(config: &Config) -> Repository {
 #[derive(Debug, Clone, Copy)]
 pub enum Asked<'a> {
     /// Versions, in the place of those in service. None: what the call says.
-    Versions(&'a [Wanted]),
+    Versions(&'a [VersionName]),
     /// A named set, or `default`: what folders, rules and the policy file choose.
     Set(&'a str),
 }
 
 /// A version asked for by call: a version's name, or the label `stable` or `canary`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
+pub struct VersionName {
     /// Name of the model.
     pub name: String,
     /// Version or label.
@@ -138,7 +138,7 @@ impl Lifecycle {
     }
 
     /// All that is known of models.
-    pub fn status(&self) -> Status {
+    pub fn status(&self) -> ModelsStatus {
         self.common.state().status()
     }
 
@@ -146,7 +146,7 @@ impl Lifecycle {
     ///
     /// # Errors
     /// [`Error::NotFound`] saying what there is.
-    pub fn describe(&self, wanted: &Wanted) -> Result<(ModelVersion, Manifest, VersionStatus)> {
+    pub fn describe(&self, wanted: &VersionName) -> Result<(ModelVersion, Manifest, VersionStatus)> {
         let state = self.common.state();
         let identity = state.find(&wanted.name, &wanted.version)?;
         let (manifest, status) = state.describe(&wanted.name, &identity.version)?;
@@ -217,7 +217,7 @@ impl Lifecycle {
     ///
     /// # Errors
     /// [`Error::Refused`] when it is in service or tried; [`Error::NotFound`] when it is not in memory.
-    pub fn unload(&self, wanted: &Wanted) -> Result<()> {
+    pub fn unload(&self, wanted: &VersionName) -> Result<()> {
         let mut state = self.common.state();
         let identity = state.find(&wanted.name, &wanted.version)?;
         state.unload(&identity.name, &identity.version)
@@ -249,10 +249,10 @@ impl Lifecycle {
         })
     }
 
-    fn find(&self, wanted: &[Wanted]) -> Result<Vec<ModelVersion>> {
+    fn find(&self, wanted: &[VersionName]) -> Result<Vec<ModelVersion>> {
         let state = self.common.state();
         let mut found: Vec<ModelVersion> = Vec::new();
-        for (index, Wanted { name, version }) in wanted.iter().enumerate() {
+        for (index, VersionName { name, version }) in wanted.iter().enumerate() {
             if found.iter().any(|other| other.name == *name) {
                 return Err(Error::invalid(format!("versions[{index}].name"), format!("{name:?} is given twice")));
             }

@@ -97,9 +97,9 @@ impl State {
         self.kept.iter().chain(models).cloned().collect()
     }
 
-    pub(super) fn failed(&mut self, identity: &ModelVersion, error: &Error) {
+    pub(super) fn record_failure(&mut self, identity: &ModelVersion, error: &Error) {
         let ModelVersion { name, version, .. } = identity;
-        let wait = self.ledger.failed(identity, error.to_string(), Instant::now());
+        let wait = self.ledger.record_failure(identity, error.to_string(), Instant::now());
         tracing::error!(name, version, reason = %error, retry_seconds = wait.as_secs(), "version refused; what serves goes on");
         self.metrics.models().failed(name);
         self.metrics.models().switched("failed");
@@ -112,7 +112,7 @@ impl State {
         next.health().forget();
         let models = describe(&next);
         let gone = self.ledger.serve(next, self.config.reloadable.rollout.watch, Instant::now());
-        self.show(None);
+        self.set_traffic(None);
         gone.into_iter().for_each(|generation| self.retire(generation));
         self.changed(outcome);
         tracing::info!(models, policy = self.current().policy_version().version, outcome, "in service");
@@ -122,9 +122,9 @@ impl State {
     pub(super) fn try_out(&mut self, candidate: Candidate) {
         candidate.generation.health().forget();
         let models = describe(&candidate.generation);
-        tracing::info!(models, trial = name(&candidate.trial), share = candidate.share.value(), "on trial");
+        tracing::info!(models, trial = trial_name(&candidate.trial), share = candidate.share.value(), "on trial");
         let before = self.ledger.try_out(Arc::clone(&candidate.generation));
-        self.show(Some(Arc::new(candidate)));
+        self.set_traffic(Some(Arc::new(candidate)));
         before.into_iter().for_each(|generation| self.retire(generation));
         self.announce();
     }
@@ -134,8 +134,8 @@ impl State {
     /// # Errors
     /// [`Error::Refused`] when nothing is tried.
     pub(super) fn stop_candidate(&mut self) -> Result<()> {
-        let tried = self.ledger.stop()?;
-        self.show(None);
+        let tried = self.ledger.stop_candidate()?;
+        self.set_traffic(None);
         self.retire(tried);
         self.announce();
         Ok(())
@@ -151,7 +151,7 @@ impl State {
             self.waiting.clear();
             self.current().health().forget();
         }
-        self.show(None);
+        self.set_traffic(None);
         match undone {
             Undone::Trial(tried) => self.retire(tried),
             Undone::Switch(left) => {
@@ -170,7 +170,7 @@ impl State {
     }
 
     /// Has listings rated by what the ledger says, and by `candidate` on its share.
-    fn show(&self, candidate: Option<Arc<Candidate>>) {
+    fn set_traffic(&self, candidate: Option<Arc<Candidate>>) {
         self.pipeline.switch(Traffic { stable: self.current(), candidate });
     }
 
@@ -211,7 +211,7 @@ impl State {
     /// Tells the metrics what is in service.
     pub(super) fn announce(&self) {
         let Traffic { stable, candidate } = self.pipeline.traffic();
-        let trial = candidate.as_ref().map(|candidate| (&candidate.generation, name(&candidate.trial)));
+        let trial = candidate.as_ref().map(|candidate| (&candidate.generation, trial_name(&candidate.trial)));
         let previous = self.ledger.previous().map(|previous| (previous, "previous"));
         let roles: Vec<_> = [Some((&stable, "stable")), previous, trial].into_iter().flatten().collect();
         let versions = roles.iter().flat_map(|(generation, role)| {
@@ -237,7 +237,7 @@ impl State {
 }
 
 /// The name of a trial, as metrics and logs have it.
-pub(super) fn name(trial: &Trial) -> &'static str {
+pub(super) fn trial_name(trial: &Trial) -> &'static str {
     match trial {
         Trial::Canary(_) => "canary",
         Trial::Shadow(_) => "shadow",

@@ -56,7 +56,7 @@ pub struct VersionStatus {
 
 /// All that is known.
 #[derive(Debug, Clone)]
-pub struct Status {
+pub struct ModelsStatus {
     /// Counts up with each change of what serves.
     pub generation: u64,
     /// The policy in service.
@@ -108,7 +108,7 @@ pub struct CandidateStatus {
 }
 
 impl State {
-    pub(super) fn status(&self) -> Status {
+    pub(super) fn status(&self) -> ModelsStatus {
         let Traffic { stable, candidate } = self.pipeline.traffic();
         let mut models: BTreeMap<String, Vec<VersionStatus>> = BTreeMap::new();
         let mut known: Vec<ModelVersion> = self.versions.iter().map(|version| version.identity.clone()).collect();
@@ -137,7 +137,7 @@ impl State {
             }
             versions.sort_by(|a, b| order(&b.version).cmp(&order(&a.version)));
         }
-        Status {
+        ModelsStatus {
             generation: stable.number(),
             policy: stable.policy_version().clone(),
             policy_problem: self.policy_problem.clone().unwrap_or_default(),

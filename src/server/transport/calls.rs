@@ -14,10 +14,10 @@ use wildwarden_core::metrics::Metrics;
 
 use crate::transport::guard::{self, Guard};
 use crate::transport::methods;
-use crate::transport::status::{code_name, name, status};
+use crate::transport::status::{code_name, error_code_name, status};
 
 /// Media types of messages in protobuf (gRPC over HTTP/2).
-const TAKEN: [&str; 2] = ["application/grpc", "application/grpc+proto"];
+const GRPC_MEDIA_TYPES: [&str; 2] = ["application/grpc", "application/grpc+proto"];
 const NOT_GRPC: &str = "this port takes gRPC messages in protobuf, content-type application/grpc; the .proto files and \
                         `wildwarden classify` show how\n";
 /// Puts [`Calls`] around what answers.
@@ -70,19 +70,19 @@ where
         }
         if let Some((method, what)) = methods::not_served(request.uri().path()) {
             let status = tonic::Status::unimplemented(format!("{method}: {what}"));
-            self.metrics.call(method, name(Code::Unimplemented));
+            self.metrics.call(method, code_name(Code::Unimplemented));
             return Box::pin(std::future::ready(Ok(status.into_http())));
         }
         // The name that a count has is the table's: a caller's own would let the metrics grow without bound.
         let known = methods::at(request.uri().path());
         let rpc = known.map_or("unknown", |(rpc, _)| rpc);
         if let Err(error) = known.map_or(Ok(()), |(_, access)| self.guard.check(access, request.headers())) {
-            self.metrics.call(rpc, code_name(&error));
+            self.metrics.call(rpc, error_code_name(&error));
             return Box::pin(std::future::ready(Ok(status(&error, rpc).into_http())));
         }
         let deadline = guard::deadline(request.headers());
         request.extensions_mut().insert(deadline);
-        let mut count = Count { metrics: Arc::clone(&self.metrics), rpc, code: name(Code::Cancelled) };
+        let mut count = Count { metrics: Arc::clone(&self.metrics), rpc, code: code_name(Code::Cancelled) };
         let answering = self.answers.call(request);
         Box::pin(async move {
             let mut response = answering.await?;
@@ -107,7 +107,7 @@ struct Count {
 
 impl Count {
     fn answered(&mut self, code: Code) {
-        self.code = name(code);
+        self.code = code_name(code);
     }
 }
 
@@ -120,7 +120,7 @@ impl Drop for Count {
 fn is_grpc(headers: &HeaderMap) -> bool {
     let given = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let media_type = given.split(';').next().unwrap_or_default().trim();
-    TAKEN.iter().any(|taken| media_type.eq_ignore_ascii_case(taken))
+    GRPC_MEDIA_TYPES.iter().any(|known| media_type.eq_ignore_ascii_case(known))
 }
 
 /// 415, as the gRPC specification has it, with a sentence.

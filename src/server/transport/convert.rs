@@ -162,7 +162,7 @@ pub fn suggestion(suggestion: Suggestion) -> proto::Suggestion {
 }
 
 /// A category's name; empty where none is meant.
-pub(super) fn named(category: Option<Category>) -> String {
+pub(super) fn category_name(category: Option<Category>) -> String {
     category.map(|category| category.to_string()).unwrap_or_default()
 }
 
@@ -305,7 +305,7 @@ pub fn reason_code(code: ReasonCode) -> proto::ReasonCode {
 fn reason(reason: Reason) -> proto::Reason {
     proto::Reason {
         code: reason_code(reason.code).into(),
-        category: named(reason.category),
+        category: category_name(reason.category),
         arguments: reason.arguments.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
     }
 }

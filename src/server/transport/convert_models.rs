@@ -5,8 +5,8 @@ use wildwarden_core::model::folder::manifest::Manifest;
 use wildwarden_core::pipeline::shadow::ShadowReport;
 use wildwarden_proto::v1 as proto;
 
-use crate::lifecycle::{SetStatus, Status, VersionState, VersionStatus};
-use crate::transport::convert::{model_version, named, policy_version, reason_code, suggestion};
+use crate::lifecycle::{ModelsStatus, SetStatus, VersionState, VersionStatus};
+use crate::transport::convert::{category_name, model_version, policy_version, reason_code, suggestion};
 
 fn state(state: VersionState) -> proto::VersionState {
     match state {
@@ -39,7 +39,7 @@ fn set_version(version: &SetVersion) -> proto::SetVersion {
 }
 
 /// All that is known of models.
-pub fn status(status: &Status) -> proto::ModelsStatus {
+pub fn models_status(status: &ModelsStatus) -> proto::ModelsStatus {
     let model = |(name, versions): (&String, &Vec<VersionStatus>)| proto::ModelStatus {
         name: name.clone(),
         versions: versions.iter().map(version).collect(),
@@ -91,7 +91,7 @@ pub fn describe(identity: &ModelVersion, manifest: Manifest, status: &VersionSta
     });
     let labels = labels.into_iter().map(|label| proto::ModelLabel {
         name: label.name,
-        category: named(label.category),
+        category: category_name(label.category),
         slope: label.calibration.slope,
         intercept: label.calibration.intercept,
     });
@@ -126,7 +126,7 @@ pub fn report(report: &ShadowReport) -> proto::ShadowReport {
         candidate: suggestion(flip.candidate).into(),
         stable_risk: flip.stable_risk,
         candidate_risk: flip.candidate_risk,
-        category: named(flip.category),
+        category: category_name(flip.category),
         reason: flip.reason.map_or(proto::ReasonCode::Unspecified, reason_code).into(),
     });
     let transitions = report.transitions.iter().map(|(&(stable, candidate), &listings)| proto::Transition {

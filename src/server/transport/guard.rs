@@ -94,7 +94,7 @@ fn parse_timeout(value: &str) -> Option<Duration> {
 
 /// Gives faults that the transport finds by itself the status the contract promises: it answers OUT_OF_RANGE to a message
 /// over the limit and INTERNAL to one that does not decode, bad UTF-8 for example. Both are the caller's to mend.
-pub fn blame_caller(broken: Status, max_message_bytes: usize) -> Status {
+pub fn as_invalid_argument(broken: Status, max_message_bytes: usize) -> Status {
     let too_large = |message: &str| message.starts_with("Error decompressing: size limit");
     if broken.code() == Code::OutOfRange || too_large(broken.message()) {
         Status::invalid_argument(message_limit(max_message_bytes))
@@ -107,11 +107,11 @@ pub fn blame_caller(broken: Status, max_message_bytes: usize) -> Status {
     }
 }
 
-/// As [`blame_caller`], for a response that is nothing but a status.
-pub fn blame_caller_in_headers(headers: &mut HeaderMap, max_message_bytes: usize) {
+/// As [`as_invalid_argument`], for a response that is nothing but a status.
+pub fn as_invalid_argument_in_headers(headers: &mut HeaderMap, max_message_bytes: usize) {
     let Some(broken) = Status::from_header_map(headers) else { return };
     let code = broken.code();
-    let mended = blame_caller(broken, max_message_bytes);
+    let mended = as_invalid_argument(broken, max_message_bytes);
     if mended.code() == code {
         return;
     }

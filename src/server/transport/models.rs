@@ -5,14 +5,15 @@ use std::sync::Arc;
 use tokio::sync::OnceCell;
 use tonic::{Request, Response, Status};
 use wildwarden_core::error::{Error, Result};
+use wildwarden_proto::v1 as proto;
 use wildwarden_proto::v1::model_service_server::ModelService;
 use wildwarden_proto::v1::{
     DescribeModelRequest, DescribeModelResponse, GetShadowReportRequest, ListModelsRequest, LoadVersionRequest,
     ModelsStatus, PromoteRequest, ReloadRequest, RollBackRequest, ShadowReport, StartTrialRequest,
-    StopCandidateRequest, UnloadRequest, VersionName,
+    StopCandidateRequest, UnloadRequest,
 };
 
-use crate::lifecycle::{Asked, Lifecycle, Wanted};
+use crate::lifecycle::{Asked, Lifecycle, VersionName};
 use crate::transport::convert_models as convert;
 use crate::transport::status::status;
 
@@ -34,26 +35,26 @@ impl Models {
 
     fn try_now(&self, action: impl FnOnce(&Lifecycle) -> Result<()>) -> Result<ModelsStatus> {
         let lifecycle = self.lifecycle()?;
-        action(lifecycle).map(|()| convert::status(&lifecycle.status()))
+        action(lifecycle).map(|()| convert::models_status(&lifecycle.status()))
     }
 
     async fn try_out(&self, request: Request<StartTrialRequest>, shadow: bool) -> Result<ModelsStatus> {
         let lifecycle = self.lifecycle()?;
         let StartTrialRequest { versions, share, set } = request.into_inner();
         lifecycle.try_out(asked(&all_wanted(versions), &set)?, share, shadow).await?;
-        Ok(convert::status(&lifecycle.status()))
+        Ok(convert::models_status(&lifecycle.status()))
     }
 }
 
-fn wanted(name: VersionName) -> Wanted {
-    Wanted { name: name.name, version: name.version }
+fn wanted(name: proto::VersionName) -> VersionName {
+    VersionName { name: name.name, version: name.version }
 }
 
-fn all_wanted(names: Vec<VersionName>) -> Vec<Wanted> {
+fn all_wanted(names: Vec<proto::VersionName>) -> Vec<VersionName> {
     names.into_iter().map(wanted).collect()
 }
 
-fn asked<'a>(versions: &'a [Wanted], set: &'a str) -> Result<Asked<'a>> {
+fn asked<'a>(versions: &'a [VersionName], set: &'a str) -> Result<Asked<'a>> {
     match (versions, set) {
         (versions, "") => Ok(Asked::Versions(versions)),
         ([], set) => Ok(Asked::Set(set)),
@@ -61,7 +62,7 @@ fn asked<'a>(versions: &'a [Wanted], set: &'a str) -> Result<Asked<'a>> {
     }
 }
 
-fn required(version: Option<VersionName>) -> Result<Wanted> {
+fn required(version: Option<proto::VersionName>) -> Result<VersionName> {
     version.map(wanted).ok_or_else(|| Error::invalid("version", "is missing: name and version of a model"))
 }
 
@@ -88,7 +89,7 @@ impl ModelService for Models {
         let reload = async {
             let lifecycle = self.lifecycle()?;
             lifecycle.reload(None).await?;
-            Ok(convert::status(&lifecycle.status()))
+            Ok(convert::models_status(&lifecycle.status()))
         };
         Self::answer("Reload", reload.await)
     }
@@ -98,7 +99,7 @@ impl ModelService for Models {
             let lifecycle = self.lifecycle()?;
             let LoadVersionRequest { versions, set } = request.into_inner();
             lifecycle.load(asked(&all_wanted(versions), &set)?).await?;
-            Ok(convert::status(&lifecycle.status()))
+            Ok(convert::models_status(&lifecycle.status()))
         };
         Self::answer("LoadVersion", load.await)
     }
@@ -108,7 +109,7 @@ impl ModelService for Models {
             let lifecycle = self.lifecycle()?;
             let PromoteRequest { versions, set } = request.into_inner();
             lifecycle.promote(asked(&all_wanted(versions), &set)?).await?;
-            Ok(convert::status(&lifecycle.status()))
+            Ok(convert::models_status(&lifecycle.status()))
         };
         Self::answer("Promote", promote.await)
     }

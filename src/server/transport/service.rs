@@ -22,7 +22,7 @@ use wildwarden_proto::v1::{
     GetServerInfoRequest, GetServerInfoResponse,
 };
 
-use crate::transport::status::{code_name, item_error, status};
+use crate::transport::status::{error_code_name, item_error, status};
 use crate::transport::{convert, guard};
 
 /// Listings of one batch or stream that are rated at the same time: enough to keep the workers busy, few enough that one
@@ -68,7 +68,7 @@ impl Shared {
         request.request_id = convert::request_id(&request.request_id);
         let request_id = request.request_id.clone();
         let outcome = self.rate(request, Priority::Bulk, deadline).await;
-        self.metrics.call("Classify item", outcome.as_ref().err().map_or("OK", code_name));
+        self.metrics.call("Classify item", outcome.as_ref().err().map_or("OK", error_code_name));
         result(request_id, outcome)
     }
 }
@@ -216,7 +216,7 @@ async fn answer_stream(
                     });
                 }
                 Some(Err(broken)) => {
-                    let problem = guard::blame_caller(broken, shared.limits.max_message_bytes);
+                    let problem = guard::as_invalid_argument(broken, shared.limits.max_message_bytes);
                     // The caller may have gone; then there is nobody to tell.
                     let _ = answers.send(Err(problem)).await;
                     return;

@@ -24,12 +24,12 @@ pub fn code(error: &Error) -> Code {
 }
 
 /// The name of its status code, as the gRPC specification spells it.
-pub fn code_name(error: &Error) -> &'static str {
-    name(code(error))
+pub fn error_code_name(error: &Error) -> &'static str {
+    code_name(code(error))
 }
 
 /// The name of a status code, as the gRPC specification spells it.
-pub fn name(code: Code) -> &'static str {
+pub fn code_name(code: Code) -> &'static str {
     match code {
         Code::Ok => "OK",
         Code::Cancelled => "CANCELLED",

@@ -114,7 +114,7 @@ impl Repository {
     ///
     /// # Errors
     /// [`Error::Setup`] when the directory cannot be listed; what was known stays.
-    pub fn look(&mut self) -> Result<Vec<(String, String)>> {
+    pub fn scan(&mut self) -> Result<Vec<(String, String)>> {
         let mut found = Vec::new();
         for (name, path) in folders(&self.directory)? {
             // A model that is removed while it is listed is gone, and no fault.
@@ -243,17 +243,17 @@ mod tests {
         let mut repository = Repository::new(directory.path(), 1 << 30);
         for file in ["model.toml", "golden.json"] {
             copy(file, &folder);
-            assert_eq!(repository.look().unwrap().len(), 1);
+            assert_eq!(repository.scan().unwrap().len(), 1);
             assert!(repository.versions().is_empty() && repository.incomplete_for_long().is_empty());
         }
         let onnx = std::fs::read(Path::new(SHIPPED).join("model.onnx")).unwrap();
         std::fs::write(folder.join("model.onnx"), &onnx[..onnx.len() / 2]).unwrap();
-        repository.look().unwrap();
+        repository.scan().unwrap();
         assert!(repository.versions().is_empty() && repository.incomplete()[0].reason.contains("sha256"));
         std::fs::write(folder.join("model.onnx"), onnx).unwrap();
-        assert_eq!(repository.look().unwrap().len(), 1);
+        assert_eq!(repository.scan().unwrap().len(), 1);
         assert_eq!(repository.versions()[0].identity.name, "live_animal");
-        assert!(repository.look().unwrap().is_empty(), "nothing was written since");
+        assert!(repository.scan().unwrap().is_empty(), "nothing was written since");
     }
 
     #[test]
@@ -265,7 +265,7 @@ mod tests {
         let mut repository = Repository::new(directory.path(), 1 << 30);
         let reported: Vec<usize> = (0..4)
             .map(|_| {
-                repository.look().unwrap();
+                repository.scan().unwrap();
                 repository.incomplete_for_long().len()
             })
             .collect();
@@ -280,13 +280,13 @@ mod tests {
         std::fs::create_dir_all(&folder).unwrap();
         ["model.toml", "golden.json", "model.onnx"].iter().for_each(|file| copy(file, &folder));
         let mut repository = Repository::new(directory.path(), 1 << 30);
-        repository.look().unwrap();
+        repository.scan().unwrap();
         let before = repository.versions()[0].identity.clone();
         std::fs::write(folder.join("model.onnx"), b"half").unwrap();
-        repository.look().unwrap();
+        repository.scan().unwrap();
         assert_eq!(repository.versions()[0].identity, before);
         std::fs::remove_dir_all(&folder).unwrap();
-        assert!(repository.look().unwrap().len() == 1 && repository.versions().is_empty());
+        assert!(repository.scan().unwrap().len() == 1 && repository.versions().is_empty());
     }
 
     #[test]
@@ -296,7 +296,7 @@ mod tests {
         std::fs::create_dir_all(&folder).unwrap();
         ["model.toml", "golden.json", "model.onnx"].iter().for_each(|file| copy(file, &folder));
         let mut repository = Repository::new(directory.path(), 1 << 30);
-        repository.look().unwrap();
+        repository.scan().unwrap();
         let reason = repository.incomplete()[0].reason.clone();
         assert!(reason.contains("version") && reason.contains('1') && reason.contains("live_animal/2"), "{reason}");
     }

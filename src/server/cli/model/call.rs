@@ -11,7 +11,7 @@ use wildwarden_proto::v1::{
 };
 
 /// A connection to a server's listener for operators.
-pub(super) struct Operator {
+pub(super) struct OperatorClient {
     client: ModelServiceClient<Channel>,
     authorization: Option<MetadataValue<Ascii>>,
 }
@@ -25,7 +25,7 @@ fn answer<T>(answer: Result<Response<T>, Status>) -> anyhow::Result<T> {
     })
 }
 
-impl Operator {
+impl OperatorClient {
     pub(super) async fn connect(address: &str, key: Option<&str>) -> anyhow::Result<Self> {
         let channel = Channel::from_shared(address.to_owned()).with_context(|| format!("--server {address}"))?;
         let channel = channel.connect().await.with_context(|| format!("no server for operators at {address}"))?;

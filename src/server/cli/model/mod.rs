@@ -11,8 +11,8 @@ use anyhow::Context;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 
-use self::call::Operator;
-use super::peer::{Operators, address};
+use self::call::OperatorClient;
+use super::peer::{OperatorPeer, address};
 use super::{json, print};
 use wildwarden_proto::v1::{ModelsStatus, ShadowReport, StartTrialRequest, VersionName};
 
@@ -20,15 +20,15 @@ use wildwarden_proto::v1::{ModelsStatus, ShadowReport, StartTrialRequest, Versio
 #[derive(Debug, Subcommand)]
 pub enum Call {
     /// Every version there is, what it does, and why it does not serve.
-    List(Quiet),
+    List(CallArgs),
     /// Look at the folders and the policy file now.
-    Reload(Quiet),
+    Reload(CallArgs),
     /// Load and check versions or a set and keep them in memory; what serves does not change.
     Load(Named),
     /// Put versions or a set in service; without any, the candidate.
     Promote(Named),
     /// Undo the last change: end a trial, or return to what served before.
-    Rollback(Quiet),
+    Rollback(CallArgs),
     /// Free a version that is in memory but not in service.
     Unload(Versions),
     /// Rate a share of listings with other versions or a set, too, and compare; callers notice nothing.
@@ -36,16 +36,16 @@ pub enum Call {
     /// Answer a share of listings with other versions or a set; those there is room for are rated as before, too, and compared.
     Canary(Trial),
     /// End the trial.
-    Stop(Quiet),
+    Stop(CallArgs),
     /// What the trial shows so far.
-    Report(Quiet),
+    Report(CallArgs),
 }
 
 /// Where the server is and how its answer is printed.
 #[derive(Debug, Args)]
-pub struct Quiet {
+pub struct CallArgs {
     #[command(flatten)]
-    peer: Operators,
+    peer: OperatorPeer,
     /// JSON instead of a table.
     #[arg(long)]
     json: bool,
@@ -58,7 +58,7 @@ pub struct Versions {
     #[arg(value_name = "VERSION", value_parser = version)]
     versions: Vec<VersionName>,
     #[command(flatten)]
-    quiet: Quiet,
+    args: CallArgs,
 }
 
 /// Versions or a set.
@@ -90,7 +90,7 @@ pub struct Trial {
     #[arg(long, default_value_t = 0.1)]
     share: f64,
     #[command(flatten)]
-    quiet: Quiet,
+    args: CallArgs,
 }
 
 impl Trial {
@@ -121,11 +121,11 @@ impl Call {
     /// # Errors
     /// When there is no such server, or it refuses.
     pub fn run(self) -> anyhow::Result<ExitCode> {
-        let quiet = self.quiet();
-        let as_json = quiet.json;
-        let (server, key) = (address(&quiet.peer.server)?, quiet.peer.key.clone());
+        let args = self.args();
+        let as_json = args.json;
+        let (server, key) = (address(&args.peer.server)?, args.peer.key.clone());
         let answer = super::async_runtime()?.block_on(async {
-            let mut operator = Operator::connect(&server, key.as_deref()).await?;
+            let mut operator = OperatorClient::connect(&server, key.as_deref()).await?;
             self.call(&mut operator).await
         })?;
         let text = match (answer, as_json) {
@@ -138,21 +138,19 @@ impl Call {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn quiet(&self) -> &Quiet {
+    fn args(&self) -> &CallArgs {
         match self {
-            Self::List(quiet)
-            | Self::Reload(quiet)
-            | Self::Rollback(quiet)
-            | Self::Stop(quiet)
-            | Self::Report(quiet) => quiet,
-            Self::Load(Named { versions: Versions { quiet, .. }, .. })
-            | Self::Promote(Named { versions: Versions { quiet, .. }, .. })
-            | Self::Unload(Versions { quiet, .. }) => quiet,
-            Self::Shadow(Trial { quiet, .. }) | Self::Canary(Trial { quiet, .. }) => quiet,
+            Self::List(args) | Self::Reload(args) | Self::Rollback(args) | Self::Stop(args) | Self::Report(args) => {
+                args
+            }
+            Self::Load(Named { versions: Versions { args, .. }, .. })
+            | Self::Promote(Named { versions: Versions { args, .. }, .. })
+            | Self::Unload(Versions { args, .. }) => args,
+            Self::Shadow(Trial { args, .. }) | Self::Canary(Trial { args, .. }) => args,
         }
     }
 
-    async fn call(self, operator: &mut Operator) -> anyhow::Result<Answer> {
+    async fn call(self, operator: &mut OperatorClient) -> anyhow::Result<Answer> {
         let status = match self {
             Self::Report(_) => return operator.report().await.map(Answer::Report),
             Self::List(_) => operator.list().await?,

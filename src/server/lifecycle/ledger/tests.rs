@@ -137,7 +137,7 @@ impl World {
                         self.ledger.decide(&[self.universe[which].identity.clone()], &known);
                         self.ledger.serve(next, Duration::from_secs(60), self.now);
                     } else {
-                        self.ledger.failed(&self.universe[which].identity.clone(), "broke".into(), self.now);
+                        self.ledger.record_failure(&self.universe[which].identity.clone(), "broke".into(), self.now);
                     }
                 }
             }
@@ -193,7 +193,7 @@ impl World {
                 return;
             }
             match next.models.iter().find(|model| !serving.models.contains(model)) {
-                Some(new) if !loads => drop(self.ledger.failed(new, "broke".into(), now)),
+                Some(new) if !loads => drop(self.ledger.record_failure(new, "broke".into(), now)),
                 _ => drop(self.ledger.serve(next, Duration::ZERO, now)),
             }
         }
@@ -223,7 +223,7 @@ fn waits_grow_and_a_change_of_the_folder_ends_them() {
     let policy = Arc::new(PolicyFile::parse(include_str!("../../../../models/policy.toml").to_owned()).unwrap());
     let mut world = World::new(&policy);
     let (failing, now) = (world.universe[4].identity.clone(), world.now);
-    let waits: Vec<_> = (0..3).map(|_| world.ledger.failed(&failing, "broke".into(), now).as_secs()).collect();
+    let waits: Vec<_> = (0..3).map(|_| world.ledger.record_failure(&failing, "broke".into(), now).as_secs()).collect();
     assert_eq!(waits, [1, 2, 4]);
     assert_eq!(world.ledger.barred(now), std::slice::from_ref(&failing));
     assert_eq!(world.ledger.next_retry(now), Some(now + Duration::from_secs(4)));

@@ -6,7 +6,7 @@ use tokio::sync::OnceCell;
 use wildwarden_core::error::{Error, Result};
 use wildwarden_core::model::catalogue::repository::order;
 
-use crate::lifecycle::{Asked, Lifecycle, VersionState, VersionStatus, Wanted};
+use crate::lifecycle::{Asked, Lifecycle, VersionName, VersionState, VersionStatus};
 
 /// A version that is known and not in service.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +46,7 @@ impl Control {
         if newest.state == VersionState::Serving {
             return Ok(());
         }
-        let wanted = Wanted { name: model.to_owned(), version: newest.version };
+        let wanted = VersionName { name: model.to_owned(), version: newest.version };
         self.lifecycle()?.promote(Asked::Versions(&[wanted])).await
     }
 
@@ -64,7 +64,8 @@ impl Control {
             return Err(Error::Refused(format!("{model}: {problem}")));
         }
         let lifecycle = self.lifecycle()?;
-        let wanted = |version: &&VersionStatus| Wanted { name: model.to_owned(), version: version.version.clone() };
+        let wanted =
+            |version: &&VersionStatus| VersionName { name: model.to_owned(), version: version.version.clone() };
         idle.iter().map(wanted).try_for_each(|wanted| lifecycle.unload(&wanted))
     }
 

@@ -25,7 +25,7 @@ impl Keeper {
         let kept: Vec<_> = state.kept.iter().map(|model| &model.folder().identity).chain(current.models()).collect();
         let new = |model: &&Arc<LoadedModel>| !kept.contains(&&model.folder().identity);
         let new: Vec<_> = generation.engine().models().filter(new).cloned().collect();
-        state.ledger.loaded(generation.models());
+        state.ledger.clear_failures(generation.models());
         state.kept.extend(new);
         state.retire(Arc::new(generation));
         Ok(())
@@ -41,7 +41,7 @@ impl Keeper {
             let State { ledger, versions, .. } = &mut *state;
             ledger.decide(&new, versions);
         }
-        state.ledger.turn();
+        state.ledger.next_epoch();
         state.switch(Arc::clone(&candidate.generation), "promoted");
         Ok(())
     }
@@ -61,7 +61,7 @@ impl Keeper {
             // A policy file that was rolled back serves again by this call.
             Target::Set(_) => state.ledger.release_policy(&plan.policy.version.sha256),
         }
-        state.ledger.turn();
+        state.ledger.next_epoch();
         if let Some(generation) = generation {
             state.switch(Arc::new(generation), "promoted");
         }
@@ -94,7 +94,7 @@ impl Keeper {
             Target::Set(name) => name,
         };
         // It may have been written a moment ago, and its folders, too.
-        self.see();
+        self.scan();
         let policy = self.read_policy(false);
         if name == DEFAULT_SET {
             return self.state().plan_by_folders(&policy).map(|(plan, _)| plan).map_err(Error::Refused);
@@ -111,7 +111,7 @@ impl Keeper {
     fn build_for_call(&self, plan: &Plan) -> Result<Generation> {
         self.build(plan).map_err(|Fault { version, error }| {
             if let Some(identity) = version {
-                self.state().failed(&identity, &error);
+                self.state().record_failure(&identity, &error);
             }
             memory::give_back();
             // Operators may read the cause.

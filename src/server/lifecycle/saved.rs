@@ -27,12 +27,13 @@ const MAX_BYTES: u64 = 1 << 23;
 /// The file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Remembered {
+pub(super) struct SavedState {
     format: u32,
     /// What calls decided, by model.
     decisions: BTreeMap<String, SavedDecision>,
     /// The versions that the folders last chose.
-    served: Vec<SavedVersion>,
+    #[serde(rename = "served")]
+    default_versions: Vec<SavedVersion>,
     /// The named set that serves in their place.
     #[serde(default)]
     set: Option<SavedSet>,
@@ -71,7 +72,11 @@ impl SavedSet {
     ///
     /// # Errors
     /// One sentence, when a version is gone or its folder has changed, or the policy is refused.
-    pub(super) fn plan(&self, versions: &[Arc<Version>], served: &[Arc<Version>]) -> std::result::Result<Plan, String> {
+    pub(super) fn plan(
+        &self,
+        versions: &[Arc<Version>],
+        default_versions: &[Arc<Version>],
+    ) -> std::result::Result<Plan, String> {
         let found = |saved: &SavedVersion| {
             let changed = || format!("{} {} is not there any more as it was", saved.name, saved.version);
             find(saved, versions).ok_or_else(changed)
@@ -81,7 +86,7 @@ impl SavedSet {
             return Err(format!("{:?} is no name of a set", self.name));
         }
         let policy = Arc::new(PolicyFile::parse(self.policy.clone())?);
-        let versions = together(&versions, served, &policy.policy.declared())?;
+        let versions = together(&versions, default_versions, &policy.policy.declared())?;
         Ok(Plan { versions, policy, set: self.name.clone() })
     }
 
@@ -118,7 +123,7 @@ impl SavedVersion {
     }
 }
 
-impl Remembered {
+impl SavedState {
     /// What `state` would have remembered.
     pub(super) fn of(state: &State) -> Self {
         let current = state.current();
@@ -128,14 +133,14 @@ impl Remembered {
         });
         let policy =
             SavedPolicy { held: state.ledger.policy_held().cloned(), text: state.ledger.default().policy.text.clone() };
-        let served =
+        let default_versions =
             state.ledger.default().versions.iter().map(|version| SavedVersion::from(&version.identity)).collect();
         let set = (current.set().name != DEFAULT_SET).then(|| SavedSet {
             name: current.set().name.clone(),
             models: current.models().iter().map(SavedVersion::from).collect(),
             policy: current.policy_file().text.clone(),
         });
-        Self { format: FORMAT, decisions: decisions.collect(), served, set, policy: Some(policy) }
+        Self { format: FORMAT, decisions: decisions.collect(), default_versions, set, policy: Some(policy) }
     }
 
     /// What the file beside `models` says; `None` when there is none. A file that cannot be used is told of and left out: it
@@ -143,7 +148,7 @@ impl Remembered {
     pub(super) fn read(models: &Path) -> Option<Self> {
         let path = models.join(FILE);
         match read(&path) {
-            Ok(remembered) => remembered,
+            Ok(saved_state) => saved_state,
             Err(error) => {
                 tracing::error!(reason = %error, "what was decided before is not known; the newest versions are chosen");
                 None
@@ -172,8 +177,8 @@ impl Remembered {
     }
 
     /// The versions that served last and are still there, unchanged.
-    pub(super) fn served(&self, versions: &[Arc<Version>]) -> Vec<Arc<Version>> {
-        self.served.iter().filter_map(|saved| find(saved, versions)).collect()
+    pub(super) fn default_versions(&self, versions: &[Arc<Version>]) -> Vec<Arc<Version>> {
+        self.default_versions.iter().filter_map(|saved| find(saved, versions)).collect()
     }
 
     /// The named set that serves in the place of what the folders choose.
@@ -214,7 +219,7 @@ fn write_whole(path: &PathBuf, text: &str) -> std::io::Result<()> {
     file.sync_all()
 }
 
-fn read(path: &Path) -> Result<Option<Remembered>> {
+fn read(path: &Path) -> Result<Option<SavedState>> {
     match std::fs::metadata(path) {
         // Opening a pipe or a device could wait for ever.
         Ok(metadata) if !metadata.is_file() => return Err(Error::file(path, "is not a regular file")),
@@ -228,11 +233,11 @@ fn read(path: &Path) -> Result<Option<Remembered>> {
     if text.len() as u64 > MAX_BYTES {
         return Err(Error::file(path, format!("has more than {MAX_BYTES} bytes")));
     }
-    let remembered: Remembered = serde_json::from_str(&text).map_err(|cause| Error::file(path, cause))?;
-    if remembered.format != FORMAT {
-        return Err(Error::file(path, format!("format: {}, this program reads {FORMAT}", remembered.format)));
+    let saved_state: SavedState = serde_json::from_str(&text).map_err(|cause| Error::file(path, cause))?;
+    if saved_state.format != FORMAT {
+        return Err(Error::file(path, format!("format: {}, this program reads {FORMAT}", saved_state.format)));
     }
-    Ok(Some(remembered))
+    Ok(Some(saved_state))
 }
 
 #[cfg(test)]
@@ -246,26 +251,26 @@ mod tests {
     #[test]
     fn what_was_written_is_read_and_what_is_damaged_is_left_out() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(Remembered::read(folder.path()).is_none());
+        assert!(SavedState::read(folder.path()).is_none());
         let decision = SavedDecision { serve: Some("1".into()), until_newer_than: saved("2") };
-        let remembered = Remembered {
+        let saved_state = SavedState {
             format: FORMAT,
             decisions: [("tusk".to_owned(), decision)].into(),
-            served: vec![saved("1")],
+            default_versions: vec![saved("1")],
             set: None,
             policy: None,
         };
-        remembered.write(folder.path()).unwrap();
-        assert_eq!(Remembered::read(folder.path()), Some(remembered.clone()));
-        assert!(remembered.decisions(&[]).is_empty(), "the version that was decided for is gone");
+        saved_state.write(folder.path()).unwrap();
+        assert_eq!(SavedState::read(folder.path()), Some(saved_state.clone()));
+        assert!(saved_state.decisions(&[]).is_empty(), "the version that was decided for is gone");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside");
         for damaged in ["", "{", "{\"format\":9,\"decisions\":{},\"served\":[]}", "[1]"] {
             std::fs::write(folder.path().join(FILE), damaged).unwrap();
-            assert!(Remembered::read(folder.path()).is_none(), "{damaged}");
+            assert!(SavedState::read(folder.path()).is_none(), "{damaged}");
         }
         std::fs::remove_file(folder.path().join(FILE)).unwrap();
         std::os::unix::fs::symlink("/dev/zero", folder.path().join(FILE)).unwrap();
-        assert!(Remembered::read(folder.path()).is_none(), "a device is not read");
-        assert!(remembered.write(&folder.path().join("missing")).unwrap_err().to_string().contains(FILE));
+        assert!(SavedState::read(folder.path()).is_none(), "a device is not read");
+        assert!(saved_state.write(&folder.path().join("missing")).unwrap_err().to_string().contains(FILE));
     }
 }
