@@ -25,8 +25,8 @@ use crate::bench::known::Known;
 use crate::bench::listings::Listing;
 use crate::bench::measure::Outcome;
 use crate::bench::photo::Mark;
-use crate::bench::versions::VersionSet;
-use crate::bench::versions::Versions;
+use crate::bench::versions::AnswerCounts;
+use crate::bench::versions::AnsweredBy;
 
 /// HTTP/2 windows for what comes in; those for photos, which go out, are the server's.
 const STREAM_WINDOW: u32 = 1 << 20;
@@ -63,21 +63,21 @@ pub struct Connections {
 
 /// A listing and what is known of it.
 #[derive(Debug)]
-pub struct Rated {
+pub struct ExpectedListing {
     /// What is sent.
     pub listing: Listing,
     /// What the answer must say.
     pub known: Known,
     /// Who said so.
-    pub versions: VersionSet,
+    pub versions: AnsweredBy,
 }
 
 /// Sends rated listings in turn.
 #[derive(Debug)]
-pub struct Caller {
+pub struct LoadClient {
     connections: Connections,
-    rated: Vec<Rated>,
-    versions: Mutex<Versions>,
+    rated: Vec<ExpectedListing>,
+    versions: Mutex<AnswerCounts>,
 }
 
 impl Connections {
@@ -155,7 +155,7 @@ impl Connections {
     ///
     /// # Errors
     /// [`Error::Setup`] naming the listing that was not rated.
-    pub async fn rate_each(&self, listings: Vec<Listing>, done: impl Fn()) -> Result<Vec<Rated>> {
+    pub async fn rate_each(&self, listings: Vec<Listing>, done: impl Fn()) -> Result<Vec<ExpectedListing>> {
         let mut rated = Vec::with_capacity(listings.len());
         for listing in listings {
             let (request_id, answer) = self.classify(self.next_number(), &listing).await;
@@ -163,16 +163,16 @@ impl Connections {
                 |problem: String| Error::setup(format!("{}: sent alone before the load: {problem}", listing.id));
             let answer = answer.map_err(|status| fault(explain(&status)))?;
             same_request(&request_id, &answer).and_then(|()| known::agrees_with_itself(&answer)).map_err(fault)?;
-            rated.push(Rated { known: Known::of(&answer), versions: VersionSet::of(&answer), listing });
+            rated.push(ExpectedListing { known: Known::of(&answer), versions: AnsweredBy::of(&answer), listing });
             done();
         }
         Ok(rated)
     }
 }
 
-impl Caller {
+impl LoadClient {
     /// Of at least one rated listing.
-    pub fn new(connections: Connections, rated: Vec<Rated>) -> Self {
+    pub fn new(connections: Connections, rated: Vec<ExpectedListing>) -> Self {
         Self { connections, rated, versions: Mutex::default() }
     }
 
@@ -191,7 +191,7 @@ impl Caller {
         (rated.listing.photos.len(), outcome)
     }
 
-    fn judge(&self, rated: &Rated, request_id: &str, answer: ClassifyResponse) -> Outcome {
+    fn judge(&self, rated: &ExpectedListing, request_id: &str, answer: ClassifyResponse) -> Outcome {
         self.versions.lock().count(&answer);
         let judged = judge(rated, request_id, &answer, self.connections.target.allow_model_change);
         match judged {
@@ -206,12 +206,17 @@ impl Caller {
     }
 
     /// What is sent.
-    pub fn rated(&self) -> &[Rated] {
+    pub fn rated(&self) -> &[ExpectedListing] {
         &self.rated
     }
 }
 
-fn judge(rated: &Rated, request_id: &str, answer: &ClassifyResponse, allow_model_change: bool) -> Result<(), String> {
+fn judge(
+    rated: &ExpectedListing,
+    request_id: &str,
+    answer: &ClassifyResponse,
+    allow_model_change: bool,
+) -> Result<(), String> {
     same_request(request_id, answer)?;
     known::agrees_with_itself(answer)?;
     if rated.versions.gave(answer) {
@@ -220,7 +225,7 @@ fn judge(rated: &Rated, request_id: &str, answer: &ClassifyResponse, allow_model
     if allow_model_change {
         return Ok(());
     }
-    let (now, before) = (VersionSet::of(answer).name(), rated.versions.name());
+    let (now, before) = (AnsweredBy::of(answer).name(), rated.versions.name());
     Err(format!("answered by {now}; before by {before} (--allow-model-change allows it)"))
 }
 
@@ -257,10 +262,10 @@ mod tests {
         }
     }
 
-    fn rated() -> Rated {
+    fn rated() -> ExpectedListing {
         let listing = Listing { id: "a".into(), title: "x".into(), description: String::new(), photos: Vec::new() };
         let first = answer(0.5, "1");
-        Rated { listing, known: Known::of(&first), versions: VersionSet::of(&first) }
+        ExpectedListing { listing, known: Known::of(&first), versions: AnsweredBy::of(&first) }
     }
 
     #[test]

@@ -27,7 +27,7 @@ const PACED: usize = 1024;
 
 /// How long a load lasts.
 #[derive(Debug, Clone, Copy)]
-pub struct Plan {
+pub struct Phases {
     /// Load before the measurement.
     pub warmup: Duration,
     /// The measurement.
@@ -43,7 +43,7 @@ pub enum Length {
     Listings(u64),
 }
 
-impl Plan {
+impl Phases {
     /// A recorder for a load that starts at `start`.
     ///
     /// # Errors
@@ -74,7 +74,7 @@ impl Plan {
 /// [`Error::Bug`] when a task panicked.
 pub async fn closed<F, Fut>(
     callers: usize,
-    plan: Plan,
+    phases: Phases,
     start: Instant,
     recorder: &Arc<Mutex<Recorder>>,
     call: F,
@@ -90,7 +90,7 @@ where
         running.spawn(async move {
             loop {
                 let sent = Instant::now();
-                if !plan.admits(sent.duration_since(start), &measured) {
+                if !phases.admits(sent.duration_since(start), &measured) {
                     break;
                 }
                 let (images, outcome) = call().await;
@@ -110,7 +110,7 @@ where
 pub async fn open<F, Fut>(
     arrivals: impl Iterator<Item = Duration> + Send + 'static,
     max_in_flight: usize,
-    (plan, start): (Plan, Instant),
+    (phases, start): (Phases, Instant),
     recorder: &Arc<Mutex<Recorder>>,
     call: F,
 ) -> Result<()>
@@ -118,7 +118,7 @@ where
     F: Fn() -> Fut + Clone + Send + 'static,
     Fut: Future<Output = (usize, Outcome)> + Send,
 {
-    let mut paced = pace(arrivals, plan, start)?;
+    let mut paced = pace(arrivals, phases, start)?;
     let places = Arc::new(Semaphore::new(max_in_flight));
     let mut running = JoinSet::new();
     while let Some(intended) = paced.recv().await {
@@ -145,13 +145,13 @@ where
 /// When the channel is full the thread is late, but the times it sends are not.
 fn pace(
     arrivals: impl Iterator<Item = Duration> + Send + 'static,
-    plan: Plan,
+    phases: Phases,
     start: Instant,
 ) -> Result<mpsc::Receiver<Instant>> {
     let (sender, receiver) = mpsc::channel(PACED);
     let run = move || {
         let measured = AtomicU64::new(0);
-        for at in arrivals.take_while(|at| plan.admits(*at, &measured)) {
+        for at in arrivals.take_while(|at| phases.admits(*at, &measured)) {
             let intended = start + at;
             std::thread::sleep(intended.saturating_duration_since(Instant::now()));
             if sender.blocking_send(intended).is_err() {
@@ -181,8 +181,8 @@ mod tests {
     use crate::bench::measure::Measured;
     use wildwarden_proto::v1::Timings;
 
-    fn plan(length: Length) -> Plan {
-        Plan { warmup: Duration::ZERO, length }
+    fn phases(length: Length) -> Phases {
+        Phases { warmup: Duration::ZERO, length }
     }
 
     async fn answer(after: Duration) -> (usize, Outcome) {
@@ -195,10 +195,10 @@ mod tests {
         F: Fn() -> Fut + Clone + Send + 'static,
         Fut: Future<Output = (usize, Outcome)> + Send,
     {
-        let (plan, start) = (plan(Length::Listings(listings)), Instant::now());
-        let recorder = Arc::new(Mutex::new(plan.recorder(start).unwrap()));
+        let (phases, start) = (phases(Length::Listings(listings)), Instant::now());
+        let recorder = Arc::new(Mutex::new(phases.recorder(start).unwrap()));
         let arrivals = (1..).map(|n| Duration::from_millis(n * 5));
-        open(arrivals, max_in_flight, (plan, start), &recorder, call).await.unwrap();
+        open(arrivals, max_in_flight, (phases, start), &recorder, call).await.unwrap();
         recorder.lock().finish(None)
     }
 
@@ -223,9 +223,9 @@ mod tests {
         assert!(measured.latency.p90_ms > 100.0, "{:?}", measured.latency);
         assert!(measured.latency.p50_ms < 100.0, "{:?}", measured.latency);
 
-        let (plan, start) = (plan(Length::Listings(200)), Instant::now());
-        let recorder = Arc::new(Mutex::new(plan.recorder(start).unwrap()));
-        closed(1, plan, start, &recorder, stalling()).await.unwrap();
+        let (phases, start) = (phases(Length::Listings(200)), Instant::now());
+        let recorder = Arc::new(Mutex::new(phases.recorder(start).unwrap()));
+        closed(1, phases, start, &recorder, stalling()).await.unwrap();
         let measured = recorder.lock().finish(None);
         assert!(measured.counts.right == 200 && measured.latency.p90_ms < 100.0, "{:?}", measured.latency);
     }
@@ -238,9 +238,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_closed_loop_keeps_its_callers_busy_for_the_time_and_no_longer() {
-        let (plan, start) = (plan(Length::Time(Duration::from_millis(300))), Instant::now());
-        let recorder = Arc::new(Mutex::new(plan.recorder(start).unwrap()));
-        closed(4, plan, start, &recorder, || answer(Duration::from_millis(20))).await.unwrap();
+        let (phases, start) = (phases(Length::Time(Duration::from_millis(300))), Instant::now());
+        let recorder = Arc::new(Mutex::new(phases.recorder(start).unwrap()));
+        closed(4, phases, start, &recorder, || answer(Duration::from_millis(20))).await.unwrap();
         let measured = recorder.lock().finish(None);
         assert!((20..=60).contains(&measured.counts.right), "{:?}", measured.counts);
         assert!((measured.seconds - 0.3).abs() < 1e-9);
@@ -248,10 +248,10 @@ mod tests {
 
     #[tokio::test]
     async fn the_warm_up_comes_on_top_of_an_exact_number() {
-        let plan = Plan { warmup: Duration::from_millis(50), length: Length::Listings(10) };
+        let phases = Phases { warmup: Duration::from_millis(50), length: Length::Listings(10) };
         let start = Instant::now();
-        let recorder = Arc::new(Mutex::new(plan.recorder(start).unwrap()));
-        closed(2, plan, start, &recorder, || answer(Duration::from_millis(5))).await.unwrap();
+        let recorder = Arc::new(Mutex::new(phases.recorder(start).unwrap()));
+        closed(2, phases, start, &recorder, || answer(Duration::from_millis(5))).await.unwrap();
         let measured = recorder.lock().finish(None);
         assert!(measured.counts.right == 10 && measured.warmup.right > 2, "{measured:?}");
     }

@@ -8,7 +8,7 @@ use tonic::Code;
 use wildwarden_core::error::Result;
 use wildwarden_proto::v1::Timings;
 
-use crate::bench::spread::Spread;
+use crate::bench::spread::TimeSummary;
 use crate::bench::spread::Times;
 use crate::bench::stages::Stage;
 use crate::bench::stages::Stages;
@@ -104,11 +104,11 @@ pub struct Measured {
     /// Their photos, a second.
     pub images_per_second: f64,
     /// Of right answers, from when they were to be sent.
-    pub latency: Spread,
+    pub latency: TimeSummary,
     /// Of wrong answers and errors, likewise.
-    pub failed_latency: Spread,
+    pub failed_latency: TimeSummary,
     /// From when a listing was to be sent to when it was: what this program, not the server, was late.
-    pub send_lag: Spread,
+    pub send_lag: TimeSummary,
     /// Times in the server, of right answers.
     pub stages: Vec<Stage>,
     /// Quantiles and milliseconds of `latency`.

@@ -218,7 +218,7 @@ fn stages(step: &Step) -> Markup {
 fn outcomes(step: &Step) -> Markup {
     let measured = &step.measured;
     let mut table = Table::new(["outcome", "listings", "p50 ms", "p99", "max"]);
-    let mut row = |name: &str, count: u64, times: Option<crate::bench::spread::Spread>| {
+    let mut row = |name: &str, count: u64, times: Option<crate::bench::spread::TimeSummary>| {
         let times = times.map(|spread| [spread.p50_ms, spread.p99_ms, spread.max_ms].map(|time| format!("{time:.2}")));
         table.row([name.to_owned(), count.to_string()].into_iter().chain(times.unwrap_or_default()));
     };

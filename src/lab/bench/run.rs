@@ -12,16 +12,16 @@ use wildwarden_core::error::Result;
 
 use crate::bench::arrivals;
 use crate::bench::arrivals::Poisson;
-use crate::bench::client::Caller;
 use crate::bench::client::Connections;
-use crate::bench::client::Rated;
+use crate::bench::client::ExpectedListing;
+use crate::bench::client::LoadClient;
 use crate::bench::client::Target;
 use crate::bench::cpu;
 use crate::bench::known;
 use crate::bench::listings;
 use crate::bench::listings::Source;
 use crate::bench::load;
-use crate::bench::load::Plan;
+use crate::bench::load::Phases;
 use crate::bench::measure::Live;
 use crate::bench::measure::Recorder;
 use crate::bench::report::Client;
@@ -83,7 +83,7 @@ impl Mode {
 
 /// All of a run.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub struct LoadSettings {
     /// What to send.
     pub source: Source,
     /// At most so many listings of it.
@@ -93,7 +93,7 @@ pub struct Settings {
     /// How.
     pub mode: Mode,
     /// How long; each step of it.
-    pub plan: Plan,
+    pub phases: Phases,
     /// Of the order of listings and of arrivals.
     pub seed: u64,
     /// Listings on the way at most, in an open loop.
@@ -115,7 +115,7 @@ pub enum Progress {
 
 /// The report, and all latencies as one histogram.
 #[derive(Debug)]
-pub struct LoadTest {
+pub struct LoadTestResult {
     /// Figures.
     pub report: Report,
     /// Latencies of right answers of the last step; of a search, of the step that it found.
@@ -123,8 +123,8 @@ pub struct LoadTest {
 }
 
 struct Runner<'a> {
-    settings: &'a Settings,
-    caller: Arc<Caller>,
+    settings: &'a LoadSettings,
+    client: Arc<LoadClient>,
     show: &'a dyn Fn(Progress),
     interrupted: bool,
 }
@@ -133,7 +133,7 @@ struct Runner<'a> {
 ///
 /// # Errors
 /// [`Error::Setup`] when there is nothing to send, no server, or a listing is not rated before the load.
-pub async fn run(settings: &Settings, show: &dyn Fn(Progress)) -> Result<LoadTest> {
+pub async fn run(settings: &LoadSettings, show: &dyn Fn(Progress)) -> Result<LoadTestResult> {
     let listings = listings::read(&settings.source, settings.limit, settings.seed)?;
     let connections = Connections::open(&settings.target).await?;
     let (total, done) = (listings.len(), std::cell::Cell::new(0));
@@ -144,17 +144,17 @@ pub async fn run(settings: &Settings, show: &dyn Fn(Progress)) -> Result<LoadTes
             show(Progress::Rating(done.get(), total));
         })
         .await?;
-    expect(settings, &mut rated)?;
-    let caller = Arc::new(Caller::new(connections, rated));
-    let mut runner = Runner { settings, caller, show, interrupted: false };
+    apply_expected(settings, &mut rated)?;
+    let client = Arc::new(LoadClient::new(connections, rated));
+    let mut runner = Runner { settings, client, show, interrupted: false };
     let before = cpu::used();
     let (steps, searched, latency) = runner.steps().await?;
     let cpu_seconds = cpu::used().zip(before).map(|(after, before)| after.saturating_sub(before).as_secs_f64());
-    Ok(LoadTest { report: runner.report(steps, searched, cpu_seconds), latency })
+    Ok(LoadTestResult { report: runner.report(steps, searched, cpu_seconds), latency })
 }
 
 /// Saves the known ratings, or takes them from a file, as asked.
-fn expect(settings: &Settings, rated: &mut [Rated]) -> Result<()> {
+fn apply_expected(settings: &LoadSettings, rated: &mut [ExpectedListing]) -> Result<()> {
     if let Some(path) = &settings.save_expected {
         let known: BTreeMap<&str, &_> = rated.iter().map(|one| (one.listing.id.as_str(), &one.known)).collect();
         known::write(path, &known)?;
@@ -225,22 +225,22 @@ impl Runner<'_> {
 
     /// One load, open at `rate` or closed without one.
     async fn step(&mut self, rate: Option<f64>, places: usize) -> Result<(Step, Times)> {
-        let plan = self.settings.plan;
-        let caller = Arc::clone(&self.caller);
+        let phases = self.settings.phases;
+        let client = Arc::clone(&self.client);
         let call = move || {
-            let caller = Arc::clone(&caller);
-            async move { caller.call().await }
+            let client = Arc::clone(&client);
+            async move { client.call().await }
         };
         let start = Instant::now();
-        let recorder = Arc::new(Mutex::new(plan.recorder(start)?));
+        let recorder = Arc::new(Mutex::new(phases.recorder(start)?));
         let name = rate.map_or_else(|| format!("{places} callers"), |rate| format!("{rate:.1}/s"));
         let load = async {
             match rate {
                 Some(rate) => {
                     let arrivals = Poisson::new(rate, self.settings.seed);
-                    load::open(arrivals, places, (plan, start), &recorder, call).await
+                    load::open(arrivals, places, (phases, start), &recorder, call).await
                 }
-                None => load::closed(places, plan, start, &recorder, call).await,
+                None => load::closed(places, phases, start, &recorder, call).await,
             }
         };
         let cut = self.watch(&name, &recorder, load).await?;
@@ -274,7 +274,7 @@ impl Runner<'_> {
     }
 
     fn report(&self, steps: Vec<Step>, searched: Option<Searched>, cpu_seconds: Option<f64>) -> Report {
-        let (settings, rated) = (self.settings, self.caller.rated());
+        let (settings, rated) = (self.settings, self.client.rated());
         let photos = rated.iter().flat_map(|one| &one.listing.photos);
         Report {
             format: FORMAT,
@@ -288,13 +288,13 @@ impl Runner<'_> {
                 unique: settings.target.unique,
             },
             known_from: settings.expected.as_ref().map(|path| path.display().to_string()),
-            versions: self.caller.versions(),
+            versions: self.client.versions(),
             client: Client {
                 cpu_seconds,
                 connections: settings.target.connections,
                 max_in_flight: settings.max_in_flight,
                 seed: settings.seed,
-                warmup_seconds: settings.plan.warmup.as_secs_f64(),
+                warmup_seconds: settings.phases.warmup.as_secs_f64(),
             },
             interrupted: self.interrupted,
             searched,

@@ -18,7 +18,7 @@ pub struct Times(Histogram<u64>);
 
 /// Mean, percentiles and maximum, in milliseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, serde::Serialize)]
-pub struct Spread {
+pub struct TimeSummary {
     /// Number of times; without any, the rest is 0.
     pub count: u64,
     /// Mean.
@@ -66,8 +66,8 @@ impl Times {
     }
 
     /// In short.
-    pub fn spread(&self) -> Spread {
-        Spread {
+    pub fn spread(&self) -> TimeSummary {
+        TimeSummary {
             count: self.0.len(),
             mean_ms: self.0.mean() / 1000.0,
             p50_ms: self.quantile_ms(0.5),
@@ -128,7 +128,7 @@ mod tests {
             assert!((found - expected).abs() <= expected / 1000.0, "{found} is not {expected}");
         }
         assert_eq!(spread.count, 1000);
-        assert_eq!(Times::new().unwrap().spread(), Spread::default());
+        assert_eq!(Times::new().unwrap().spread(), TimeSummary::default());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use wildwarden_core::error::Result;
 use wildwarden_proto::v1::Timings;
 
-use crate::bench::spread::Spread;
+use crate::bench::spread::TimeSummary;
 use crate::bench::spread::Times;
 
 type Microseconds = fn(&Timings) -> u64;
@@ -38,7 +38,7 @@ pub struct Stage {
     pub name: &'static str,
     /// A listing.
     #[serde(flatten)]
-    pub spread: Spread,
+    pub spread: TimeSummary,
 }
 
 impl Stages {

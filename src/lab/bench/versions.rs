@@ -6,12 +6,12 @@ use wildwarden_proto::v1::PolicyVersion;
 
 /// Models and policy of an answer.
 #[derive(Debug, Clone, PartialEq)]
-pub struct VersionSet {
+pub struct AnsweredBy {
     models: Vec<ModelVersion>,
     policy: Option<PolicyVersion>,
 }
 
-impl VersionSet {
+impl AnsweredBy {
     /// Of one answer.
     pub fn of(response: &ClassifyResponse) -> Self {
         Self { models: response.models.clone(), policy: response.policy.clone() }
@@ -34,14 +34,14 @@ impl VersionSet {
 
 /// Answers by set. A set may be a part of another: a listing without photos needs no image model.
 #[derive(Debug, Default)]
-pub struct Versions(Vec<(VersionSet, u64)>);
+pub struct AnswerCounts(Vec<(AnsweredBy, u64)>);
 
-impl Versions {
+impl AnswerCounts {
     /// Counts an answer. Sets are few, so looking at each costs less than making a key.
     pub fn count(&mut self, response: &ClassifyResponse) {
         match self.0.iter_mut().find(|(set, _)| set.gave(response)) {
             Some((_, answers)) => *answers += 1,
-            None => self.0.push((VersionSet::of(response), 1)),
+            None => self.0.push((AnsweredBy::of(response), 1)),
         }
     }
 
@@ -60,7 +60,7 @@ mod tests {
         let model =
             |version: &str| ModelVersion { name: "tusk".into(), version: version.into(), sha256: "0123456789".into() };
         let answer = |version: &str| ClassifyResponse { models: vec![model(version)], ..Default::default() };
-        let mut versions = Versions::default();
+        let mut versions = AnswerCounts::default();
         for version in ["1", "2", "1"] {
             versions.count(&answer(version));
         }

@@ -24,7 +24,7 @@ pub(super) struct Bare {
     #[arg(long, value_name = "PATH")]
     images: PathBuf,
     /// Seconds to measure, after one of warm-up.
-    #[arg(long, value_name = "S", default_value_t = 5.0, value_parser = super::numbers::rate)]
+    #[arg(long, value_name = "S", default_value_t = 5.0, value_parser = super::numbers::positive_number)]
     duration: f64,
     /// Decode JPEGs with every pixel, not at the size the models need.
     #[arg(long)]

@@ -11,11 +11,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 use wildwarden_server::cli::peer::{Peer, address};
 use wildwarden_server::cli::tell;
 
-use super::numbers::{number, rate};
+use super::numbers::{number, positive_number};
 use crate::bench::client::Target;
 use crate::bench::listings::Source;
-use crate::bench::load::{Length, Plan};
-use crate::bench::run::{self, LoadTest, Mode, Progress, Settings};
+use crate::bench::load::{Length, Phases};
+use crate::bench::run::{self, LoadSettings, LoadTestResult, Mode, Progress};
 use crate::bench::{page, text};
 
 /// Callers that share a connection by default, and the most connections opened by default.
@@ -55,7 +55,7 @@ enum Load {
     /// Poisson arrivals at one rate, whatever the server does.
     Open {
         /// Listings a second.
-        #[arg(long, value_name = "R", value_parser = rate)]
+        #[arg(long, value_name = "R", value_parser = positive_number)]
         rate: f64,
         #[command(flatten)]
         shared: Box<Shared>,
@@ -63,10 +63,10 @@ enum Load {
     /// Open loops at rising rates, one after the other.
     Ramp {
         /// Listings a second, at first.
-        #[arg(long, value_name = "R", value_parser = rate)]
+        #[arg(long, value_name = "R", value_parser = positive_number)]
         from: f64,
         /// Listings a second, at last.
-        #[arg(long, value_name = "R", value_parser = rate)]
+        #[arg(long, value_name = "R", value_parser = positive_number)]
         to: f64,
         /// Rates, evenly spaced.
         #[arg(long, value_name = "N", default_value_t = 10, value_parser = count)]
@@ -78,10 +78,10 @@ enum Load {
     /// The highest rate that holds: no error, no wrong answer, and a 99th percentile below a limit.
     Search {
         /// Limit of the 99th percentile.
-        #[arg(long, value_name = "MS", value_parser = rate)]
+        #[arg(long, value_name = "MS", value_parser = positive_number)]
         p99_limit_ms: f64,
         /// Listings a second to try first.
-        #[arg(long, value_name = "R", default_value_t = 20.0, value_parser = rate)]
+        #[arg(long, value_name = "R", default_value_t = 20.0, value_parser = positive_number)]
         from: f64,
         /// Share by which the found rate may be too low.
         #[arg(long, value_name = "SHARE", default_value_t = 0.03, value_parser = share)]
@@ -129,7 +129,7 @@ struct Shared {
     max_in_flight: usize,
 
     /// Seconds to measure, each step.
-    #[arg(long, value_name = "S", default_value_t = 10.0, value_parser = rate, conflicts_with = "requests")]
+    #[arg(long, value_name = "S", default_value_t = 10.0, value_parser = positive_number, conflicts_with = "requests")]
     duration: f64,
     /// Measure exactly so many listings, each step, instead of a time.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
@@ -210,7 +210,7 @@ impl Bench {
 }
 
 impl Shared {
-    fn settings(&self, mode: Mode) -> anyhow::Result<Settings> {
+    fn settings(&self, mode: Mode) -> anyhow::Result<LoadSettings> {
         let on_the_way = if let Mode::Closed { concurrency } = mode { concurrency } else { self.max_in_flight };
         let default_connections = on_the_way.div_ceil(CALLERS_A_CONNECTION).min(MOST_CONNECTIONS);
         let source = match (&self.images, &self.input) {
@@ -230,12 +230,12 @@ impl Shared {
             allow_model_change: self.allow_model_change,
         };
         let length = Length::Time(Duration::from_secs_f64(self.duration));
-        Ok(Settings {
+        Ok(LoadSettings {
             source,
             limit: self.limit,
             target,
             mode,
-            plan: Plan {
+            phases: Phases {
                 warmup: Duration::from_secs_f64(self.warmup),
                 length: self.requests.map_or(length, Length::Listings),
             },
@@ -246,7 +246,7 @@ impl Shared {
         })
     }
 
-    fn write(&self, outcome: &LoadTest) -> anyhow::Result<()> {
+    fn write(&self, outcome: &LoadTestResult) -> anyhow::Result<()> {
         let report = &outcome.report;
         let put = |path: &Option<PathBuf>, content: &dyn Fn() -> anyhow::Result<String>| {
             path.as_ref()

@@ -16,10 +16,10 @@ use wildwarden_core::pipeline::generation::Generation;
 use wildwarden_server::cli::{Settings, async_runtime, complain, print, progress};
 
 use crate::evaluate::case::{Case, LabelNames};
-use crate::evaluate::compare::Comparison;
+use crate::evaluate::compare::Diff;
 use crate::evaluate::input;
 use crate::evaluate::record::Record;
-use crate::evaluate::run::{Rated, Runner};
+use crate::evaluate::run::{Ratings, Runner};
 use crate::evaluate::store::Store;
 
 /// The listings to rate, and how to show what changes.
@@ -61,20 +61,20 @@ impl Listings {
         let of_b: HashMap<usize, &Record> = b.records.iter().map(|(index, record)| (*index, record)).collect();
         let pairs: Vec<(&Record, &Record)> =
             a.records.iter().filter_map(|(index, record)| Some((record, *of_b.get(index)?))).collect();
-        let comparison = Comparison::of(&pairs).context("no listing was rated by both")?;
-        print(&if self.json { serde_json::to_string_pretty(&comparison)? } else { shown(&comparison, self.show) });
+        let diff = Diff::of(&pairs).context("no listing was rated by both")?;
+        print(&if self.json { serde_json::to_string_pretty(&diff)? } else { shown(&diff, self.show) });
         Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(1) })
     }
 }
 
 /// Rates with A and B by turns, a few listings each: what else the machine does meanwhile slows both alike.
-async fn rate_by_turns(a: &Runner, b: &Runner, cases: &[Case]) -> anyhow::Result<(Rated, Rated)> {
+async fn rate_by_turns(a: &Runner, b: &Runner, cases: &[Case]) -> anyhow::Result<(Ratings, Ratings)> {
     let store = Arc::new(Mutex::new(Store::forgetful()?));
     let bar = progress(2 * cases.len(), "ratings")?;
-    let (mut by_a, mut by_b) = (Rated::default(), Rated::default());
+    let (mut by_a, mut by_b) = (Ratings::default(), Ratings::default());
     for (turn, chunk) in cases.chunks(TURN).enumerate() {
         for (runner, rated) in [(a, &mut by_a), (b, &mut by_b)] {
-            let Rated { records, failures, .. } = runner.rate(chunk, None, &store, || bar.inc(1)).await?;
+            let Ratings { records, failures, .. } = runner.rate(chunk, None, &store, || bar.inc(1)).await?;
             rated.records.extend(records.into_iter().map(|(index, record)| (turn * TURN + index, record)));
             rated.failures.extend(failures);
         }
@@ -83,7 +83,7 @@ async fn rate_by_turns(a: &Runner, b: &Runner, cases: &[Case]) -> anyhow::Result
     Ok((by_a, by_b))
 }
 
-fn shown(found: &Comparison, most: usize) -> String {
+fn shown(found: &Diff, most: usize) -> String {
     let mut lines = vec![format!(
         "{} listings; the same suggestion for {:.1} %; models run {:.2} ms by A, {:.2} ms by B, {:.2} times as long (medians)",
         found.listings,
@@ -100,7 +100,7 @@ fn shown(found: &Comparison, most: usize) -> String {
         "largest, absolute",
     ]);
     for shift in &found.shifts {
-        let figures = [format!("{:+.4}", shift.mean), format!("{:.4}", shift.p99), format!("{:.4}", shift.max)];
+        let figures = [format!("{:+.4}", shift.signed_mean), format!("{:.4}", shift.p99), format!("{:.4}", shift.max)];
         shifts.add_row([shift.category.to_string()].into_iter().chain(figures));
     }
     lines.push(shifts.to_string());

@@ -18,11 +18,11 @@ use wildwarden_server::lifecycle::first_generation;
 
 use super::table;
 use crate::evaluate::case::{Case, LabelNames};
-use crate::evaluate::declared::Declared;
+use crate::evaluate::declared::DeclaredCategory;
 use crate::evaluate::degrade::Degradation;
 use crate::evaluate::record::Record;
-use crate::evaluate::report::{self, Data, FORMAT, Measured, Method, Report, Service};
-use crate::evaluate::run::{Rated, Runner};
+use crate::evaluate::report::{self, Data, FORMAT, Method, Report, ReportInput, Service};
+use crate::evaluate::run::{Ratings, Runner};
 use crate::evaluate::slices::SliceBy;
 use crate::evaluate::store::Store;
 use crate::evaluate::thresholds::{Demand, thresholds};
@@ -173,7 +173,7 @@ impl Evaluate {
         cases
     }
 
-    async fn rate(&self, runner: &Runner, cases: &[Case], degradation: Option<Degradation>) -> anyhow::Result<Rated> {
+    async fn rate(&self, runner: &Runner, cases: &[Case], degradation: Option<Degradation>) -> anyhow::Result<Ratings> {
         let file =
             degradation.map_or("scores.jsonl".into(), |degradation| format!("stress/{}.jsonl", degradation.name()));
         let store = Arc::new(Mutex::new(Store::open(&self.out.join(file))?));
@@ -201,17 +201,17 @@ impl Evaluate {
         &self,
         data: Data,
         service: Service,
-        rated: &Rated,
+        rated: &Ratings,
         degraded: &[(Degradation, Vec<Record>)],
     ) -> anyhow::Result<Report> {
         let method =
             Method { bootstrap_rounds: self.bootstrap as usize, seed: self.seed, calibration_bins: calibration::BINS };
         let slices = if self.slices.is_empty() { SliceBy::value_variants() } else { &self.slices };
-        let measured = Measured { records: &rated.records, stress: degraded, slices, worst: self.worst };
+        let input = ReportInput { records: &rated.records, stress: degraded, slices, worst: self.worst };
         let bar = progress(service.categories.len(), "categories measured")?;
-        let (service_ref, method_ref, measured_ref) = (&service, &method, &measured);
-        let one = |declared: &Declared| {
-            let measured = report::measure(declared, measured_ref, service_ref, method_ref);
+        let (service_ref, method_ref, input_ref) = (&service, &method, &input);
+        let one = |declared: &DeclaredCategory| {
+            let measured = report::measure(declared, input_ref, service_ref, method_ref);
             bar.inc(1);
             (declared.category, measured)
         };

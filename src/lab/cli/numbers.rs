@@ -1,6 +1,7 @@
 //! Numbers on the command line.
 
-pub(super) fn rate(text: &str) -> Result<f64, String> {
+/// A rate or a time: 0.01 to a million.
+pub(super) fn positive_number(text: &str) -> Result<f64, String> {
     number(text, 0.01, 1_000_000.0)
 }
 

@@ -1,4 +1,4 @@
-//! Intervals by resampling whole groups (Efron 1979; Field and Welsh 2007): listings of one seller resemble each other, so
+//! Intervals by resampling whole clusters (Efron 1979; Field and Welsh 2007): listings of one seller resemble each other, so
 //! the seller, not the listing, is what was drawn by chance. Percentiles, 95 %. Pure and reproducible from a seed.
 
 use std::collections::HashMap;
@@ -10,7 +10,7 @@ const TAILS: (f64, f64) = (0.025, 0.975);
 
 /// Which listings belong together.
 #[derive(Debug, Clone)]
-pub struct Groups {
+pub struct Clusters {
     of_sample: Vec<usize>,
     count: usize,
 }
@@ -26,8 +26,8 @@ pub struct Estimate {
     pub high: Option<f64>,
 }
 
-impl Groups {
-    /// Samples of the same name are one group.
+impl Clusters {
+    /// Samples of the same name are one cluster.
     pub fn new<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
         let mut seen: HashMap<&str, usize> = HashMap::new();
         let mut of_sample = Vec::new();
@@ -38,7 +38,7 @@ impl Groups {
         Self { of_sample, count: seen.len() }
     }
 
-    /// Number of groups.
+    /// Number of clusters.
     pub fn count(&self) -> usize {
         self.count
     }
@@ -50,7 +50,7 @@ impl Groups {
 
     /// `statistics` of all samples, each with the interval of `rounds` resamplings. `statistics` gets a weight a sample and
     /// gives the same number of figures each time, NaN where undefined; rounds without a value are left out of its interval.
-    /// One group alone has no spread to show, and so no interval.
+    /// One cluster alone has no spread to show, and so no interval.
     pub fn estimates(&self, rounds: usize, seed: u64, mut statistics: impl FnMut(&[f64]) -> Vec<f64>) -> Vec<Estimate> {
         let values = statistics(&vec![1.0; self.of_sample.len()]);
         let mut resampled: Vec<Vec<f64>> = vec![Vec::with_capacity(rounds); values.len()];
@@ -72,7 +72,7 @@ impl Groups {
         values.into_iter().zip(resampled).map(estimate).collect()
     }
 
-    /// How often each sample is in a resampling: groups are drawn with replacement.
+    /// How often each sample is in a resampling: clusters are drawn with replacement.
     fn draw(&self, random: &mut SplitMix64) -> Vec<f64> {
         let mut times = vec![0.0_f64; self.count];
         for _ in 0..self.count {
@@ -80,21 +80,21 @@ impl Groups {
                 *time += 1.0;
             }
         }
-        self.of_sample.iter().map(|&group| times.get(group).copied().unwrap_or_default()).collect()
+        self.of_sample.iter().map(|&cluster| times.get(cluster).copied().unwrap_or_default()).collect()
     }
 }
 
 impl Estimate {
-    /// For a share: no narrower than the exact interval of as many independent trials as there are groups (Clopper and Pearson
-    /// 1934). Few groups resampled show too little spread, and none at 0 and 1.
+    /// For a share: no narrower than the exact interval of as many independent trials as there are clusters (Clopper and Pearson
+    /// 1934). Few clusters resampled show too little spread, and none at 0 and 1.
     #[must_use]
-    pub fn of_share(self, groups: usize) -> Self {
-        let Some(value) = self.value.filter(|_| (1..=MOST_EXACT_GROUPS).contains(&groups)) else {
-            return self.of_bound(groups);
+    pub fn of_share(self, clusters: usize) -> Self {
+        let Some(value) = self.value.filter(|_| (1..=MOST_EXACT_CLUSTERS).contains(&clusters)) else {
+            return self.of_bound(clusters);
         };
-        let successes = value * groups as f64;
-        let low = exact_bound(|p| at_least(successes.floor(), groups, p));
-        let high = 1.0 - exact_bound(|q| at_least(groups as f64 - successes.ceil(), groups, q));
+        let successes = value * clusters as f64;
+        let low = exact_bound(|p| at_least(successes.floor(), clusters, p));
+        let high = 1.0 - exact_bound(|q| at_least(clusters as f64 - successes.ceil(), clusters, q));
         let low = if value <= 0.0 { 0.0 } else { low };
         let high = if value >= 1.0 { 1.0 } else { high };
         Self {
@@ -105,11 +105,11 @@ impl Estimate {
     }
 
     /// For a figure in [0, 1] that is at its end in all listings, where resampling shows no spread: the exact bound of as many
-    /// independent trials as there are groups.
+    /// independent trials as there are clusters.
     #[must_use]
-    pub fn of_bound(self, groups: usize) -> Self {
-        let Some(value) = self.value.filter(|_| groups > 0) else { return self };
-        let least_chance = TAILS.0.powf(1.0 / groups as f64);
+    pub fn of_bound(self, clusters: usize) -> Self {
+        let Some(value) = self.value.filter(|_| clusters > 0) else { return self };
+        let least_chance = TAILS.0.powf(1.0 / clusters as f64);
         if value <= 0.0 {
             Self { high: Some(self.high.unwrap_or(0.0).max(1.0 - least_chance)), ..self }
         } else if value >= 1.0 {
@@ -120,8 +120,8 @@ impl Estimate {
     }
 }
 
-/// With more groups than this, resampling shows the spread of any share that is not at an end.
-const MOST_EXACT_GROUPS: usize = 500;
+/// With more clusters than this, resampling shows the spread of any share that is not at an end.
+const MOST_EXACT_CLUSTERS: usize = 500;
 
 /// To far below the width of any such interval.
 const HALVINGS: usize = 40;
@@ -189,30 +189,30 @@ mod tests {
             let sum: f64 = weights.iter().zip(&truth).map(|(weight, truth)| weight * truth).sum();
             vec![sum / weights.iter().sum::<f64>()]
         };
-        let alone = Groups::new(names.iter().map(String::as_str)).estimates(2000, 7, mean)[0];
+        let alone = Clusters::new(names.iter().map(String::as_str)).estimates(2000, 7, mean)[0];
         assert_eq!(alone.value, Some(0.5));
         assert!((alone.low.unwrap() - 0.451).abs() < 0.006 && (alone.high.unwrap() - 0.549).abs() < 0.006, "{alone:?}");
 
-        // In groups of twenty that agree, only twenty throws were made: standard error 0.112.
+        // In clusters of twenty that agree, only twenty throws were made: standard error 0.112.
         let truth: Vec<f64> = (0..400).map(|i| f64::from((i / 20) % 2)).collect();
         let names: Vec<String> = (0..400).map(|i| (i / 20).to_string()).collect();
         let mean = |weights: &[f64]| {
             let sum: f64 = weights.iter().zip(&truth).map(|(weight, truth)| weight * truth).sum();
             vec![sum / weights.iter().sum::<f64>()]
         };
-        let grouped = Groups::new(names.iter().map(String::as_str)).estimates(2000, 7, mean)[0];
+        let clustered = Clusters::new(names.iter().map(String::as_str)).estimates(2000, 7, mean)[0];
         assert!(
-            (grouped.low.unwrap() - 0.281).abs() < 0.03 && (grouped.high.unwrap() - 0.719).abs() < 0.03,
-            "{grouped:?}"
+            (clustered.low.unwrap() - 0.281).abs() < 0.03 && (clustered.high.unwrap() - 0.719).abs() < 0.03,
+            "{clustered:?}"
         );
     }
 
     #[test]
     fn a_seed_gives_the_same_interval_and_undefined_stays_undefined() {
-        let groups = Groups::new(["a", "b", "b", "c"]);
+        let clusters = Clusters::new(["a", "b", "b", "c"]);
         let first = |weights: &[f64]| vec![weights[0], f64::NAN];
-        let estimates = groups.estimates(50, 3, first);
-        assert_eq!(estimates, groups.estimates(50, 3, first));
+        let estimates = clusters.estimates(50, 3, first);
+        assert_eq!(estimates, clusters.estimates(50, 3, first));
         assert_eq!(estimates[1], Estimate::default());
     }
 
@@ -223,7 +223,7 @@ mod tests {
         assert!((none.high.unwrap() - 0.0362).abs() < 1e-4, "{none:?}");
         let all = Estimate { value: Some(1.0), low: Some(1.0), high: Some(1.0) }.of_share(100);
         assert!((all.low.unwrap() - 0.9638).abs() < 1e-4, "{all:?}");
-        // 4 of 5: 0.2836 to 0.9949, where resampling five groups ends at 1.
+        // 4 of 5: 0.2836 to 0.9949, where resampling five clusters ends at 1.
         let few = Estimate { value: Some(0.8), low: Some(0.4), high: Some(1.0) }.of_share(5);
         assert!((few.low.unwrap() - 0.2836).abs() < 1e-4 && few.high == Some(1.0), "{few:?}");
     }

@@ -84,7 +84,7 @@ pub fn prior_weights(positives: f64, negatives: f64, prior: f64) -> (f64, f64) {
 }
 
 /// The same evidence, stated at another prior.
-pub fn shift(probability: f64, from: f64, to: f64) -> f64 {
+pub fn shift_prior(probability: f64, from: f64, to: f64) -> f64 {
     let logit = |p: f64| (p / (1.0 - p)).ln();
     let shifted = logit(probability.clamp(EDGE, 1.0 - EDGE)) + logit(to) - logit(from);
     1.0 / (1.0 + (-shifted).exp())
@@ -140,10 +140,10 @@ mod tests {
 
     #[test]
     fn a_shift_there_and_back_changes_nothing_and_a_certain_probability_stays_finite() {
-        let there = shift(0.3, 0.5, 0.01);
-        assert!(there < 0.01 && (shift(there, 0.01, 0.5) - 0.3).abs() < 1e-12);
+        let there = shift_prior(0.3, 0.5, 0.01);
+        assert!(there < 0.01 && (shift_prior(there, 0.01, 0.5) - 0.3).abs() < 1e-12);
         // Bayes: odds of 1:1 at a balanced prior are odds of 1:99 at 1 %.
-        assert!((shift(0.5, 0.5, 0.01) - 0.01).abs() < 1e-12);
-        assert!(shift(1.0, 0.5, 0.01) < 1.0 && shift(0.0, 0.5, 0.01) > 0.0);
+        assert!((shift_prior(0.5, 0.5, 0.01) - 0.01).abs() < 1e-12);
+        assert!(shift_prior(1.0, 0.5, 0.01) < 1.0 && shift_prior(0.0, 0.5, 0.01) > 0.0);
     }
 }

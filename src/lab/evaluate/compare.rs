@@ -10,7 +10,7 @@ use crate::evaluate::record::Record;
 
 /// What B does differently from A.
 #[derive(Debug, Serialize)]
-pub struct Comparison {
+pub struct Diff {
     /// Listings that both rated.
     pub listings: usize,
     /// Share of listings with the same suggestion.
@@ -31,7 +31,7 @@ pub struct Shift {
     /// Whose probability moved.
     pub category: Category,
     /// Mean of the signed change.
-    pub mean: f64,
+    pub signed_mean: f64,
     /// 99th percentile of its size.
     pub p99: f64,
     /// Its largest size.
@@ -53,7 +53,7 @@ pub struct Flip {
     pub risk_b: f64,
 }
 
-impl Comparison {
+impl Diff {
     /// Compares pairs of records of the same listing; `None` when there are none.
     pub fn of(pairs: &[(&Record, &Record)]) -> Option<Self> {
         if pairs.is_empty() {
@@ -89,10 +89,10 @@ impl Comparison {
 fn shift(category: Category, pairs: &[(&Record, &Record)]) -> Option<Shift> {
     let of = |record: &Record| record.categories.get(&category).map(|scores| scores.probability);
     let changes: Vec<f64> = pairs.iter().filter_map(|(a, b)| Some(of(b)? - of(a)?)).collect();
-    let mean = changes.iter().sum::<f64>() / changes.len() as f64;
+    let signed_mean = changes.iter().sum::<f64>() / changes.len() as f64;
     let sizes: Vec<f64> = changes.iter().map(|change| change.abs()).collect();
     let max = sizes.iter().copied().max_by(f64::total_cmp)?;
-    Some(Shift { category, mean, p99: percentile(sizes, 99), max })
+    Some(Shift { category, signed_mean, p99: percentile(sizes, 99), max })
 }
 
 /// See [`nearest_rank`]; zero when there are none.
@@ -121,12 +121,16 @@ mod tests {
         let a = [record("1", "pass", 0.1, 1000), record("2", "pass", 0.2, 3000), record("3", "block", 0.9, 1000)];
         let b = [record("1", "pass", 0.2, 2000), record("2", "review", 0.6, 2000), record("3", "pass", 0.1, 2000)];
         let pairs: Vec<_> = a.iter().zip(&b).collect();
-        let found = Comparison::of(&pairs).unwrap();
+        let found = Diff::of(&pairs).unwrap();
         assert!((found.agreement - 1.0 / 3.0).abs() < 1e-12);
         assert_eq!(found.flips.iter().map(|flip| flip.id.as_str()).collect::<Vec<_>>(), ["3", "2"]);
         let shift = &found.shifts[0];
-        assert!((shift.mean + 0.1).abs() < 1e-12 && (shift.max - 0.8).abs() < 1e-12 && (shift.p99 - 0.8).abs() < 1e-12);
+        assert!(
+            (shift.signed_mean + 0.1).abs() < 1e-12
+                && (shift.max - 0.8).abs() < 1e-12
+                && (shift.p99 - 0.8).abs() < 1e-12
+        );
         assert!((found.inference_ms_a - 1.0).abs() < 1e-12 && (found.inference_ms_b - 2.0).abs() < 1e-12);
-        assert!(Comparison::of(&[]).is_none());
+        assert!(Diff::of(&[]).is_none());
     }
 }

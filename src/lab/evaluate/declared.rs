@@ -6,7 +6,7 @@ use wildwarden_core::score::policy::CategoryPolicy;
 
 /// A category as the policy declares it.
 #[derive(Debug, Serialize)]
-pub struct Declared {
+pub struct DeclaredCategory {
     /// Its name.
     pub category: Category,
     /// What people call it, in English.
@@ -17,7 +17,7 @@ pub struct Declared {
     pub block: f64,
 }
 
-impl Declared {
+impl DeclaredCategory {
     /// What the policy says.
     pub fn of(policy: &CategoryPolicy) -> Self {
         Self {

@@ -6,7 +6,7 @@ use serde::Serialize;
 use wildwarden_core::domain::Category;
 
 use crate::evaluate::bootstrap::Estimate;
-use crate::evaluate::calibration::shift;
+use crate::evaluate::calibration::shift_prior;
 use crate::evaluate::measures::Counts;
 use crate::evaluate::measures::Sample;
 use crate::evaluate::measures::Setting;
@@ -56,7 +56,7 @@ impl Rule {
             Self::Max => image?.max(text?),
             Self::NoisyOr => 1.0 - (1.0 - image?) * (1.0 - text?),
         };
-        Some(shift(at_training, priors.training, priors.deployment))
+        Some(shift_prior(at_training, priors.training, priors.deployment))
     }
 
     /// A sample a record that this rule can score.
@@ -93,7 +93,7 @@ pub const COMPARED: [(&str, &str); 4] = [
 
 /// One table.
 #[derive(Debug, Serialize)]
-pub struct Comparison {
+pub struct RuleComparison {
     /// Listings with both modalities.
     pub counts: Counts,
     /// One entry a rule, the fused one first.
@@ -112,7 +112,7 @@ pub struct RuleFigures {
 }
 
 /// Compares the rules for `category`. `None`: fewer than one positive and one negative have both modalities.
-pub fn compare(records: &[&Record], category: Category, priors: Priors, setting: Setting) -> Option<Comparison> {
+pub fn compare(records: &[&Record], category: Category, priors: Priors, setting: Setting) -> Option<RuleComparison> {
     let both: Vec<&Record> = records
         .iter()
         .copied()
@@ -147,7 +147,7 @@ pub fn compare(records: &[&Record], category: Category, priors: Priors, setting:
         figures: keys().zip(estimates.iter().copied()).collect(),
         fused_minus_rule: keys().zip(estimates.iter().skip(COMPARED.len()).copied()).collect(),
     });
-    Some(Comparison { counts, rules: rules.collect() })
+    Some(RuleComparison { counts, rules: rules.collect() })
 }
 
 /// In the order of [`COMPARED`].

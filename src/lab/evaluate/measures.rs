@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::evaluate::bootstrap::Clusters;
 use crate::evaluate::bootstrap::Estimate;
-use crate::evaluate::bootstrap::Groups;
 use crate::evaluate::calibration::Bin;
 use crate::evaluate::calibration::Forecast;
 use crate::evaluate::calibration::brier;
 use crate::evaluate::calibration::expected_calibration_error;
 use crate::evaluate::calibration::prior_weights;
 use crate::evaluate::calibration::reliability;
-use crate::evaluate::calibration::shift;
+use crate::evaluate::calibration::shift_prior;
 use crate::evaluate::statistics::Point;
 use crate::evaluate::statistics::Ranking;
 use crate::evaluate::statistics::precision_at;
@@ -83,7 +83,7 @@ impl Counts {
     pub fn of(samples: &[Sample]) -> Self {
         let positives = samples.iter().filter(|sample| sample.positive).count();
         let clusters = clusters(samples).count();
-        let positive_clusters = clusters_of(samples, true);
+        let positive_clusters = cluster_count(samples, true);
         Self { positives, negatives: samples.len() - positives, clusters, positive_clusters }
     }
 
@@ -98,9 +98,9 @@ impl Counts {
     }
 }
 
-/// Groups of samples for the bootstrap.
-pub fn clusters(samples: &[Sample]) -> Groups {
-    Groups::new(samples.iter().map(|sample| sample.cluster.as_str()))
+/// Clusters of samples for the bootstrap.
+pub fn clusters(samples: &[Sample]) -> Clusters {
+    Clusters::new(samples.iter().map(|sample| sample.cluster.as_str()))
 }
 
 /// All of [`FIGURES`]; empty when a class is absent.
@@ -114,7 +114,7 @@ pub fn figures(samples: &[Sample], setting: Setting) -> Figures {
         clusters(samples).estimates(setting.rounds, setting.seed, |weights| evaluator.figures(weights).to_vec());
     let mut figures: Figures = FIGURES.iter().map(|(key, _)| *key).zip(estimates).collect();
     for (key, positive) in [("recall_at_review", true), ("false_positive_rate_at_review", false)] {
-        figures.entry(key).and_modify(|share| *share = share.of_share(clusters_of(samples, positive)));
+        figures.entry(key).and_modify(|share| *share = share.of_share(cluster_count(samples, positive)));
     }
     for (key, figure) in &mut figures {
         if !["ece", "brier"].iter().any(|error| key.starts_with(error)) {
@@ -138,10 +138,10 @@ fn bound_certain_precision(figures: &mut Figures, prior: f64) {
     }
 }
 
-/// Groups that have a sample of one class.
-pub fn clusters_of(samples: &[Sample], positive: bool) -> usize {
+/// How many clusters have a sample of one class.
+pub fn cluster_count(samples: &[Sample], positive: bool) -> usize {
     let of_class = samples.iter().filter(|sample| sample.positive == positive);
-    Groups::new(of_class.map(|sample| sample.cluster.as_str())).count()
+    Clusters::new(of_class.map(|sample| sample.cluster.as_str())).count()
 }
 
 /// Samples sorted once, evaluated under many weights.
@@ -227,7 +227,7 @@ impl Evaluator {
         let prior = self.setting.prior;
         let (of_positive, of_negative) = if at_prior { prior_weights(positives, negatives, prior) } else { (1.0, 1.0) };
         let forecast = |&(index, probability, positive): &(usize, f64, bool)| Forecast {
-            probability: if at_prior { probability } else { shift(probability, prior, self.prevalence) },
+            probability: if at_prior { probability } else { shift_prior(probability, prior, self.prevalence) },
             positive,
             weight: weights.get(index).copied().unwrap_or_default() * if positive { of_positive } else { of_negative },
         };

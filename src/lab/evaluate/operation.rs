@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use wildwarden_core::domain::Category;
 
+use crate::evaluate::bootstrap::Clusters;
 use crate::evaluate::bootstrap::Estimate;
-use crate::evaluate::bootstrap::Groups;
-use crate::evaluate::declared::Declared;
+use crate::evaluate::declared::DeclaredCategory;
 use crate::evaluate::measures::Setting;
 use crate::evaluate::record::Record;
 
@@ -39,16 +39,16 @@ pub struct Row {
 }
 
 /// A row a label that occurs.
-pub fn rows(records: &[&Record], categories: &[Declared], setting: Setting) -> Vec<Row> {
+pub fn rows(records: &[&Record], categories: &[DeclaredCategory], setting: Setting) -> Vec<Row> {
     let labels = categories.iter().map(|declared| Some(declared.category)).chain([None]);
     labels.filter_map(|label| row(records, label, categories, setting)).collect()
 }
 
-fn row(records: &[&Record], label: Option<Category>, categories: &[Declared], setting: Setting) -> Option<Row> {
+fn row(records: &[&Record], label: Option<Category>, categories: &[DeclaredCategory], setting: Setting) -> Option<Row> {
     let is_in = |record: &&&Record| label.map_or(record.labels.is_empty(), |label| record.labels.contains(&label));
     let records: Vec<&Record> = records.iter().filter(is_in).copied().collect();
     let count = |test: &dyn Fn(&Record) -> bool| records.iter().filter(|record| test(record)).count();
-    let flagged_in = |&Declared { category, review, .. }: &Declared| {
+    let flagged_in = |&DeclaredCategory { category, review, .. }: &DeclaredCategory| {
         count(&|record| record.categories.get(&category).is_some_and(|scores| scores.probability >= review))
     };
     if records.is_empty() {
@@ -68,14 +68,14 @@ fn row(records: &[&Record], label: Option<Category>, categories: &[Declared], se
 /// The share of `records` for which `test` holds.
 pub fn share(records: &[&Record], setting: Setting, test: impl Fn(&Record) -> bool) -> Estimate {
     let names: Vec<String> = records.iter().map(|record| record.cluster()).collect();
-    let groups = Groups::new(names.iter().map(String::as_str));
+    let clusters = Clusters::new(names.iter().map(String::as_str));
     let holds: Vec<f64> = records.iter().map(|record| f64::from(u8::from(test(record)))).collect();
-    let estimates = groups.estimates(setting.rounds, setting.seed, |weights| {
+    let estimates = clusters.estimates(setting.rounds, setting.seed, |weights| {
         let (sum, total) = weights
             .iter()
             .zip(&holds)
             .fold((0.0, 0.0), |(sum, total), (weight, holds)| (sum + weight * holds, total + weight));
         vec![sum / total]
     });
-    estimates.first().copied().unwrap_or_default().of_share(groups.count())
+    estimates.first().copied().unwrap_or_default().of_share(clusters.count())
 }

@@ -113,12 +113,12 @@ impl Record {
             missing: rating.missing.iter().map(ToString::to_string).collect(),
             timings: rating.timings,
         };
-        record.describe(case);
+        record.update_from(case);
         record
     }
 
     /// Takes over what the input says of the listing: labels may have been mended since it was rated.
-    pub fn describe(&mut self, case: &Case) {
+    pub fn update_from(&mut self, case: &Case) {
         self.id.clone_from(&case.id);
         self.labels.clone_from(&case.labels);
         self.source.clone_from(&case.source);

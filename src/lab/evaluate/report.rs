@@ -8,14 +8,14 @@ use wildwarden_core::domain::Category;
 use wildwarden_core::domain::ModelVersion;
 use wildwarden_core::pipeline::generation::Generation;
 
-use crate::evaluate::bootstrap::Groups;
+use crate::evaluate::bootstrap::Clusters;
 use crate::evaluate::calibration::Bin;
-use crate::evaluate::declared::Declared;
+use crate::evaluate::declared::DeclaredCategory;
 use crate::evaluate::degrade::Degradation;
 use crate::evaluate::fusion;
-use crate::evaluate::fusion::Comparison;
 use crate::evaluate::fusion::Priors;
 use crate::evaluate::fusion::Rule;
+use crate::evaluate::fusion::RuleComparison;
 use crate::evaluate::measures::Counts;
 use crate::evaluate::measures::Evaluator;
 use crate::evaluate::measures::Figures;
@@ -99,7 +99,7 @@ pub struct Service {
     /// The same from which it is suggested to be held back.
     pub block: f64,
     /// What is looked for, in the order of answers.
-    pub categories: Vec<Declared>,
+    pub categories: Vec<DeclaredCategory>,
 }
 
 /// A file in service.
@@ -138,7 +138,7 @@ pub struct CategoryReport {
     /// Levels of the category: positives and negatives of each.
     pub levels: Vec<LevelRow>,
     /// Null when too few listings have both modalities.
-    pub fusion: Option<Comparison>,
+    pub fusion: Option<RuleComparison>,
     /// Parts of the listings.
     pub slices: Vec<Slice>,
     /// Degraded copies; empty without `--stress`.
@@ -195,7 +195,7 @@ pub struct LevelRow {
 
 /// What a report is made of.
 #[derive(Debug)]
-pub struct Measured<'a> {
+pub struct ReportInput<'a> {
     /// With the place of the case.
     pub records: &'a [(usize, Record)],
     /// By degradation, with the place among the chosen cases.
@@ -227,12 +227,12 @@ impl Service {
             training_prior: policy.training_prior.value(),
             review: policy.review.value(),
             block: policy.block.value(),
-            categories: policy.enabled().map(Declared::of).collect(),
+            categories: policy.enabled().map(DeclaredCategory::of).collect(),
         }
     }
 
     /// The category as it is declared; `None`: the policy does not look for it.
-    pub fn declared(&self, category: Category) -> Option<&Declared> {
+    pub fn declared(&self, category: Category) -> Option<&DeclaredCategory> {
         self.categories.iter().find(|declared| declared.category == category)
     }
 
@@ -250,7 +250,7 @@ impl Service {
 pub fn count(data: &mut Data, records: &[(usize, Record)]) {
     data.rated = records.len();
     let clusters: Vec<String> = records.iter().map(|(_, record)| record.cluster()).collect();
-    data.clusters = Groups::new(clusters.iter().map(String::as_str)).count();
+    data.clusters = Clusters::new(clusters.iter().map(String::as_str)).count();
     for image in records.iter().flat_map(|(_, record)| &record.images) {
         *data.images.entry(image.status.clone()).or_default() += 1;
     }
@@ -258,12 +258,12 @@ pub fn count(data: &mut Data, records: &[(usize, Record)]) {
 
 /// Measures one category; `None`: it lacks positives or negatives, or nothing rates it.
 pub fn measure(
-    &Declared { category, review, .. }: &Declared,
-    measured: &Measured<'_>,
+    &DeclaredCategory { category, review, .. }: &DeclaredCategory,
+    input: &ReportInput<'_>,
     service: &Service,
     method: &Method,
 ) -> Option<CategoryReport> {
-    let records: Vec<&Record> = measured.records.iter().map(|(_, record)| record).collect();
+    let records: Vec<&Record> = input.records.iter().map(|(_, record)| record).collect();
     let (priors, setting) = (service.priors(), service.setting(method, review));
     let fused = Rule::Fused.samples(records.iter().copied(), category, priors);
     let counts = Counts::of(&fused);
@@ -275,7 +275,7 @@ pub fn measure(
         let samples = rule.samples(records.iter().copied(), category, priors);
         Counts::of(&samples).are_both().then(|| score_report(rule, &samples, setting))
     });
-    let stress = measured.stress.iter().filter_map(|(degradation, degraded)| {
+    let stress = input.stress.iter().filter_map(|(degradation, degraded)| {
         let by_id: BTreeMap<&str, &Record> = records.iter().map(|record| (record.id.as_str(), *record)).collect();
         let pair = |degraded: &'_ Record| by_id.get(degraded.id.as_str()).copied();
         let pairs: Vec<(&Record, &Record)> =
@@ -289,9 +289,9 @@ pub fn measure(
         confusion: confusion(&fused, review),
         levels: levels(&records, category),
         fusion: fusion::compare(&records, category, priors, setting),
-        slices: slices::slices(&records, category, measured.slices, priors, setting),
+        slices: slices::slices(&records, category, input.slices, priors, setting),
         stress: stress.collect(),
-        worst: worst::worst(measured.records, category, review, measured.worst),
+        worst: worst::worst(input.records, category, review, input.worst),
     })
 }
 

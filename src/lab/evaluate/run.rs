@@ -40,7 +40,7 @@ pub struct Failure {
 
 /// What became of the cases.
 #[derive(Debug, Default)]
-pub struct Rated {
+pub struct Ratings {
     /// With the place of the case, in the order of the cases.
     pub records: Vec<(usize, Record)>,
     /// Of cases that could not be rated.
@@ -56,14 +56,14 @@ pub struct Runner {
     limits: Limits,
     in_flight: usize,
     /// What a score depends on besides the listing.
-    service: String,
+    fingerprint: String,
 }
 
 /// What a task needs besides its case.
 struct Shared {
     pipeline: Arc<Pipeline>,
     limits: Limits,
-    service: String,
+    fingerprint: String,
     degradation: Option<Degradation>,
     store: Arc<Mutex<Store>>,
 }
@@ -73,11 +73,11 @@ impl Runner {
     pub fn new(pipeline: Pipeline, config: &Config) -> Self {
         let generation = pipeline.generation();
         let models: Vec<String> = generation.models().iter().map(|model| model.sha256.clone()).collect();
-        let service = format!("{RECORD_VERSION} {} {}", generation.policy_version().sha256, models.join(" "));
+        let fingerprint = format!("{RECORD_VERSION} {} {}", generation.policy_version().sha256, models.join(" "));
         // Two a worker keep every core busy; more would only fill the queue, which refuses when it is full.
         let places = config.queue.capacity / (config.limits.max_images + 2);
         let in_flight = (2 * config.runtime.workers).min(places).max(1);
-        Self { pipeline: Arc::new(pipeline), limits: config.limits, in_flight, service }
+        Self { pipeline: Arc::new(pipeline), limits: config.limits, in_flight, fingerprint }
     }
 
     /// What rates, as a server would.
@@ -95,15 +95,15 @@ impl Runner {
         degradation: Option<Degradation>,
         store: &Arc<Mutex<Store>>,
         done: impl Fn(),
-    ) -> Result<Rated> {
+    ) -> Result<Ratings> {
         let shared = Arc::new(Shared {
             pipeline: Arc::clone(&self.pipeline),
             limits: self.limits,
-            service: self.service.clone(),
+            fingerprint: self.fingerprint.clone(),
             degradation,
             store: Arc::clone(store),
         });
-        let mut rated = Rated::default();
+        let mut rated = Ratings::default();
         let mut failures = Vec::new();
         let mut running = JoinSet::new();
         let mut waiting = cases.iter().cloned().enumerate();
@@ -168,10 +168,10 @@ fn prepare(shared: &Shared, case: Case) -> Result<Prepared, String> {
     let images = case.images.iter().map(read).collect::<Result<Vec<_>, _>>()?;
     let hashes: Vec<String> = images.iter().map(|content| hex_sha256(content)).collect();
     let variant = shared.degradation.map_or("", Degradation::name);
-    let content = serde_json::json!([shared.service, variant, case.title, case.description, hashes]);
+    let content = serde_json::json!([shared.fingerprint, variant, case.title, case.description, hashes]);
     let key = hex_sha256(content.to_string().as_bytes());
     if let Some(mut record) = shared.store.lock().get(&key).cloned() {
-        record.describe(&case);
+        record.update_from(&case);
         return Ok(Prepared::Known(Box::new(record)));
     }
     let limits = DecodeLimits { max_pixels: shared.limits.max_image_pixels };

@@ -12,8 +12,8 @@ use crate::evaluate::fusion::Rule;
 use crate::evaluate::measures::Counts;
 use crate::evaluate::measures::Sample;
 use crate::evaluate::measures::Setting;
+use crate::evaluate::measures::cluster_count;
 use crate::evaluate::measures::clusters;
-use crate::evaluate::measures::clusters_of;
 use crate::evaluate::record::Record;
 use crate::evaluate::statistics::HIGH_FPR;
 use crate::evaluate::statistics::Ranking;
@@ -101,8 +101,8 @@ pub fn compare(
         roc_auc_change: next(),
         recall_at_fpr: next(),
         recall_at_fpr_change: next(),
-        recall_at_clean_threshold: next().of_share(clusters_of(&clean, true)),
-        false_positive_rate_at_clean_threshold: next().of_share(clusters_of(&clean, false)),
+        recall_at_clean_threshold: next().of_share(cluster_count(&clean, true)),
+        false_positive_rate_at_clean_threshold: next().of_share(cluster_count(&clean, false)),
     })
 }
 

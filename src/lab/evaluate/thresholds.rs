@@ -7,7 +7,7 @@ use serde::Serialize;
 use wildwarden_core::domain::Category;
 
 use crate::evaluate::bootstrap::Estimate;
-use crate::evaluate::declared::Declared;
+use crate::evaluate::declared::DeclaredCategory;
 use crate::evaluate::measures::Setting;
 use crate::evaluate::operation::share;
 use crate::evaluate::record::Record;
@@ -51,7 +51,12 @@ pub struct Row {
 }
 
 /// The table for `records`; the policy's thresholds are among it. Categories without a positive have no recall.
-pub fn thresholds(records: &[&Record], categories: &[Declared], demand: Demand, setting: Setting) -> Thresholds {
+pub fn thresholds(
+    records: &[&Record],
+    categories: &[DeclaredCategory],
+    demand: Demand,
+    setting: Setting,
+) -> Thresholds {
     let own = categories.iter().flat_map(|declared| [declared.review, declared.block]);
     let mut values: Vec<f64> = GRID.into_iter().chain(own).collect();
     values.sort_by(f64::total_cmp);
@@ -126,7 +131,7 @@ mod tests {
         let setting = Setting { prior: 0.01, review: 0.1, rounds: 50, seed: 1 };
         let demand = Demand { listings_a_day: 10_000.0, precision: 0.6 };
         let category = Category::new("cups").unwrap();
-        let declared = Declared { category, title: "Cups".into(), review: 0.1, block: 0.9 };
+        let declared = DeclaredCategory { category, title: "Cups".into(), review: 0.1, block: 0.9 };
         let found = thresholds(&records, &[declared], demand, setting);
         let at = |threshold: f64| found.rows.iter().find(|row| (row.threshold - threshold).abs() < 1e-9).unwrap();
         let (low, high) = (at(0.1), at(0.4));

@@ -51,7 +51,7 @@ mod tests {
         let text = "<b a='1'>&\"";
         let mut table = Table::new([text]);
         table.row([text]);
-        table.kind(text);
+        table.heading(text);
         let page = document(text, &html! { p title=(text) { (table.render()) (charts(&[(String::new(), text)])) } });
         // Attributes stand in double quotes, so a single one ends none.
         assert_eq!(page.into_string().matches("&lt;b a='1'&gt;&amp;&quot;").count(), 6);

@@ -36,7 +36,7 @@ impl Table {
     }
 
     /// A row over all columns.
-    pub fn kind(&mut self, name: &str) {
+    pub fn heading(&mut self, name: &str) {
         self.rows.push(html! { tr.kind { td colspan=(self.head.len()) { (name) } } });
     }
 

@@ -180,7 +180,7 @@ fn slices(measured: &CategoryReport) -> Markup {
     for slice in measured.slices.iter().filter(is_shown) {
         if kind != Some(slice.by) {
             kind = Some(slice.by);
-            table.kind(match slice.by {
+            table.heading(match slice.by {
                 SliceBy::Source => "source",
                 SliceBy::Seller => "seller",
                 SliceBy::Quality => "quality of pictures",
