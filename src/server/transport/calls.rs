@@ -14,7 +14,7 @@ use wildwarden_core::metrics::Metrics;
 
 use crate::transport::guard::{self, Guard};
 use crate::transport::methods;
-use crate::transport::status::{code_name, error_code_name, status};
+use crate::transport::status::{code_name, error_code_name, rpc_status};
 
 /// Media types of messages in protobuf (gRPC over HTTP/2).
 const GRPC_MEDIA_TYPES: [&str; 2] = ["application/grpc", "application/grpc+proto"];
@@ -78,7 +78,7 @@ where
         let rpc = known.map_or("unknown", |(rpc, _)| rpc);
         if let Err(error) = known.map_or(Ok(()), |(_, access)| self.guard.check(access, request.headers())) {
             self.metrics.call(rpc, error_code_name(&error));
-            return Box::pin(std::future::ready(Ok(status(&error, rpc).into_http())));
+            return Box::pin(std::future::ready(Ok(rpc_status(&error, rpc).into_http())));
         }
         let deadline = guard::deadline(request.headers());
         request.extensions_mut().insert(deadline);

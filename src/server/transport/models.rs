@@ -15,7 +15,7 @@ use wildwarden_proto::v1::{
 
 use crate::lifecycle::{Asked, Lifecycle, VersionName};
 use crate::transport::convert_models as convert;
-use crate::transport::status::status;
+use crate::transport::status::rpc_status;
 
 /// The service of operators.
 #[derive(Debug, Clone)]
@@ -30,7 +30,7 @@ impl Models {
     }
 
     fn answer<T>(rpc: &'static str, outcome: Result<T>) -> Result<Response<T>, Status> {
-        outcome.map(Response::new).map_err(|error| status(&error, rpc))
+        outcome.map(Response::new).map_err(|error| rpc_status(&error, rpc))
     }
 
     fn try_now(&self, action: impl FnOnce(&Lifecycle) -> Result<()>) -> Result<ModelsStatus> {

@@ -67,9 +67,12 @@ pub fn bounded(message: String) -> String {
     format!("{} ... ({left_out} bytes left out) ... {}", start.unwrap_or_default(), end.unwrap_or_default())
 }
 
-/// What the caller may read, bounded. Internal causes go to the log with the request id, not to the wire.
-fn message(error: &Error) -> String {
+/// What the caller may read, bounded. Internal causes go to the log, with the request id where there is one, not to the wire.
+fn message(error: &Error, request_id: &str) -> String {
     bounded(match error {
+        Error::Setup { .. } | Error::Bug(_) if request_id.is_empty() => {
+            "internal fault; the server's log has the cause".into()
+        }
         Error::Setup { .. } | Error::Bug(_) => {
             "internal fault; the server's log has the cause under this request id".into()
         }
@@ -89,12 +92,23 @@ fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The status of a refused call, with `google.rpc` details.
+/// The status of a refused call, with `google.rpc` details. `request_id`: empty where there is none.
 pub fn status(error: &Error, request_id: &str) -> Status {
-    let code = code(error);
-    if code == Code::Internal {
+    if code(error) == Code::Internal {
         tracing::error!(request_id, %error, "a request failed");
     }
+    detailed(error, request_id)
+}
+
+/// As [`status`], for a call without a request id: the log names its RPC.
+pub fn rpc_status(error: &Error, rpc: &str) -> Status {
+    if code(error) == Code::Internal {
+        tracing::error!(rpc, %error, "a request failed");
+    }
+    detailed(error, "")
+}
+
+fn detailed(error: &Error, request_id: &str) -> Status {
     let mut details = ErrorDetails::new();
     let mut retry_after = None;
     if let Error::Invalid { field, message } = error {
@@ -104,7 +118,7 @@ pub fn status(error: &Error, request_id: &str) -> Status {
         details.set_retry_info(Some(*delay));
         retry_after = Some(milliseconds(*delay));
     }
-    let mut status = Status::with_error_details(code, message(error), details);
+    let mut status = Status::with_error_details(code(error), message(error, request_id), details);
     if let Some(delay) = retry_after {
         status.metadata_mut().insert("retry-after-ms", MetadataValue::from(delay));
     }
@@ -118,7 +132,7 @@ pub fn item_error(error: &Error, request_id: &str) -> proto::ItemError {
     }
     let field = if let Error::Invalid { field, .. } = error { bounded(field.clone()) } else { String::new() };
     let retry_after_ms = if let Error::Overloaded { retry_after, .. } = error { milliseconds(*retry_after) } else { 0 };
-    proto::ItemError { code: code(error).into(), message: message(error), field, retry_after_ms }
+    proto::ItemError { code: code(error).into(), message: message(error, request_id), field, retry_after_ms }
 }
 
 #[cfg(test)]
@@ -134,5 +148,14 @@ mod tests {
         let item = item_error(&error, "");
         assert!(item.message.len() <= MOST_MESSAGE_BYTES && item.field.len() <= MOST_MESSAGE_BYTES);
         assert_eq!(bounded("short".into()), "short");
+    }
+
+    #[test]
+    fn only_who_has_a_request_id_is_told_to_look_under_it() {
+        let error = Error::Bug("a secret".into());
+        assert!(status(&error, "7").message().ends_with("under this request id"));
+        for refused in [status(&error, ""), rpc_status(&error, "ListModels")] {
+            assert_eq!(refused.message(), "internal fault; the server's log has the cause");
+        }
     }
 }
