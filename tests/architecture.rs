@@ -58,7 +58,8 @@ const EVALUATE: &[&str] = &[
     "transport",
 ];
 /// A caller like any other: knows the contract and how listings are read, and no stage.
-const BENCH: &[&str] = &["error", "evaluate::case", "evaluate::input", "page", "random"];
+const BENCH: &[&str] =
+    &["error", "evaluate::case", "evaluate::input", "model::folder::manifest::short_hash", "page", "random"];
 /// The edge: it may use what it converts, never a stage.
 const TRANSPORT: &[&str] = &[
     "config",

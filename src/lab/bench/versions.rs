@@ -1,5 +1,6 @@
 //! Which sets of models gave the answers, and how many.
 
+use wildwarden_core::model::folder::manifest::short_hash;
 use wildwarden_proto::v1::ClassifyResponse;
 use wildwarden_proto::v1::ModelVersion;
 use wildwarden_proto::v1::PolicyVersion;
@@ -24,7 +25,7 @@ impl AnsweredBy {
 
     /// For people: name, version and the start of the content's hash.
     pub fn name(&self) -> String {
-        let short = |hash: &str| hash.chars().take(8).collect::<String>();
+        let short = |hash| short_hash(hash, 8);
         let models =
             self.models.iter().map(|model| format!("{} {} {}", model.name, model.version, short(&model.sha256)));
         let policy = self.policy.iter().map(|policy| format!("policy {} {}", policy.version, short(&policy.sha256)));

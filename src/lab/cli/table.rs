@@ -1,6 +1,7 @@
 //! Reports as tables for people.
 
 use wildwarden_core::domain::Category;
+use wildwarden_core::model::folder::manifest::short_hash;
 use wildwarden_server::cli::table::fitting;
 
 use crate::evaluate::bootstrap::Estimate;
@@ -70,10 +71,7 @@ pub(super) fn thresholds(report: &Report) -> String {
 /// What was measured: program, models and policy.
 pub(super) fn versions(report: &Report) -> String {
     let service = &report.service;
-    let one = |version: &Version| {
-        let hash: String = version.sha256.chars().take(12).collect();
-        format!("{} {} ({hash})", version.name, version.version)
-    };
+    let one = |version: &Version| format!("{} {} ({})", version.name, version.version, short_hash(&version.sha256, 12));
     let all: Vec<String> = service.models.iter().chain([&service.policy]).map(one).collect();
     format!("wildwarden {}; {}", service.program, all.join(", "))
 }

@@ -11,6 +11,7 @@ use wildwarden_core::error::{Error, Result};
 use wildwarden_core::metrics::Metrics;
 use wildwarden_core::model::catalogue::named::NamedSet;
 use wildwarden_core::model::catalogue::repository::{Incomplete, Version};
+use wildwarden_core::model::folder::manifest::short_hash;
 use wildwarden_core::model::runtime::loaded::LoadedModel;
 use wildwarden_core::pipeline::Pipeline;
 use wildwarden_core::pipeline::generation::Generation;
@@ -246,10 +247,7 @@ pub(super) fn trial_name(trial: &Trial) -> &'static str {
 
 /// Every model with its version and the beginning of its hash, since a version may have been mended in place.
 fn describe(generation: &Generation) -> String {
-    let told = |model: &ModelVersion| {
-        let sha256: String = model.sha256.chars().take(12).collect();
-        format!("{} {} ({sha256})", model.name, model.version)
-    };
+    let told = |model: &ModelVersion| format!("{} {} ({})", model.name, model.version, short_hash(&model.sha256, 12));
     let models: Vec<String> = generation.models().iter().map(told).collect();
     format!("set {}: {}", generation.set().name, models.join(", "))
 }

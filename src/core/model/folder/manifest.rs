@@ -300,6 +300,11 @@ pub fn hex_sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// The first `digits` of a hash: for people, enough to tell two apart.
+pub fn short_hash(sha256: &str, digits: usize) -> &str {
+    sha256.get(..digits).unwrap_or(sha256)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

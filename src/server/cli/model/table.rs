@@ -1,6 +1,7 @@
 //! What operators read in a terminal.
 
 use comfy_table::{Table, presets};
+use wildwarden_core::model::folder::manifest::short_hash;
 use wildwarden_proto::v1::{
     ModelVersion, ModelsStatus, PolicyVersion, SetStatus, SetVersion, ShadowReport, Suggestion, Transition, WorkTime,
 };
@@ -13,16 +14,15 @@ fn short(name: &str, prefix: &str) -> String {
 /// Flips that are shown.
 const SHOWN_FLIPS: usize = 20;
 
-/// Enough of a hash to tell two apart.
-fn start(sha256: &str) -> String {
-    sha256.chars().take(12).collect()
-}
+/// Digits of a hash that are shown.
+const DIGITS: usize = 12;
 
 /// What serves together, by version and the beginning of its hash.
 fn together(set: Option<&SetVersion>, policy: Option<&PolicyVersion>, models: &[ModelVersion]) -> String {
-    let set = set.map(|set| format!("set {} ({})", set.name, start(&set.sha256)));
-    let policy = policy.map(|policy| format!("policy {} ({})", policy.version, start(&policy.sha256)));
-    let models = models.iter().map(|model| format!("{} {} ({})", model.name, model.version, start(&model.sha256)));
+    let set = set.map(|set| format!("set {} ({})", set.name, short_hash(&set.sha256, DIGITS)));
+    let policy = policy.map(|policy| format!("policy {} ({})", policy.version, short_hash(&policy.sha256, DIGITS)));
+    let models =
+        models.iter().map(|model| format!("{} {} ({})", model.name, model.version, short_hash(&model.sha256, DIGITS)));
     set.into_iter().chain(policy).chain(models).collect::<Vec<_>>().join(", ")
 }
 
@@ -35,7 +35,7 @@ pub(super) fn status(status: &ModelsStatus) -> String {
         for version in &model.versions {
             let state = short(version.state().as_str_name(), "VERSION_STATE_");
             let held = if version.held_back { ", held back" } else { "" };
-            let sha256 = start(&version.sha256);
+            let sha256 = short_hash(&version.sha256, DIGITS).to_owned();
             let name = model.name.clone();
             let labels = version.labels.join(" ");
             let state = format!("{state}{held}");
