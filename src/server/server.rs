@@ -127,12 +127,12 @@ impl Server {
         Ok(Self { address, shared, health, config, lifecycle, stop, serving, admin })
     }
 
-    /// Where it listens.
+    /// The bound address; for port 0 the one the system chose.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Where operators reach it.
+    /// Where operators reach it. `None`: no `server.admin_listen`.
     pub fn admin_address(&self) -> Option<SocketAddr> {
         self.admin.as_ref().map(|admin| admin.address)
     }

@@ -81,7 +81,7 @@ pub struct LoadClient {
 }
 
 impl Connections {
-    /// Connects.
+    /// Opens `target.connections` connections, each within 5 s.
     ///
     /// # Errors
     /// [`Error::Setup`] naming the address or the key.

@@ -12,7 +12,7 @@ use crate::page;
 use crate::page::document;
 use crate::page::table::Table;
 
-/// The page.
+/// Whole HTML, no file beside it.
 pub fn page(report: &Report) -> Markup {
     let body = html! {
         (header(report))

@@ -62,7 +62,7 @@ impl Chart {
         -(1.0 - share).log10()
     }
 
-    /// Adds a line.
+    /// Joins `points`, given in the axes' units; `dashes` as SVG's stroke-dasharray, empty: solid.
     pub fn line(&mut self, points: impl IntoIterator<Item = Place>, colour: &str, dashes: &str) {
         let points: Vec<Place> = points.into_iter().map(|point| self.unit(point)).collect();
         self.body += &svg::line(&points, colour, dashes);

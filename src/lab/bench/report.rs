@@ -10,7 +10,7 @@ pub const FORMAT: u32 = 1;
 /// Codes with which a server that is full, or a caller that does not wait, ends a call: what a search is out to find.
 const OVERLOAD: [&str; 2] = ["ResourceExhausted", "DeadlineExceeded"];
 
-/// A run.
+/// `--json` of `wildwarden bench`; keys are stable, see [`FORMAT`].
 #[derive(Debug, Clone, serde::Serialize)]
 pub struct Report {
     /// [`FORMAT`].
@@ -89,7 +89,7 @@ pub struct Step {
 }
 
 impl Step {
-    /// For people.
+    /// `20.0/s`, or `8 callers`.
     pub fn name(&self) -> String {
         match (self.offered, self.callers) {
             (Some(rate), _) => format!("{rate:.1}/s"),

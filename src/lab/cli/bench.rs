@@ -172,10 +172,10 @@ struct Shared {
 }
 
 impl Bench {
-    /// Runs it. Exit code 1: some inputs failed.
+    /// Exit code 1: a wrong answer, or no rate that holds; or, without `--allow-errors`, a failed or unsent one.
     ///
     /// # Errors
-    /// One sentence: a wrong setting, input, model or library.
+    /// One sentence: a wrong setting or input, no server, or a listing that it does not rate before the load.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let (mode, shared) = match self.load {
             Load::Bare(bare) => return bare.run(),

@@ -42,10 +42,10 @@ struct Line {
 }
 
 impl Featurize {
-    /// Runs it. Exit code 1: some inputs failed.
+    /// Writes the features.
     ///
     /// # Errors
-    /// One sentence: a wrong setting, input, model or library.
+    /// A file cannot be read or written; a faulty line is named.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let input = std::fs::read_to_string(&self.input).with_context(|| self.input.display().to_string())?;
         let words = std::fs::read_to_string(&self.words).with_context(|| self.words.display().to_string())?;

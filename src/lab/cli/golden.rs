@@ -46,10 +46,10 @@ pub struct Golden {
 }
 
 impl Golden {
-    /// Runs it. Exit code 1: some inputs failed.
+    /// Writes golden.json and renews model.toml; a full disk changes neither.
     ///
     /// # Errors
-    /// One sentence: a wrong setting, input, model or library.
+    /// An input cannot be read or does not run, or a file of its name is another.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let config = self.settings.load([("scheduler", "workers", "1".to_owned())])?;
         let path = self.folder.join(MANIFEST);

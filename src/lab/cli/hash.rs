@@ -21,10 +21,10 @@ pub struct Hash {
 }
 
 impl Hash {
-    /// Runs it. Exit code 1: some inputs failed.
+    /// Prints each hash, and writes the manifest.
     ///
     /// # Errors
-    /// One sentence: a wrong setting, input, model or library.
+    /// The manifest is refused, or a listed file is missing.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let path = self.folder.join(MANIFEST);
         let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;

@@ -53,10 +53,10 @@ fn kinds() -> impl TypedValueParser<Value = Kind> {
 }
 
 impl New {
-    /// Runs it. Exit code 1: some inputs failed.
+    /// Prints where the manifest is, which is to be filled in.
     ///
     /// # Errors
-    /// One sentence: a wrong setting, input, model or library.
+    /// The graph cannot be read or cannot play the part, or the folder exists.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let config = self.settings.load([])?;
         let shown = self.onnx.display();

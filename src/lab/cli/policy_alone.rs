@@ -66,7 +66,7 @@ fn limits(policy: &Policy, declared: &CategoryPolicy) -> [(&'static str, &'stati
 }
 
 impl PolicyAlone {
-    /// Does it.
+    /// Prints the least probabilities; `-` or null: none reaches.
     ///
     /// # Errors
     /// One sentence that names line, entry and value.

@@ -61,7 +61,7 @@ impl Calibrated {
 }
 
 impl PolicyTerms {
-    /// Runs it.
+    /// Writes one .npy a category; every line must rate every category.
     ///
     /// # Errors
     /// One sentence: a floor out of range, or a file that cannot be read, with its line.

@@ -11,9 +11,9 @@ pub struct DeclaredCategory {
     pub category: Category,
     /// What people call it, in English.
     pub title: String,
-    /// Fused probability from which a listing is suggested for review.
+    /// Fused probability from which REVIEW is suggested.
     pub review: f64,
-    /// Fused probability from which a listing is suggested to be held back.
+    /// Fused probability from which BLOCK is suggested.
     pub block: f64,
 }
 

@@ -29,7 +29,7 @@ pub struct Shown<'a> {
 /// Failures that are listed.
 const FAILURES: usize = 200;
 
-/// The page.
+/// Whole HTML, no file beside it.
 pub fn page(report: &Report, shown: &Shown<'_>) -> Markup {
     let body = html! {
         (header(report))

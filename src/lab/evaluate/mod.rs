@@ -10,8 +10,8 @@
 //! | [`html`], [`svg`], [`sheet`] | the same value as a page, charts and pictures |
 //!
 //! # What it writes
-//! `scores.jsonl`, a line a listing (fields: [`record::Record`]); `stress.jsonl`, the same for degraded copies;
-//! `evaluation.json` (fields: [`report::Report`]); `report.html`; `errors_<category>.jpg`.
+//! `scores.jsonl`, a line a listing (fields: [`record::Record`]); `stress/<degradation>.jsonl`, the same for degraded
+//! copies; `evaluation.json` (fields: [`report::Report`]); `report.html`; `errors_<category>.jpg`.
 
 pub mod bootstrap;
 pub mod calibration;

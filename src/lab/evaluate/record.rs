@@ -14,7 +14,7 @@ use crate::evaluate::quality::Quality;
 pub struct Record {
     /// SHA-256 over the listing's content, the models, the policy and the degradation: the same key, the same scores.
     pub key: String,
-    /// Name of the degradation; empty for the listing as it is. Only in `stress.jsonl`.
+    /// Name of the degradation; empty for the listing as it is. Only in `stress/<degradation>.jsonl`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub variant: String,
     /// The listing's id in the input.

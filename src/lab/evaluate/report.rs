@@ -94,9 +94,9 @@ pub struct Service {
     pub deployment_prior: f64,
     /// The same of the modalities' probabilities.
     pub training_prior: f64,
-    /// Fused probability from which a listing is suggested for review, in categories that have none of their own.
+    /// Fused probability from which REVIEW is suggested, in categories that have none of their own.
     pub review: f64,
-    /// The same from which it is suggested to be held back.
+    /// The same from which BLOCK is suggested.
     pub block: f64,
     /// What is looked for, in the order of answers.
     pub categories: Vec<DeclaredCategory>,
@@ -200,9 +200,9 @@ pub struct ReportInput<'a> {
     pub records: &'a [(usize, Record)],
     /// By degradation, with the place among the chosen cases.
     pub stress: &'a [(Degradation, Vec<Record>)],
-    /// Asked for.
+    /// Kinds of slices to report.
     pub slices: &'a [SliceBy],
-    /// Errors of each kind.
+    /// Most listings shown of the false negatives, and of the false positives.
     pub worst: usize,
 }
 

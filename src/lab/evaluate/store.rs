@@ -54,7 +54,7 @@ impl Store {
         self.known.get(key)
     }
 
-    /// Adds a line.
+    /// Adds a line in one write; [`Self::get`] finds it only once the store is opened again.
     ///
     /// # Errors
     /// [`Error::Setup`] naming the file.

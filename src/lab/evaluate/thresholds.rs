@@ -15,7 +15,7 @@ use crate::evaluate::record::Record;
 /// Thresholds that are always shown.
 const GRID: [f64; 9] = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8];
 
-/// What a day looks like.
+/// The volume reviews are counted for, and the precision a proposal must reach.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Demand {
     /// Listings a day.

@@ -30,10 +30,10 @@ pub struct Check {
 }
 
 impl Check {
-    /// Runs it. Exit code 1: some inputs failed.
+    /// Prints what would serve.
     ///
     /// # Errors
-    /// One sentence: a wrong setting, input, model or library.
+    /// The first thing that would stop a server.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         if self.print_default {
             print(DEFAULT.trim_end());

@@ -23,7 +23,7 @@ pub struct PolicyCheck {
 }
 
 impl PolicyCheck {
-    /// Does it.
+    /// Prints the policy's counts and thresholds.
     ///
     /// # Errors
     /// One sentence that names line, entry and value.

@@ -31,10 +31,10 @@ pub struct Serve {
 }
 
 impl Serve {
-    /// Runs it. Exit code 1: some inputs failed.
+    /// Returns once drained, also when requests were cut off.
     ///
     /// # Errors
-    /// One sentence: a wrong setting, input, model or library.
+    /// Settings, the address, the policy or models are refused.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let listen = self.listen.map(|address| ("server", "listen", address));
         let admin = self.admin_listen.map(|address| ("server", "admin_listen", address));

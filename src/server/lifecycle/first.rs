@@ -131,7 +131,7 @@ fn saved_set(
     }
 }
 
-/// The policy of the file, or the one that served before when the file was rolled back or is refused; and the hash of a file that
+/// The policy of the file, or the folders' last one when the file was rolled back or is refused; and the hash of a file that
 /// was rolled back.
 fn first_policy(config: &Config, saved_state: Option<&SavedState>) -> Result<(Arc<PolicyFile>, Option<String>)> {
     let saved = saved_state.and_then(SavedState::policy);
@@ -156,7 +156,7 @@ fn first_policy(config: &Config, saved_state: Option<&SavedState>) -> Result<(Ar
     }
 }
 
-/// What was decided and served before the last stop, and what the policy declares.
+/// What was decided, and what the folders chose, before the last stop; and what the policy declares.
 struct Before<'a> {
     decisions: &'a Decisions,
     default_versions: &'a [Arc<Version>],
@@ -176,7 +176,7 @@ fn choose_first(config: &Config, repository: &Repository, failures: &[Failure], 
     let versions = repository.versions();
     let barred: Vec<_> = failures.iter().map(|failure| failure.identity.clone()).collect();
     let (rules, decisions) = (&config.reloadable.versions, before.decisions);
-    // What served is a reason to stay only while it can still serve.
+    // What was chosen is a reason to stay only while it can still serve.
     let can_serve = |version: &&Arc<Version>| !barred.contains(&version.identity);
     let serving: Vec<_> = before.default_versions.iter().filter(can_serve).cloned().collect();
     let declared = before.declared;

@@ -30,7 +30,7 @@ use super::state::{Retired, State};
 
 /// How much lower than the workers' the thread's priority is, as `nice` counts: about a quarter of the time on a full core. A
 /// thread that hardly ran would hold locks of memory allocation that workers wait for; resting does more, see
-/// [`Pace::Gentle`](wildwarden_core::model::runtime::loaded::Pace::Gentle).
+/// [`Pace::Gentle`](wildwarden_core::model::runtime::pace::Pace::Gentle).
 const NICE: i32 = 5;
 /// Quiet time after a change of a file before the folders are looked at: a copy makes many changes.
 const SETTLE: Duration = Duration::from_millis(100);

@@ -145,7 +145,7 @@ impl Lifecycle {
     /// Manifest and status of a version.
     ///
     /// # Errors
-    /// [`Error::NotFound`] saying what there is.
+    /// [`Error::NotFound`] saying what there is; [`Error::Refused`] with the reason when the version is incomplete.
     pub fn describe(&self, wanted: &VersionName) -> Result<(ModelVersion, Manifest, VersionStatus)> {
         let state = self.common.state();
         let identity = state.find(&wanted.name, &wanted.version)?;
@@ -156,7 +156,7 @@ impl Lifecycle {
     /// Looks at folders and policy now, with `config` from now on if given, and returns once what is chosen serves or failed.
     ///
     /// # Errors
-    /// [`Error::Refused`] when too many calls wait.
+    /// [`Error::Refused`] when too many calls wait; [`Error::NotReady`] when the server shuts down.
     pub async fn reload(&self, config: Option<Config>) -> Result<()> {
         self.order(|reply| Order::Reload(config.map(Box::new), reply)).await
     }
@@ -164,7 +164,8 @@ impl Lifecycle {
     /// Loads and checks versions and keeps them in memory.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::Refused`] with the reason when they do not load or fit: nothing changed then.
+    /// [`Error::Invalid`] when nothing is named, or a name is given twice; [`Error::NotFound`]; [`Error::Refused`] with the reason
+    /// when they do not load or fit, or too many calls wait; [`Error::NotReady`] when the server shuts down. Nothing changed then.
     pub async fn load(&self, asked: Asked<'_>) -> Result<()> {
         let target = self.target(asked)?;
         let target = target.ok_or_else(|| Error::invalid("versions", "name at least one, or a set"))?;
@@ -174,7 +175,7 @@ impl Lifecycle {
     /// Puts versions in service, loading them first if need be; without any, the candidate.
     ///
     /// # Errors
-    /// See [`Self::load`].
+    /// See [`Self::load`]; [`Error::Refused`] without any when nothing is tried, or when another call came in between.
     pub async fn promote(&self, asked: Asked<'_>) -> Result<()> {
         let target = self.target(asked)?;
         self.order(|reply| Order::Promote(target, reply)).await
@@ -184,7 +185,7 @@ impl Lifecycle {
     /// configuration.
     ///
     /// # Errors
-    /// See [`Self::load`]; [`Error::Invalid`] for the share.
+    /// See [`Self::promote`]; [`Error::Invalid`] for the share, or when nothing is named and nothing labelled.
     pub async fn try_out(&self, asked: Asked<'_>, share: f64, shadow: bool) -> Result<()> {
         let problem = || Error::invalid("share", format!("{share} must be above 0 and at most 1"));
         let share = Share::new(share).ok_or_else(problem)?;
@@ -216,7 +217,7 @@ impl Lifecycle {
     /// Frees a version that is in memory but not in service.
     ///
     /// # Errors
-    /// [`Error::Refused`] when it is in service or tried; [`Error::NotFound`] when it is not in memory.
+    /// [`Error::Refused`] when it is in service, tried or incomplete; [`Error::NotFound`] when it is not in memory.
     pub fn unload(&self, wanted: &VersionName) -> Result<()> {
         let mut state = self.common.state();
         let identity = state.find(&wanted.name, &wanted.version)?;

@@ -17,7 +17,7 @@ pub(super) struct Plan {
     pub set: String,
 }
 
-/// What a call names.
+/// What a call names, labels resolved to versions.
 #[derive(Debug, Clone)]
 pub(super) enum Target {
     /// Versions, in the place of those in service.

@@ -1,5 +1,6 @@
-//! What operators decided and what served last, in a small file beside the models, so that a restart undoes neither. The file is
-//! written beside and moved in, so it is never half there; what it names is checked against the folders before it counts.
+//! What operators decided, what the folders last chose and the named set that serves, in a small file beside the models, so that
+//! a restart undoes nothing. The file is written beside and moved in, so it is never half there; what it names is checked against
+//! the folders before it counts.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -24,7 +25,7 @@ const FORMAT: u32 = 1;
 /// Largest file that is read: far more than a thousand models need.
 const MAX_BYTES: u64 = 1 << 23;
 
-/// The file.
+/// `state.json`, [`FORMAT`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SavedState {
@@ -37,7 +38,7 @@ pub(super) struct SavedState {
     /// The named set that serves in their place.
     #[serde(default)]
     set: Option<SavedSet>,
-    /// The policy that served with what the folders last chose.
+    /// The folders' policy.
     #[serde(default)]
     policy: Option<SavedPolicy>,
 }
@@ -100,14 +101,14 @@ fn find(saved: &SavedVersion, versions: &[Arc<Version>]) -> Option<Arc<Version>>
     versions.iter().find(|version| version.identity == saved.identity()).cloned()
 }
 
-/// A policy that served.
+/// The folders' policy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SavedPolicy {
     /// Hash of the file that does not serve: it was rolled back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) held: Option<String>,
-    /// Content of the file that served.
+    /// Content of the policy file that the folders last chose with.
     pub(super) text: String,
 }
 
@@ -124,7 +125,7 @@ impl SavedVersion {
 }
 
 impl SavedState {
-    /// What `state` would have remembered.
+    /// What is to be saved of `state`.
     pub(super) fn of(state: &State) -> Self {
         let current = state.current();
         let decisions = state.ledger.decisions().iter().map(|(name, decision)| {
@@ -176,7 +177,7 @@ impl SavedState {
         decisions
     }
 
-    /// The versions that served last and are still there, unchanged.
+    /// The versions that the folders last chose and that are still there, unchanged.
     pub(super) fn default_versions(&self, versions: &[Arc<Version>]) -> Vec<Arc<Version>> {
         self.default_versions.iter().filter_map(|saved| find(saved, versions)).collect()
     }
@@ -186,7 +187,7 @@ impl SavedState {
         self.set.as_ref()
     }
 
-    /// The policy that served.
+    /// The folders' policy.
     pub(super) fn policy(&self) -> Option<&SavedPolicy> {
         self.policy.as_ref()
     }
@@ -261,6 +262,7 @@ mod tests {
             policy: None,
         };
         saved_state.write(folder.path()).unwrap();
+        assert!(std::fs::read_to_string(folder.path().join(FILE)).unwrap().contains("\"served\": ["));
         assert_eq!(SavedState::read(folder.path()), Some(saved_state.clone()));
         assert!(saved_state.decisions(&[]).is_empty(), "the version that was decided for is gone");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside");

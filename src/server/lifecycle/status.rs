@@ -35,10 +35,10 @@ pub enum VersionState {
     Failed,
 }
 
-/// A version.
+/// One version of a model, in memory or on disk.
 #[derive(Debug, Clone)]
 pub struct VersionStatus {
-    /// Which.
+    /// As its folder is named.
     pub version: String,
     /// SHA-256 of its manifest; empty when incomplete.
     pub sha256: String,
@@ -48,7 +48,7 @@ pub struct VersionStatus {
     pub labels: Vec<&'static str>,
     /// Why it is incomplete or failed.
     pub reason: String,
-    /// When a failed version is tried again.
+    /// From now until it is tried again; zero when due; `None`: it has not failed.
     pub retry_in: Option<Duration>,
     /// A newer version than this must appear, or a call promote it: it was rolled back, or an older one was promoted.
     pub held_back: bool,
@@ -97,7 +97,7 @@ pub struct SetStatus {
 pub struct CandidateStatus {
     /// Canary or shadow.
     pub trial: VersionState,
-    /// Of how many listings.
+    /// Share of listings, above 0 and at most 1.
     pub share: f64,
     /// What rates its share.
     pub models: Vec<ModelVersion>,
@@ -233,6 +233,9 @@ impl State {
     }
 
     /// The manifest and status of a version.
+    ///
+    /// # Errors
+    /// See [`Self::find`]; [`Error::NotFound`] when it has gone meanwhile.
     pub(super) fn describe(&self, name: &str, version: &str) -> Result<(Manifest, VersionStatus)> {
         let identity = self.find(name, version)?;
         let loaded = self.loaded();
@@ -247,7 +250,7 @@ impl State {
     /// The version of `name` that `wanted` names: a version, or a label.
     ///
     /// # Errors
-    /// [`Error::NotFound`] saying what there is.
+    /// [`Error::NotFound`] saying what there is; [`Error::Refused`] with the reason when the version is incomplete.
     pub(super) fn find(&self, name: &str, wanted: &str) -> Result<ModelVersion> {
         let loaded = self.loaded();
         let in_memory = loaded.iter().map(|model| &model.folder().identity);

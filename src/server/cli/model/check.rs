@@ -31,10 +31,10 @@ pub struct Check {
 }
 
 impl Check {
-    /// Runs it. Exit code 1: some inputs failed.
+    /// Exit code 2: the folder is refused; the report says where.
     ///
     /// # Errors
-    /// One sentence: a wrong setting, input, model or library.
+    /// The settings, the folders it would join or those of `--with` are faulty.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let config = self.settings.load([("scheduler", "workers", "1".to_owned())])?;
         let report = check(&config, &self.folder, &self.with)?;
