@@ -22,7 +22,7 @@ use wildwarden_core::model::folder::ModelFolder;
 use wildwarden_core::model::folder::check::Checks;
 use wildwarden_core::model::runtime::loaded::LoadedModel;
 use wildwarden_core::model::runtime::pace::{Budget, Pace};
-use wildwarden_core::model::runtime::session::{Input, Runtime};
+use wildwarden_core::model::runtime::session::Runtime;
 use wildwarden_core::pipeline::Pipeline;
 use wildwarden_core::preprocess::image::{DecodeLimits, MARGIN, TensorMaker, WantedSize, decode};
 use wildwarden_core::preprocess::text::{Lexicon, TextProcessor};
@@ -139,7 +139,7 @@ fn image_encoder_batch_of(bencher: Bencher<'_, '_>, rows: usize) {
     });
     bencher
         .counter(divan::counter::ItemsCount::new(rows))
-        .bench_local(|| encoder.single(0, Input::F32(tensor.view().into_dyn()), "embedding").unwrap());
+        .bench_local(|| encoder.embed(0, tensor.view().into_dyn(), false).unwrap());
 }
 
 #[divan::bench]
@@ -147,7 +147,7 @@ fn head(bencher: Bencher<'_, '_>) {
     let head = loaded("ivory");
     let dimensions = usize::try_from(*head.folder().manifest.inputs[0].shape.last().unwrap()).unwrap();
     let embedding = Array2::<f32>::from_elem((1, dimensions), 0.3);
-    bencher.bench_local(|| head.logits(0, Input::F32(embedding.view().into_dyn())).unwrap());
+    bencher.bench_local(|| head.logits(0, embedding.view().into_dyn()).unwrap());
 }
 
 #[divan::bench(args = [60, 600, 6_000, 65_536])]

@@ -38,13 +38,7 @@ fn tolerance(file: &str) -> (f64, f64) {
 #[test]
 fn tensors_equal_pillows_within_tolerance() {
     let golden: Golden = serde_json::from_slice(&std::fs::read("tests/fixtures/golden/tensors.json").unwrap()).unwrap();
-    let spec = ImageInputSpec {
-        width: golden.side,
-        height: golden.side,
-        resize: Resize::Stretch,
-        mean: [0.0; 3],
-        std: [1.0; 3],
-    };
+    let spec = ImageInputSpec::plain(golden.side, golden.side, Resize::Stretch);
     assert!(golden.samples.len() >= 26);
     let mut maker = TensorMaker::default();
     for sample in golden.samples {

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-/// How an image becomes a tensor `f32 [3, height, width]`, RGB planes, `(byte - mean) / std`.
+/// How an image becomes a tensor: `(byte - mean) / std` of each channel, bytes from 0 to 255.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ImageInputSpec {
@@ -12,20 +12,96 @@ pub struct ImageInputSpec {
     pub height: u32,
     /// How the aspect ratio is treated.
     pub resize: Resize,
-    /// Per channel, in byte units (0 to 255).
+    /// How pixels become fewer or more.
+    #[serde(default)]
+    pub filter: Filter,
+    /// Order of the channels.
+    #[serde(default)]
+    pub channels: Channels,
+    /// Order of the axes.
+    #[serde(default)]
+    pub layout: Layout,
+    /// Per channel in their order, in byte units (0 to 255).
     pub mean: [f32; 3],
-    /// Per channel, in byte units, above 0.
+    /// Per channel in their order, in byte units, above 0.
     pub std: [f32; 3],
 }
 
-/// How the aspect ratio is treated. The filter is always antialiased bilinear (Pillow's `BILINEAR`).
+impl ImageInputSpec {
+    /// RGB planes of bytes as they are, by the bilinear filter.
+    pub fn plain(width: u32, height: u32, resize: Resize) -> Self {
+        let (filter, channels, layout) = (Filter::default(), Channels::default(), Layout::default());
+        Self { width, height, resize, filter, channels, layout, mean: [0.0; 3], std: [1.0; 3] }
+    }
+
+    /// The sides that the whole picture is brought to before a part is cut out, at the least.
+    pub fn resized(&self) -> (u32, u32) {
+        match self.resize {
+            Resize::ShorterSide(side) => (side.max(self.width), side.max(self.height)),
+            Resize::StretchTo([width, height]) => (width, height),
+            Resize::Stretch | Resize::CenterCrop | Resize::Letterbox(_) => (self.width, self.height),
+        }
+    }
+
+    /// Sizes of its tensor of `rows` images, in the order of its layout.
+    pub fn shape(&self, rows: usize) -> [usize; 4] {
+        let (height, width) = (self.height as usize, self.width as usize);
+        match self.layout {
+            Layout::Nchw => [rows, 3, height, width],
+            Layout::Nhwc => [rows, height, width, 3],
+        }
+    }
+}
+
+/// How the aspect ratio is treated. What is cut out is cut out of the middle; half a pixel is rounded towards the beginning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Resize {
     /// The whole image, its aspect ratio given up.
     Stretch,
-    /// The largest centred square.
+    /// The largest centred part of the wanted aspect ratio, then resized.
     CenterCrop,
+    /// The shorter side is brought to so many pixels and the other with it; then width x height is cut out.
+    ShorterSide(u32),
+    /// Stretched to width and height of its own; then width x height is cut out.
+    StretchTo([u32; 2]),
+    /// The whole image in its aspect ratio, in the middle of a ground of this colour, RGB.
+    Letterbox([u8; 3]),
+}
+
+/// The filter, as Pillow has it: antialiased where the picture shrinks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Filter {
+    /// Pillow's `BILINEAR`.
+    #[default]
+    Bilinear,
+    /// Pillow's `BICUBIC`.
+    Bicubic,
+    /// Mean of the pixels that fall into one: Pillow's `BOX`.
+    Area,
+}
+
+/// Order of the channels of a pixel.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Channels {
+    /// Red first.
+    #[default]
+    Rgb,
+    /// Blue first, as OpenCV and Caffe have it.
+    Bgr,
+}
+
+/// Order of the axes of a batch of images.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Layout {
+    /// `[images, 3, height, width]`.
+    #[default]
+    Nchw,
+    /// `[images, height, width, 3]`, as TensorFlow has it.
+    Nhwc,
 }
 
 /// How a text becomes hashed features.

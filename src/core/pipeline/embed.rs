@@ -5,7 +5,6 @@ use ndarray::Array4;
 use super::inputs::tensor;
 use crate::error::{Error, Result};
 use crate::model::runtime::loaded::LoadedModel;
-use crate::model::runtime::session::Input;
 use crate::preprocess::image::{DecodeLimits, TensorMaker, WantedSize, decode};
 
 /// Embedding of an image's first frame, `f32 [D]`, and the input `f32 [1, 3, height, width]` it was made from, on the
@@ -24,6 +23,6 @@ pub fn embed(
     let spec = encoder.folder().manifest.image.as_ref();
     let spec = spec.ok_or_else(|| Error::model(encoder.name(), "takes no image"))?;
     let input = tensor(maker, decoded.frames.iter().take(1), spec)?;
-    let embedding = encoder.single(worker, Input::F32(input.view().into_dyn()), "embedding")?;
+    let (embedding, _) = encoder.embed(worker, input.view().into_dyn(), false)?;
     Ok((embedding.into_iter().collect(), input))
 }

@@ -17,7 +17,6 @@ use crate::model::folder::manifest::Kind;
 use crate::model::folder::set::ModelSet;
 use crate::model::runtime::loaded::LoadedModel;
 use crate::model::runtime::pace::Budget;
-use crate::model::runtime::session::Input;
 use crate::preprocess::image::{TensorMaker, decode};
 
 /// Runs the golden samples of one of `generation`'s models on every session, which also warms them.
@@ -92,15 +91,16 @@ fn fed(folder: &ModelFolder, sample: &GoldenSample) -> Result<GoldenInput> {
 fn run(generation: &Generation, model: &LoadedModel, worker: usize, input: &GoldenInput) -> Result<Vec<f32>> {
     let folder = model.folder();
     let output = match (model.kind(), input) {
-        (kind @ (Kind::ImageEncoder | Kind::ImageClassifier), GoldenInput::Image(bytes)) => {
-            let image = image(generation, folder, bytes)?;
-            let wanted = if kind == Kind::ImageEncoder { "embedding" } else { "logits" };
-            model.single(worker, Input::F32(image.view().into_dyn()), wanted)?
+        (Kind::ImageEncoder, GoldenInput::Image(bytes)) => {
+            model.embed(worker, image(generation, folder, bytes)?.view().into_dyn(), false)?.0
+        }
+        (Kind::ImageClassifier, GoldenInput::Image(bytes)) => {
+            model.logits(worker, image(generation, folder, bytes)?.view().into_dyn())?
         }
         (Kind::Head, GoldenInput::Embedding(embedding)) => {
             let row = Array2::from_shape_vec((1, embedding.len()), embedding.clone())
                 .map_err(|cause| Error::file(&folder.path, cause))?;
-            model.single(worker, Input::F32(row.view().into_dyn()), "logits")?
+            model.logits(worker, row.view().into_dyn())?
         }
         (Kind::TextClassifier, GoldenInput::Text(text)) => return first_window_logits(generation, model, worker, text),
         (kind, _) => {

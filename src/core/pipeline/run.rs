@@ -4,22 +4,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use half::f16;
 use ndarray::{ArrayD, IxDyn};
 use tokio::time::Instant;
 
 use crate::error::{Error, Result};
 use crate::model::folder::tensor::Dtype;
 use crate::model::runtime::loaded::LoadedModel;
-use crate::model::runtime::session::Tensor;
+use crate::model::runtime::tensor::Tensor;
 
 /// Elements in row-major order.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Elements {
     /// 32-bit floats.
     F32(Vec<f32>),
+    /// Bytes.
+    U8(Vec<u8>),
+    /// 32-bit integers.
+    I32(Vec<i32>),
     /// 64-bit integers.
     I64(Vec<i64>),
-    /// Little-endian bytes of either, which the worker reads.
+    /// Little-endian bytes of any, which the worker reads.
     Raw(Dtype, Bytes),
 }
 
@@ -94,10 +99,21 @@ fn read(input: InputTensor) -> Result<(String, Tensor)> {
     let misshapen = |cause| Error::Bug(format!("elements of {name} do not fit {shape:?}: {cause}"));
     let tensor = match elements {
         Elements::F32(values) => ArrayD::from_shape_vec(IxDyn(&shape), values).map(Tensor::F32),
+        Elements::U8(values) => ArrayD::from_shape_vec(IxDyn(&shape), values).map(Tensor::U8),
+        Elements::I32(values) => ArrayD::from_shape_vec(IxDyn(&shape), values).map(Tensor::I32),
         Elements::I64(values) => ArrayD::from_shape_vec(IxDyn(&shape), values).map(Tensor::I64),
         Elements::Raw(Dtype::Float32, bytes) => {
             let values = bytes.as_chunks().0.iter().map(|four| f32::from_le_bytes(*four)).collect();
             ArrayD::from_shape_vec(IxDyn(&shape), values).map(Tensor::F32)
+        }
+        Elements::Raw(Dtype::Float16, bytes) => {
+            let values = bytes.as_chunks().0.iter().map(|two| f16::from_le_bytes(*two)).collect();
+            ArrayD::from_shape_vec(IxDyn(&shape), values).map(Tensor::F16)
+        }
+        Elements::Raw(Dtype::Uint8, bytes) => ArrayD::from_shape_vec(IxDyn(&shape), bytes.to_vec()).map(Tensor::U8),
+        Elements::Raw(Dtype::Int32, bytes) => {
+            let values = bytes.as_chunks().0.iter().map(|four| i32::from_le_bytes(*four)).collect();
+            ArrayD::from_shape_vec(IxDyn(&shape), values).map(Tensor::I32)
         }
         Elements::Raw(Dtype::Int64, bytes) => {
             let values = bytes.as_chunks().0.iter().map(|eight| i64::from_le_bytes(*eight)).collect();
@@ -109,16 +125,13 @@ fn read(input: InputTensor) -> Result<(String, Tensor)> {
 
 fn write(name: String, tensor: Tensor) -> OutputTensor {
     let (dtype, shape) = (tensor.dtype(), tensor.shape().to_vec());
-    let mut content = Vec::new();
+    let mut content = Vec::with_capacity(shape.iter().product::<usize>() * dtype.width());
     match &tensor {
-        Tensor::F32(values) => {
-            content.reserve_exact(values.len() * size_of::<f32>());
-            values.iter().for_each(|value| content.extend_from_slice(&value.to_le_bytes()));
-        }
-        Tensor::I64(values) => {
-            content.reserve_exact(values.len() * size_of::<i64>());
-            values.iter().for_each(|value| content.extend_from_slice(&value.to_le_bytes()));
-        }
+        Tensor::F32(values) => values.iter().for_each(|value| content.extend_from_slice(&value.to_le_bytes())),
+        Tensor::F16(values) => values.iter().for_each(|value| content.extend_from_slice(&value.to_le_bytes())),
+        Tensor::U8(values) => content.extend(values),
+        Tensor::I32(values) => values.iter().for_each(|value| content.extend_from_slice(&value.to_le_bytes())),
+        Tensor::I64(values) => values.iter().for_each(|value| content.extend_from_slice(&value.to_le_bytes())),
     }
     OutputTensor { name, dtype, shape, content: content.into() }
 }

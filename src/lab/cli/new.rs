@@ -12,7 +12,8 @@ use wildwarden_core::model::folder::draft::{Draft, guess};
 use wildwarden_core::model::folder::golden::{GoldenFile, GoldenSample};
 use wildwarden_core::model::folder::manifest::{Kind, MANIFEST, Manifest, hex_sha256};
 use wildwarden_core::model::folder::onnx::Graph;
-use wildwarden_core::model::runtime::session::{Input, Runtime, Session, Tensor};
+use wildwarden_core::model::runtime::session::{Runtime, Session};
+use wildwarden_core::model::runtime::tensor::{Input, Tensor};
 use wildwarden_core::pipeline::generation::PolicyFile;
 use wildwarden_server::cli::{Settings, print};
 

@@ -1,36 +1,42 @@
 //! What a model of each kind takes and gives, held against what its manifest declares. The engine relies on it.
 
+use crate::input_spec::{ImageInputSpec, Layout};
 use crate::model::folder::manifest::{Kind, Manifest};
 use crate::model::folder::tensor::{Dtype, TensorSpec};
+
+/// Most rows of a batch whose size a graph fixes: each run makes so many, whatever is needed.
+const MOST_FIXED_ROWS: i64 = 64;
 
 /// Holds the manifest's inputs and outputs against its kind.
 ///
 /// # Errors
 /// A sentence with the tensor and what is expected.
 pub(super) fn check(manifest: &Manifest) -> Result<(), String> {
-    let labels = i64::try_from(manifest.labels.len()).unwrap_or(i64::MAX);
-    let outputs = &manifest.outputs;
     match manifest.kind {
         Kind::ImageEncoder => {
             check_image(manifest)?;
-            let dimensions = free(manifest.embedding_size());
-            one("outputs", outputs, "embedding", Dtype::Float32, &[Some(-1), dimensions])?;
-            if outputs.iter().any(|output| output.name == "feature_map") {
-                let cells = [Some(-1), dimensions, None, None];
-                one("outputs", outputs, "feature_map", Dtype::Float32, &cells)?;
+            let embedding = named("outputs", &manifest.outputs, manifest.embedding_output(), "embedding")?;
+            let dimensions = check_rows_of_values(manifest, embedding)?;
+            if let Some(map) = manifest.outputs.iter().find(|output| output.name == manifest.feature_map_output()) {
+                let cells = [batch(manifest), dimensions.filter(|size| *size > 0), None, None];
+                fits("outputs", map, &[Dtype::Float32, Dtype::Float16], &cells)?;
+            } else if let Some(name) = &manifest.feature_map {
+                return Err(format!("feature_map: {name:?} is no output of the graph; {}", names(&manifest.outputs)));
             }
         }
         Kind::Head => {
-            only_input(manifest, &[Some(-1), None])?;
-            one("outputs", outputs, "logits", Dtype::Float32, &[Some(-1), Some(labels)])?;
+            only_input(manifest, &[Dtype::Float32, Dtype::Float16], &[batch(manifest), None])?;
+            check_scores(manifest)?;
         }
         Kind::ImageClassifier => {
             check_image(manifest)?;
-            one("outputs", outputs, "logits", Dtype::Float32, &[Some(-1), Some(labels)])?;
+            check_scores(manifest)?;
         }
         Kind::TextClassifier => {
-            one("inputs", &manifest.inputs, "ids", Dtype::Int64, &[Some(-1), Some(-1)])?;
-            one("inputs", &manifest.inputs, "values", Dtype::Float32, &[Some(-1), Some(-1)])?;
+            let labels = i64::try_from(manifest.labels.len()).unwrap_or(i64::MAX);
+            let (inputs, outputs) = (&manifest.inputs, &manifest.outputs);
+            one("inputs", inputs, "ids", Dtype::Int64, &[Some(-1), Some(-1)])?;
+            one("inputs", inputs, "values", Dtype::Float32, &[Some(-1), Some(-1)])?;
             one("outputs", outputs, "logits", Dtype::Float32, &[Some(-1), Some(labels)])?;
             one("outputs", outputs, "contributions", Dtype::Float32, &[Some(-1), Some(-1), Some(labels)])?;
         }
@@ -39,66 +45,157 @@ pub(super) fn check(manifest: &Manifest) -> Result<(), String> {
 }
 
 /// What is looked at before all else, since it would make every other complaint mislead: an output that bears another name, and
-/// images with their channels last.
+/// images with their channels last that are declared to have them first.
 ///
 /// # Errors
 /// A sentence with the tensor and what is expected.
 pub(super) fn check_names(manifest: &Manifest) -> Result<(), String> {
-    let outputs: &[&str] = match manifest.kind {
-        Kind::ImageEncoder => &["embedding"],
-        Kind::Head | Kind::ImageClassifier => &["logits"],
-        Kind::TextClassifier => &["logits", "contributions"],
-    };
-    for name in outputs {
-        named("outputs", &manifest.outputs, name)?;
+    match manifest.kind {
+        Kind::ImageEncoder => {
+            named("outputs", &manifest.outputs, manifest.embedding_output(), "embedding")?;
+        }
+        Kind::Head | Kind::ImageClassifier => {
+            named("outputs", &manifest.outputs, manifest.score_output(), "scores = { output }")?;
+        }
+        Kind::TextClassifier => {
+            for name in ["logits", "contributions"] {
+                named("outputs", &manifest.outputs, name, "")?;
+            }
+        }
     }
-    let takes_image = matches!(manifest.kind, Kind::ImageEncoder | Kind::ImageClassifier);
-    let last = |spec: &&TensorSpec| matches!(spec.shape.as_slice(), [_, channels, _, 3] if *channels != 3);
-    match manifest.inputs.iter().filter(|_| takes_image).find(last) {
-        Some(input) => Err(format!(
-            "inputs: {input} has its channels last (NHWC); images are fed as [N, 3, height, width]: put a Transpose before the \
-             first node, or export it so"
-        )),
+    let Some(image) = &manifest.image else { return Ok(()) };
+    let (other, written) = match image.layout {
+        Layout::Nchw => (3, "nhwc"),
+        Layout::Nhwc => (1, "nchw"),
+    };
+    let own = 4 - other;
+    let size = |input: &TensorSpec, axis: usize| input.shape.get(axis).copied().unwrap_or_default();
+    let is_other = |input: &&TensorSpec| input.shape.len() == 4 && size(input, other) == 3 && size(input, own) != 3;
+    match manifest.inputs.iter().find(is_other) {
+        Some(input) => {
+            let place = if written == "nhwc" { "last (NHWC)" } else { "first (NCHW)" };
+            Err(format!("inputs: {input} has its channels {place}: say layout = \"{written}\" under [image]"))
+        }
         None => Ok(()),
     }
 }
 
 fn check_image(manifest: &Manifest) -> Result<(), String> {
     let Some(image) = &manifest.image else { return Ok(()) };
-    let side = |pixels| i64::from(pixels);
-    only_input(manifest, &[Some(-1), Some(3), Some(side(image.height)), Some(side(image.width))])
+    if let [input] = manifest.inputs.as_slice() {
+        if input.shape.len() < 3 && input.dtype == Dtype::Uint8 {
+            return Err(format!(
+                "inputs: {input} takes the bytes of a file; cut the decoder off the graph, images are fed as pixels"
+            ));
+        }
+        let takes_bytes = image.mean == [0.0; 3] && image.std == [1.0; 3];
+        if input.dtype == Dtype::Uint8 && !takes_bytes {
+            return Err(format!("image: {input} takes bytes as they are; mean must be [0, 0, 0] and std [1, 1, 1]"));
+        }
+    }
+    let dtypes = [Dtype::Float32, Dtype::Float16, Dtype::Uint8];
+    only_input(manifest, &dtypes, &image_axes(image, batch(manifest)))
+        .or_else(|problem| only_input(manifest, &dtypes, &free_axes(image, batch(manifest))).map_err(|_| problem))
 }
 
-/// A dimension that is the model's own: any size, but a fixed one.
-fn free(size: Option<i64>) -> Option<i64> {
-    size.filter(|size| *size > 0)
+/// Sizes of a graph made for these sides.
+fn image_axes(image: &ImageInputSpec, rows: Option<i64>) -> [Option<i64>; 4] {
+    let (height, width) = (Some(i64::from(image.height)), Some(i64::from(image.width)));
+    match image.layout {
+        Layout::Nchw => [rows, Some(3), height, width],
+        Layout::Nhwc => [rows, height, width, Some(3)],
+    }
 }
 
-fn only_input(manifest: &Manifest, shape: &[Option<i64>]) -> Result<(), String> {
+/// Sizes of a graph that takes any sides.
+fn free_axes(image: &ImageInputSpec, rows: Option<i64>) -> [Option<i64>; 4] {
+    match image.layout {
+        Layout::Nchw => [rows, Some(3), Some(-1), Some(-1)],
+        Layout::Nhwc => [rows, Some(-1), Some(-1), Some(3)],
+    }
+}
+
+/// Rows of a run: -1, or what the graph fixes. `None`, which fits nothing that is free: it fixes too many.
+fn batch(manifest: &Manifest) -> Option<i64> {
+    let rows = manifest.inputs.first().and_then(|input| input.shape.first()).copied().unwrap_or(-1);
+    (rows == -1 || (1..=MOST_FIXED_ROWS).contains(&rows)).then_some(rows)
+}
+
+/// An output with a row of values for each row of the input; other axes have size 1. Gives the number of values, -1: any.
+fn check_rows_of_values(manifest: &Manifest, output: &TensorSpec) -> Result<Option<i64>, String> {
+    let sizes = output.shape.get(1..).unwrap_or_default();
+    let values: Vec<i64> = sizes.iter().copied().filter(|size| *size != 1).collect();
+    let rows = output.shape.first().copied();
+    let rows_fit = rows.is_some() && (rows == Some(-1) || rows == batch(manifest));
+    match values.as_slice() {
+        _ if !output.dtype.is_float() || !rows_fit => {}
+        [] => return Ok(Some(1)),
+        [values] => return Ok(Some(*values)),
+        _ => {}
+    }
+    let rows = batch(manifest).unwrap_or(-1);
+    Err(format!("outputs: {output} is declared; there a model of this kind has a row of floats a row, [{rows}, any]"))
+}
+
+fn check_scores(manifest: &Manifest) -> Result<(), String> {
+    let output = named("outputs", &manifest.outputs, manifest.score_output(), "scores = { output }")?;
+    let Some(columns) = check_rows_of_values(manifest, output)?.filter(|columns| *columns > 0) else { return Ok(()) };
+    let columns = usize::try_from(columns).unwrap_or(usize::MAX);
+    if let Some(label) = manifest.labels.iter().find(|label| label.column.is_some_and(|column| column >= columns)) {
+        let (name, column) = (&label.name, label.column.unwrap_or_default());
+        return Err(format!(
+            "labels.{name}: column {column} is none of {output}, whose columns are 0 to {}",
+            columns - 1
+        ));
+    }
+    let stated = manifest.labels.iter().any(|label| label.column.is_some());
+    if stated || manifest.labels.len() == columns {
+        return Ok(());
+    }
+    let labels = manifest.labels.len();
+    Err(format!(
+        "labels: there are {labels}, and {output} has {columns} columns; name all, or give each its column = NUMBER"
+    ))
+}
+
+fn only_input(manifest: &Manifest, dtypes: &[Dtype], shape: &[Option<i64>]) -> Result<(), String> {
     match manifest.inputs.as_slice() {
-        [input] => fits("inputs", input, Dtype::Float32, shape),
-        inputs => Err(format!("inputs: there are {}; a {} has one", inputs.len(), manifest.kind.name())),
+        [input] => fits("inputs", input, dtypes, shape),
+        inputs => Err(format!(
+            "inputs: there are {}, {}; a {} has one: make the others constants of the graph",
+            inputs.len(),
+            names(inputs),
+            manifest.kind.name()
+        )),
     }
 }
 
 fn one(what: &str, specs: &[TensorSpec], name: &str, dtype: Dtype, shape: &[Option<i64>]) -> Result<(), String> {
-    fits(what, named(what, specs, name)?, dtype, shape)
+    fits(what, named(what, specs, name, "")?, &[dtype], shape)
 }
 
-fn named<'a>(what: &str, specs: &'a [TensorSpec], name: &str) -> Result<&'a TensorSpec, String> {
-    let names = || specs.iter().map(|spec| format!("{:?}", spec.name)).collect::<Vec<_>>().join(", ");
+/// `key`: what of the manifest says another name; empty: nothing does.
+fn named<'a>(what: &str, specs: &'a [TensorSpec], name: &str, key: &str) -> Result<&'a TensorSpec, String> {
     let found = specs.iter().find(|spec| spec.name == name);
-    found.ok_or_else(|| format!("{what}: there is no {name:?}, only {}; give it that name in the graph", names()))
+    found.ok_or_else(|| {
+        let mend =
+            if key.is_empty() { "give it that name in the graph".to_owned() } else { format!("say which with {key}") };
+        format!("{what}: there is no {name:?}, only {}; {mend}", names(specs))
+    })
+}
+
+fn names(specs: &[TensorSpec]) -> String {
+    specs.iter().map(|spec| format!("{:?}", spec.name)).collect::<Vec<_>>().join(", ")
 }
 
 /// `None` in `shape` is a size of the model's own, -1 one that the caller chooses.
-fn fits(what: &str, spec: &TensorSpec, dtype: Dtype, shape: &[Option<i64>]) -> Result<(), String> {
+fn fits(what: &str, spec: &TensorSpec, dtypes: &[Dtype], shape: &[Option<i64>]) -> Result<(), String> {
     let same = |(found, wanted): (&i64, &Option<i64>)| wanted.map_or(*found > 0, |wanted| wanted == *found);
-    if spec.dtype == dtype && spec.shape.len() == shape.len() && spec.shape.iter().zip(shape).all(same) {
+    if dtypes.contains(&spec.dtype) && spec.shape.len() == shape.len() && spec.shape.iter().zip(shape).all(same) {
         return Ok(());
     }
     let wanted: Vec<String> =
         shape.iter().map(|size| size.map_or_else(|| "any".to_owned(), |size| size.to_string())).collect();
-    let (dtype, wanted) = (format!("{dtype:?}").to_lowercase(), wanted.join(", "));
-    Err(format!("{what}: {spec} is declared; a model of this kind has {dtype} [{wanted}] there"))
+    let dtypes = dtypes.iter().map(|dtype| dtype.name()).collect::<Vec<_>>().join(" or ");
+    Err(format!("{what}: {spec} is declared; a model of this kind has {dtypes} [{}] there", wanted.join(", ")))
 }

@@ -134,9 +134,21 @@ pub struct Manifest {
     pub text: Option<TextManifest>,
     /// The encoder that a head was made for; none: any whose embedding has the right size.
     pub encoder: Option<EncoderName>,
-    /// What each column of the output `logits` means; of everything but encoders.
+    /// Whether a head is given embeddings of length 1, whatever their encoder gives.
+    #[serde(default)]
+    pub l2_normalize: bool,
+    /// Output that is the embedding of an encoder; none: `embedding`.
+    pub embedding: Option<String>,
+    /// Output that is the feature map of an encoder, if it has one; none: `feature_map`.
+    pub feature_map: Option<String>,
+    /// Where the scores are and what they are; of heads and image classifiers.
+    pub scores: Option<ScoresManifest>,
+    /// What the scores mean, an entry a score; of everything but encoders. As read from a file an entry is a column; once checked,
+    /// those that feed one category are one entry.
     #[serde(default)]
     pub labels: Vec<Label>,
+    /// File of the folder that names every column, one a line: each label must stand where it says.
+    pub label_file: Option<String>,
     /// Samples with known outputs.
     pub golden: Option<GoldenManifest>,
     /// What people should know.
@@ -164,7 +176,58 @@ impl TextManifest {
     }
 }
 
-/// One column of `logits`.
+/// Which output holds scores, and what they are.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScoresManifest {
+    /// Name of the output, floats `[N, columns]`.
+    #[serde(default = "logits")]
+    pub output: String,
+    /// What its values are.
+    #[serde(default)]
+    pub holds: Holds,
+    /// How columns that feed one category become one logit.
+    pub join: Option<ColumnJoin>,
+}
+
+impl Default for ScoresManifest {
+    fn default() -> Self {
+        Self { output: logits(), holds: Holds::Logits, join: None }
+    }
+}
+
+fn logits() -> String {
+    "logits".to_owned()
+}
+
+/// What scores are, by how their model ends.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Holds {
+    /// Log-odds, each column by itself: what a sigmoid would make probabilities of.
+    #[default]
+    Logits,
+    /// What a softmax over the columns would make probabilities of.
+    ClassLogits,
+    /// Probabilities, each column by itself.
+    Sigmoid,
+    /// Probabilities of columns of which exactly one is true.
+    Softmax,
+}
+
+/// How columns that feed one category become one logit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ColumnJoin {
+    /// The sum of their probabilities: of columns of which one is true.
+    Sum,
+    /// The highest logit.
+    Max,
+    /// log Σ exp of the logits.
+    Logsumexp,
+}
+
+/// A score: a column, or several that feed one category.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Label {
@@ -175,6 +238,14 @@ pub struct Label {
     /// How its logit becomes a probability.
     #[serde(default)]
     pub calibration: Calibration,
+    /// Column of the scores, from 0; none: its place among the labels.
+    pub column: Option<usize>,
+    /// The columns that it is made of, at least one once the manifest is checked.
+    #[serde(skip)]
+    pub columns: Vec<usize>,
+    /// What each of these columns is called.
+    #[serde(skip)]
+    pub members: Vec<String>,
 }
 
 /// Platt scaling: `probability = logistic(slope * logit + intercept)`. Temperature scaling is `slope = 1 / T`.
@@ -254,6 +325,27 @@ impl Manifest {
         self.labels.iter().filter_map(|label| label.category)
     }
 
+    /// Name of the output with the scores.
+    pub fn score_output(&self) -> &str {
+        self.scores.as_ref().map_or("logits", |scores| &scores.output)
+    }
+
+    /// Name of the output with an encoder's embedding.
+    pub fn embedding_output(&self) -> &str {
+        self.embedding.as_deref().unwrap_or("embedding")
+    }
+
+    /// Name of the output with an encoder's feature map; there may be none of it.
+    pub fn feature_map_output(&self) -> &str {
+        self.feature_map.as_deref().unwrap_or("feature_map")
+    }
+
+    /// Rows of every run, when the graph fixes them.
+    pub fn fixed_rows(&self) -> Option<usize> {
+        let rows = self.inputs.first().and_then(|input| input.shape.first());
+        rows.and_then(|&rows| usize::try_from(rows).ok())
+    }
+
     /// Whether it was made for `encoder`, as far as it says, whatever the size of the embeddings.
     pub fn is_made_for(&self, encoder: &Self) -> bool {
         self.encoder.as_ref().is_none_or(|wanted| {
@@ -287,11 +379,12 @@ impl Manifest {
     /// Values of the embedding that an encoder gives or a head reads; -1: any. Other kinds have none.
     pub fn embedding_size(&self) -> Option<i64> {
         let tensor = match self.kind {
-            Kind::ImageEncoder => self.outputs.iter().find(|output| output.name == "embedding"),
+            Kind::ImageEncoder => self.outputs.iter().find(|output| output.name == self.embedding_output()),
             Kind::Head => self.inputs.first(),
             Kind::ImageClassifier | Kind::TextClassifier => None,
         };
-        tensor.and_then(|tensor| tensor.shape.last().copied())
+        let sizes = tensor.map(|tensor| tensor.shape.get(1..).unwrap_or_default())?;
+        Some(sizes.iter().copied().find(|size| *size != 1).unwrap_or(1))
     }
 }
 

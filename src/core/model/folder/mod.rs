@@ -1,6 +1,7 @@
 //! A model folder on disk: what it says, and whether it is whole. Knows nothing of ONNX Runtime.
 
 pub mod check;
+pub(in crate::model) mod columns;
 mod contract;
 pub mod draft;
 pub mod files;

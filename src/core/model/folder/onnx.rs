@@ -166,11 +166,14 @@ fn spec(value: &ValueInfoProto) -> Result<TensorSpec, String> {
     let tensor = value.r#type.as_ref().and_then(|kind| kind.tensor_type.as_ref()).ok_or("is no tensor")?;
     let dtype = match tensor.elem_type {
         1 => Dtype::Float32,
+        2 => Dtype::Uint8,
+        6 => Dtype::Int32,
         7 => Dtype::Int64,
+        10 => Dtype::Float16,
         other => {
             let named = usize::try_from(other).ok().and_then(|other| ELEMENT_TYPES.get(other));
             let found = named.map_or_else(|| format!("of element type {other}"), |name| (*name).to_owned());
-            return Err(format!("is {found}; tensors are float32 or int64"));
+            return Err(format!("is {found}; tensors are float32, float16, uint8, int32 or int64"));
         }
     };
     let size = |dimension: &Dimension| dimension.dim_value.unwrap_or(-1);

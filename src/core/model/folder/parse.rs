@@ -3,7 +3,8 @@
 use std::path::{Component, Path};
 
 use crate::error::{Error, Result};
-use crate::input_spec::TEXT_FEATURE_VERSION;
+use crate::input_spec::{Resize, TEXT_FEATURE_VERSION};
+use crate::model::folder::columns;
 use crate::model::folder::contract;
 use crate::model::folder::manifest::{Calibration, Kind, MANIFEST, Manifest};
 
@@ -14,14 +15,28 @@ impl Manifest {
     /// [`Error::Setup`] naming the file, the key and what is allowed.
     pub fn parse(folder: &Path, text: &str) -> Result<Self> {
         let path = folder.join(MANIFEST);
-        let manifest: Self = toml::from_str(text).map_err(|cause| Error::file(&path, in_a_sentence(&cause, text)))?;
+        let mut manifest: Self =
+            toml::from_str(text).map_err(|cause| Error::file(&path, in_a_sentence(&cause, text)))?;
         manifest.check().map_err(|problem| Error::file(&path, problem))?;
+        manifest.labels = columns::joined(&manifest).map_err(|problem| Error::file(&path, problem))?;
         Ok(manifest)
     }
 
     fn check(&self) -> std::result::Result<(), String> {
         if self.encoder.is_some() && self.kind != Kind::Head {
             return Err(format!("encoder: is for heads, and this is {:?}", self.kind));
+        }
+        for (key, given, kind) in [
+            ("l2_normalize", self.l2_normalize, Kind::Head),
+            ("embedding", self.embedding.is_some(), Kind::ImageEncoder),
+            ("feature_map", self.feature_map.is_some(), Kind::ImageEncoder),
+        ] {
+            if given && self.kind != kind {
+                return Err(format!("{key}: is for a {}, and this is a {}", kind.name(), self.kind.name()));
+            }
+        }
+        if self.scores.is_some() && !matches!(self.kind, Kind::Head | Kind::ImageClassifier) {
+            return Err(format!("scores: is for head and image_classifier, and this is a {}", self.kind.name()));
         }
         let needs_image = matches!(self.kind, Kind::ImageEncoder | Kind::ImageClassifier);
         if needs_image != self.image.is_some() {
@@ -53,11 +68,6 @@ impl Manifest {
             if !(slope.is_finite() && slope > 0.0 && intercept.is_finite()) {
                 return Err(format!("labels.{}.calibration: slope must be above 0, both finite", label.name));
             }
-            if let Some(category) = label.category
-                && self.labels.iter().filter(|other| other.category == Some(category)).count() > 1
-            {
-                return Err(format!("labels: more than one feeds the category {}", category.name()));
-            }
         }
         if let Some(golden) = &self.golden
             && !(golden.tolerance.is_finite() && golden.tolerance >= 0.0)
@@ -77,7 +87,7 @@ impl Manifest {
         }
         let golden = self.golden.iter().map(|golden| &golden.file);
         let words = self.text.iter().map(|text| &text.words);
-        for name in golden.chain(words).chain([&self.file]) {
+        for name in golden.chain(words).chain(&self.label_file).chain([&self.file]) {
             if !self.files.contains_key(name) {
                 return Err(format!("files: {name:?} is used but has no sha256"));
             }
@@ -91,6 +101,22 @@ impl Manifest {
             let sides = [image.width, image.height];
             if sides.iter().any(|side| !(16..=2048).contains(side)) {
                 return Err(format!("image: {}x{} is outside 16 to 2048 a side", image.width, image.height));
+            }
+            let (width, height) = image.resized();
+            if width < image.width || height < image.height || [width, height].iter().any(|side| *side > 4096) {
+                let (own, resize) = (format!("{}x{}", image.width, image.height), image.resize);
+                return Err(format!("image.resize: {resize:?} must be at least {own}, at most 4096 a side"));
+            }
+            if let Resize::ShorterSide(side) = image.resize
+                && side < image.width.max(image.height)
+            {
+                let (width, height) = (image.width, image.height);
+                return Err(format!(
+                    "image.resize: shorter_side {side} is less than the {width}x{height} to be cut out"
+                ));
+            }
+            if image.mean.iter().any(|mean| !mean.is_finite()) {
+                return Err(format!("image.mean: {:?} must be finite", image.mean));
             }
             if image.std.iter().any(|std| !(std.is_finite() && *std > 0.0)) {
                 return Err(format!("image.std: {:?} must be above 0", image.std));

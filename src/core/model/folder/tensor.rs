@@ -8,6 +8,12 @@ use serde::{Deserialize, Serialize};
 pub enum Dtype {
     /// 32-bit float.
     Float32,
+    /// 16-bit float.
+    Float16,
+    /// Byte, 0 to 255.
+    Uint8,
+    /// 32-bit signed integer.
+    Int32,
     /// 64-bit signed integer.
     Int64,
 }
@@ -17,8 +23,26 @@ impl Dtype {
     pub fn name(self) -> &'static str {
         match self {
             Self::Float32 => "float32",
+            Self::Float16 => "float16",
+            Self::Uint8 => "uint8",
+            Self::Int32 => "int32",
             Self::Int64 => "int64",
         }
+    }
+
+    /// Bytes of an element.
+    pub fn width(self) -> usize {
+        match self {
+            Self::Uint8 => 1,
+            Self::Float16 => 2,
+            Self::Float32 | Self::Int32 => 4,
+            Self::Int64 => 8,
+        }
+    }
+
+    /// Whether its elements are numbers with a fraction.
+    pub fn is_float(self) -> bool {
+        matches!(self, Self::Float32 | Self::Float16)
     }
 }
 
@@ -36,7 +60,6 @@ pub struct TensorSpec {
 
 impl std::fmt::Display for TensorSpec {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let dtype = format!("{:?}", self.dtype).to_lowercase();
-        write!(f, "{} {dtype} {:?}", self.name, self.shape)
+        write!(f, "{} {} {:?}", self.name, self.dtype.name(), self.shape)
     }
 }

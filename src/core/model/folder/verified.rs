@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::domain::ModelVersion;
 use crate::error::{Error, Result};
 use crate::model::folder::check::{Checks, Step};
+use crate::model::folder::columns;
 use crate::model::folder::files;
 use crate::model::folder::manifest::{MANIFEST, Manifest};
 use crate::model::folder::onnx::Graph;
@@ -39,6 +40,10 @@ impl ModelFolder {
         let files = files::listed(path, &manifest, checks.max_file_bytes)?;
         let bytes: usize = files.values().map(|bytes| bytes.len()).sum();
         checks.passed(path, Step::Files, format!("{} files, {bytes} bytes", files.len()));
+        if let Some((name, bytes)) = manifest.label_file.as_ref().and_then(|name| files.get_key_value(name)) {
+            let text = std::str::from_utf8(bytes).map_err(|cause| Error::file(&path.join(name), cause))?;
+            columns::check_label_file(&manifest, text).map_err(|problem| Error::file(&path.join(name), problem))?;
+        }
         let onnx = files.get(&manifest.file).map(|bytes| &**bytes).unwrap_or_default();
         let graph = Graph::read(onnx).map_err(|problem| Error::file(&path.join(&manifest.file), problem))?;
         checks.passed(path, Step::Graph, graph.to_string());

@@ -13,7 +13,8 @@ use crate::model::folder::check::Checks;
 use crate::model::folder::set::ModelSet;
 use crate::model::runtime::loaded::LoadedModel;
 use crate::model::runtime::pace::Budget;
-use crate::model::runtime::session::{Input, Runtime};
+use crate::model::runtime::session::Runtime;
+use crate::model::runtime::tensor::Input;
 
 /// What the scorers make of an image, before calibration.
 #[derive(Debug, Default)]
@@ -137,10 +138,10 @@ impl Engine {
         let mut scores: Vec<ImageScores> = images.iter().map(|_| unscored()).collect();
         let (of_encoders, of_classifiers) = tensors.split_at(self.encoders.len().min(tensors.len()));
         for (place, (encoder, tensor)) in self.encoders.iter().zip(of_encoders).enumerate() {
-            match encode(encoder, worker, tensor, with_maps) {
+            match encoder.embed(worker, tensor.view().into_dyn(), with_maps) {
                 Ok((embedding, feature_map)) => {
                     for head in self.heads.iter().filter(|head| head.encoder == Some(place)) {
-                        let logits = head.model.logits(worker, Input::F32(embedding.view().into_dyn()));
+                        let logits = head.model.logits(worker, embedding.view().into_dyn());
                         spread(head, logits, images, &mut scores, |logits, rows, scores| {
                             let best = keep_best(head, &logits, rows.start, scores)?;
                             let Some(map) = &feature_map else { return Ok(()) };
@@ -152,7 +153,7 @@ impl Engine {
             }
         }
         for (classifier, tensor) in self.classifiers.iter().zip(of_classifiers) {
-            let logits = classifier.model.logits(worker, Input::F32(tensor.view().into_dyn()));
+            let logits = classifier.model.logits(worker, tensor.view().into_dyn());
             spread(classifier, logits, images, &mut scores, |logits, rows, scores| {
                 keep_best(classifier, &logits, rows.start, scores).map(|_| ())
             });
@@ -181,20 +182,6 @@ pub fn score_text(
     finite(text, logits.view())?;
     let contributions = outputs.next().map(|array| text.shaped(array)).transpose()?;
     Ok(TextScores { logits, contributions })
-}
-
-fn encode(
-    encoder: &LoadedModel,
-    worker: usize,
-    tensor: &ArrayView4<'_, f32>,
-    with_map: bool,
-) -> Result<(Array2<f32>, Option<Array4<f32>>)> {
-    let wanted: &[&str] = if with_map { &["embedding", "feature_map"] } else { &["embedding"] };
-    let input = encoder.folder().manifest.inputs.first().map(|input| input.name.as_str()).unwrap_or_default();
-    let mut outputs = encoder.run(worker, &[(input, Input::F32(tensor.view().into_dyn()))], wanted)?.into_iter();
-    let embedding = outputs.next().ok_or_else(|| Error::model(encoder.name(), "gave no embedding"))?;
-    let feature_map = outputs.next().map(|map| encoder.shaped(map)).transpose()?;
-    Ok((encoder.shaped(embedding)?, feature_map))
 }
 
 /// Gives each image its rows of a model's logits. A row that is not finite is that image's fault alone.
@@ -265,7 +252,7 @@ fn add_map(head: &LoadedModel, worker: usize, maps: &Array4<f32>, best: Best, sc
     let name = head.name();
     let cells = map.permuted_axes([1, 2, 0]).as_standard_layout().into_owned();
     let cells = cells.into_shape_with_order((rows * columns, dimensions)).map_err(|c| Error::model(name, c))?;
-    let at_cells = head.logits(worker, Input::F32(cells.view().into_dyn()))?;
+    let at_cells = head.logits(worker, cells.view().into_dyn())?;
     finite(head, at_cells.view())?;
     let values = at_cells.index_axis(Axis(1), best.column).to_vec();
     let grid = Array2::from_shape_vec((rows, columns), values).map_err(|cause| Error::model(name, cause))?;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ndarray::{Array2, ArrayD};
+use ndarray::{Array2, Array4, ArrayD, ArrayViewD, Axis, concatenate};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
@@ -10,8 +10,10 @@ use crate::error::{Error, Result};
 use crate::model::folder::ModelFolder;
 use crate::model::folder::manifest::Kind;
 use crate::model::runtime::cost::Cost;
-use crate::model::runtime::session::{Input, Session, Tensor};
+use crate::model::runtime::session::Session;
 use crate::model::runtime::statistics::Statistics;
+use crate::model::runtime::tensor::{Input, Tensor};
+use crate::model::runtime::{feed, scores};
 
 /// A model that can run. Shared between model sets that hold the same version of it.
 #[derive(Debug)]
@@ -60,16 +62,39 @@ impl LoadedModel {
         &self.statistics
     }
 
-    /// Runs the session of `worker` and copies the named outputs, all of floats, out, in their order.
+    /// Runs the session of `worker` and copies the named outputs, all of floats, out, in their order. A graph that fixes its rows
+    /// runs as often as that takes.
     ///
     /// # Errors
-    /// [`Error::Model`] when the run fails or an output is missing or not `f32`.
+    /// [`Error::Model`] when the run fails or an output is missing or of whole numbers.
     pub fn run(&self, worker: usize, inputs: &[(&str, Input<'_>)], outputs: &[&str]) -> Result<Vec<ArrayD<f32>>> {
-        let floats = |tensor| match tensor {
-            Tensor::F32(array) => Ok(array),
-            Tensor::I64(_) => Err(Error::model(self.name(), "gave whole numbers, not floats")),
+        let floats = |tensor: Tensor| {
+            tensor.into_floats().ok_or_else(|| Error::model(self.name(), "gave whole numbers, not floats"))
         };
-        self.run_any(worker, inputs, outputs)?.into_iter().map(floats).collect()
+        let rows = inputs.first().map_or(1, |(_, input)| input.rows());
+        let Some(fixed) = self.folder.manifest.fixed_rows().filter(|fixed| *fixed != rows) else {
+            return self.run_any(worker, inputs, outputs)?.into_iter().map(floats).collect();
+        };
+        let mut parts: Vec<Vec<ArrayD<f32>>> = outputs.iter().map(|_| Vec::new()).collect();
+        for start in (0..rows).step_by(fixed) {
+            let taken = start..rows.min(start + fixed);
+            let count = taken.len();
+            let padded: Vec<(&str, Tensor)> =
+                inputs.iter().map(|(name, input)| (*name, input.padded(taken.clone(), fixed))).collect();
+            let fed: Vec<(&str, Input<'_>)> = padded.iter().map(|(name, tensor)| (*name, tensor.view())).collect();
+            for (parts, given) in parts.iter_mut().zip(self.run_any(worker, &fed, outputs)?) {
+                let given = floats(given)?;
+                if given.shape().first().is_none_or(|rows| *rows < count) {
+                    return Err(Error::model(self.name(), format!("gave an output of shape {:?}", given.shape())));
+                }
+                parts.push(given.slice_axis(Axis(0), (0..count).into()).to_owned());
+            }
+        }
+        let whole = |parts: Vec<ArrayD<f32>>| {
+            let views: Vec<_> = parts.iter().map(|part| part.view()).collect();
+            concatenate(Axis(0), &views).map_err(|cause| Error::model(self.name(), cause))
+        };
+        parts.into_iter().map(whole).collect()
     }
 
     /// As [`Self::run`], for outputs of any element type.
@@ -88,22 +113,47 @@ impl LoadedModel {
         outcome
     }
 
-    /// Runs with one input, under the manifest's name for it, and returns one output.
+    /// Runs on `given`, planes `[N, 3, height, width]` or embeddings `[N, D]`, as the manifest says the model takes them.
     ///
     /// # Errors
     /// See [`Self::run`].
-    pub fn single(&self, worker: usize, input: Input<'_>, output: &str) -> Result<ArrayD<f32>> {
-        let name = self.folder.manifest.inputs.first().map(|input| input.name.as_str()).unwrap_or_default();
-        let value = self.run(worker, &[(name, input)], &[output])?.pop();
-        value.ok_or_else(|| Error::model(self.name(), format!("gave no {output}")))
+    pub fn run_on(&self, worker: usize, given: ArrayViewD<'_, f32>, outputs: &[&str]) -> Result<Vec<ArrayD<f32>>> {
+        let manifest = &self.folder.manifest;
+        let name = manifest.inputs.first().map(|input| input.name.as_str()).unwrap_or_default();
+        let fed = feed::fed(manifest, given);
+        self.run(worker, &[(name, fed.view())], outputs)
     }
 
-    /// As [`Self::single`], for `logits [N, labels]`.
+    /// As [`Self::run_on`], of a scorer: a logit a label, `[N, labels]`.
     ///
     /// # Errors
-    /// See [`Self::run`]; also when the output has another shape.
-    pub fn logits(&self, worker: usize, input: Input<'_>) -> Result<Array2<f32>> {
-        self.shaped(self.single(worker, input, "logits")?)
+    /// See [`Self::run`]; also when the scores have another shape.
+    pub fn logits(&self, worker: usize, given: ArrayViewD<'_, f32>) -> Result<Array2<f32>> {
+        let manifest = &self.folder.manifest;
+        let given = self.run_on(worker, given, &[manifest.score_output()])?.pop();
+        let given = given.ok_or_else(|| Error::model(self.name(), "gave no scores"))?;
+        let rows = scores::rows_of_values(given).and_then(|rows| scores::logits(manifest, rows));
+        rows.map_err(|problem| Error::model(self.name(), problem))
+    }
+
+    /// As [`Self::run_on`], of an encoder: an embedding a row, `[N, D]`, and with `with_map` its feature map if it has one.
+    ///
+    /// # Errors
+    /// See [`Self::run`]; also when the embedding has another shape.
+    pub fn embed(
+        &self,
+        worker: usize,
+        given: ArrayViewD<'_, f32>,
+        with_map: bool,
+    ) -> Result<(Array2<f32>, Option<Array4<f32>>)> {
+        let manifest = &self.folder.manifest;
+        let (embedding, map) = (manifest.embedding_output(), manifest.feature_map_output());
+        let has_map = with_map && manifest.outputs.iter().any(|output| output.name == map);
+        let wanted: &[&str] = if has_map { &[embedding, map] } else { &[embedding] };
+        let mut outputs = self.run_on(worker, given, wanted)?.into_iter();
+        let embedding = outputs.next().ok_or_else(|| Error::model(self.name(), "gave no embedding"))?;
+        let embedding = scores::rows_of_values(embedding).map_err(|problem| Error::model(self.name(), problem))?;
+        Ok((embedding, outputs.next().map(|map| self.shaped(map)).transpose()?))
     }
 
     /// An output as an array of as many axes as the caller expects.

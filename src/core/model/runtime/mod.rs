@@ -2,10 +2,13 @@
 
 pub mod cost;
 pub mod engine;
+mod feed;
 mod load;
 pub mod loaded;
 pub mod pace;
 pub mod plausible;
 pub mod probe;
+mod scores;
 pub mod session;
 pub mod statistics;
+pub mod tensor;

@@ -3,9 +3,9 @@
 use ndarray::{Array2, ArrayD, ArrayViewD, Axis, IxDyn};
 
 use crate::error::Result;
-use crate::model::folder::manifest::{Kind, Manifest};
+use crate::model::folder::manifest::{Holds, Kind, Manifest};
 use crate::model::runtime::loaded::LoadedModel;
-use crate::model::runtime::session::{Input, Tensor};
+use crate::model::runtime::tensor::{Input, Tensor};
 use crate::random::SplitMix64;
 
 /// Random rows are stretched by these: logits leave the range of probabilities somewhere among them.
@@ -28,9 +28,9 @@ pub fn notes(model: &LoadedModel) -> Result<Vec<String>> {
     match manifest.kind {
         Kind::ImageEncoder => {}
         Kind::Head | Kind::ImageClassifier => {
-            let input = stretched(manifest);
-            let logits = model.single(0, Input::F32(input.view()), "logits")?;
-            notes.extend(looks_like_probabilities(&logits.view()));
+            let given = model.run_on(0, stretched(manifest).view(), &[manifest.score_output()])?.pop();
+            let holds = manifest.scores.as_ref().map_or(Holds::Logits, |scores| scores.holds);
+            notes.extend(given.and_then(|given| misnamed(&given.view(), holds)));
         }
         Kind::TextClassifier => notes.extend(text(model, manifest)?),
     }
@@ -39,8 +39,10 @@ pub fn notes(model: &LoadedModel) -> Result<Vec<String>> {
 
 fn stretched(manifest: &Manifest) -> ArrayD<f32> {
     let mut random = SplitMix64(11);
-    let sizes = manifest.inputs.first().map(|input| input.shape.as_slice()).unwrap_or_default();
-    let sizes = sizes.iter().skip(1).map(|&size| usize::try_from(size).unwrap_or(1));
+    let sizes: Vec<usize> = match &manifest.image {
+        Some(image) => vec![3, image.height as usize, image.width as usize],
+        None => vec![manifest.embedding_size().and_then(|size| usize::try_from(size).ok()).unwrap_or(1)],
+    };
     let shape: Vec<usize> = std::iter::once(SCALES.len()).chain(sizes).collect();
     let columns = shape.iter().skip(1).product();
     let rows = Array2::from_shape_fn((SCALES.len(), columns), |(row, _)| {
@@ -49,25 +51,38 @@ fn stretched(manifest: &Manifest) -> ArrayD<f32> {
     rows.into_dyn().into_shape_with_order(IxDyn(&shape)).unwrap_or_default()
 }
 
-fn looks_like_probabilities(logits: &ArrayViewD<'_, f32>) -> Option<String> {
+/// Whether scores of made-up inputs look like something else than `holds` says.
+fn misnamed(scores: &ArrayViewD<'_, f32>, holds: Holds) -> Option<String> {
     let sums_to_one = |of: fn(f32) -> f32| {
         let sum = |row: ArrayViewD<'_, f32>| row.iter().copied().map(of).sum::<f32>();
-        logits.shape().get(1).is_some_and(|columns| *columns > 1)
-            && logits.axis_iter(Axis(0)).all(|row| (sum(row) - 1.0).abs() < ROUNDING)
+        scores.shape().get(1).is_some_and(|columns| *columns > 1)
+            && scores.axis_iter(Axis(0)).all(|row| (sum(row) - 1.0).abs() < ROUNDING)
     };
     let inputs = SCALES.len();
-    if logits.iter().all(|logit| (0.0..=1.0).contains(logit)) {
-        let sum = if sums_to_one(|logit| logit) { ", and their sum is 1" } else { "" };
-        return Some(format!(
-            "logits of {inputs} made-up inputs are all between 0 and 1{sum}: they look like probabilities; leave off the last \
-             sigmoid or softmax"
-        ));
+    let are_shares = scores.iter().all(|score| (0.0..=1.0).contains(score));
+    match holds {
+        Holds::Logits | Holds::ClassLogits if are_shares => {
+            let (sum, holds) =
+                if sums_to_one(|score| score) { (", and their sum is 1", "softmax") } else { ("", "sigmoid") };
+            Some(format!(
+                "scores of {inputs} made-up inputs are all between 0 and 1{sum}: they look like probabilities; say scores = {{ holds \
+                 = {holds:?} }}, or leave off the last sigmoid or softmax"
+            ))
+        }
+        Holds::Logits if sums_to_one(f32::exp) => Some(format!(
+            "scores of {inputs} made-up inputs look like logarithms of probabilities whose sum is 1; say scores = {{ holds = \
+             \"class_logits\" }}"
+        )),
+        Holds::Sigmoid | Holds::Softmax if !are_shares => Some(format!(
+            "scores of {inputs} made-up inputs leave 0 to 1: they are no probabilities; say scores = {{ holds = \"logits\" }} or \
+             \"class_logits\""
+        )),
+        Holds::Softmax if !sums_to_one(|score| score) => Some(format!(
+            "scores of {inputs} made-up inputs do not add up to 1: they are not those of a softmax; say scores = {{ holds = \
+             \"sigmoid\" }}"
+        )),
+        _ => None,
     }
-    sums_to_one(f32::exp).then(|| {
-        format!(
-            "logits of {inputs} made-up inputs look like logarithms of probabilities whose sum is 1; leave off the last softmax"
-        )
-    })
 }
 
 /// A text is scored as one row of all its features, and each passage of it by the sum of its features' contributions.
@@ -134,11 +149,11 @@ mod tests {
 
     #[test]
     fn probabilities_are_told_from_logits() {
-        let said = |logits: Array2<f32>| looks_like_probabilities(&logits.into_dyn().view());
+        let said = |logits: Array2<f32>| misnamed(&logits.into_dyn().view(), Holds::Logits);
         assert!(said(array![[0.2], [0.9]]).unwrap().contains("sigmoid"));
         assert!(said(array![[0.2, 0.8], [0.9, 0.1]]).unwrap().contains("sum is 1"));
         assert!(
-            said(array![[0.2_f32.ln(), 0.8_f32.ln()], [0.5_f32.ln(), 0.5_f32.ln()]]).unwrap().contains("logarithms")
+            said(array![[0.2_f32.ln(), 0.8_f32.ln()], [0.5_f32.ln(), 0.5_f32.ln()]]).unwrap().contains("class_logits")
         );
         assert!(said(array![[0.2, 0.8], [0.9, 1.1]]).is_none() && said(array![[0.5], [-0.1]]).is_none());
     }

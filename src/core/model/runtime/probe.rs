@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use half::f16;
 use ndarray::{Array2, ArrayD, Axis, IxDyn};
 use tokio::time::Instant;
 
@@ -10,7 +11,7 @@ use crate::model::folder::manifest::{Kind, Manifest};
 use crate::model::folder::tensor::{Dtype, TensorSpec};
 use crate::model::runtime::loaded::LoadedModel;
 use crate::model::runtime::pace::Pace;
-use crate::model::runtime::session::{Input, Tensor};
+use crate::model::runtime::tensor::{Input, Tensor};
 use crate::random::SplitMix64;
 
 /// The rows of the batch, in order. Between them they find most graphs that divide by nothing or leave the range of `f32`.
@@ -35,8 +36,8 @@ pub(super) fn outputs(model: &LoadedModel) -> Result<String> {
     for (spec, output) in manifest.outputs.iter().zip(&all) {
         let fits = |(&found, &wanted): (&usize, &i64)| usize::try_from(wanted).map_or(true, |wanted| found == wanted);
         let rows = output.shape().first().copied().unwrap_or_default();
-        if output.ndim() != spec.shape.len() || rows != ROWS.len() || !output.shape().iter().zip(&spec.shape).all(fits)
-        {
+        let own = output.shape().iter().zip(&spec.shape).skip(1);
+        if output.ndim() != spec.shape.len() || rows != ROWS.len() || !own.clone().all(fits) {
             let (name, found, promised) = (&spec.name, output.shape(), &spec.shape);
             let problem =
                 format!("output {name:?} of {} rows came out as {found:?}, promised is {promised:?}", ROWS.len());
@@ -59,7 +60,11 @@ pub(super) fn run_ms(model: &LoadedModel, pace: Pace) -> Result<(f64, usize)> {
     let manifest = &model.folder().manifest;
     let inputs = inputs(manifest, 1);
     // What every request needs.
-    let wanted = if manifest.kind == Kind::ImageEncoder { "embedding" } else { "logits" };
+    let wanted = match manifest.kind {
+        Kind::ImageEncoder => manifest.embedding_output(),
+        Kind::Head | Kind::ImageClassifier => manifest.score_output(),
+        Kind::TextClassifier => "logits",
+    };
     let mut times: Vec<Duration> = Vec::with_capacity(RUNS);
     while times.is_empty() || (times.len() < RUNS && times.iter().sum::<Duration>() < LONGEST) {
         let timed = || {
@@ -80,10 +85,13 @@ fn run(model: &LoadedModel, inputs: &[(String, Tensor)], outputs: &[&str]) -> Re
 
 /// Inputs of `rows` rows as the manifest declares them. With one row it is the random one, which is the likeliest input.
 fn inputs(manifest: &Manifest, rows: usize) -> Vec<(String, Tensor)> {
-    let buckets = manifest.text.as_ref().map_or(2, |text| i64::from(text.buckets));
+    let ids = manifest.text.as_ref().map_or(2, |text| text.buckets);
+    let sides = manifest.image.as_ref().map(|image| image.shape(rows));
     let mut random = SplitMix64(7);
     let one = |spec: &TensorSpec| {
-        let sizes = spec.shape.iter().skip(1).map(|&size| usize::try_from(size).unwrap_or(FEATURES));
+        let free = |axis: usize| sides.and_then(|sides| sides.get(axis).copied()).unwrap_or(FEATURES);
+        let sizes = spec.shape.iter().enumerate().skip(1);
+        let sizes = sizes.map(|(axis, &size)| usize::try_from(size).unwrap_or_else(|_any| free(axis)));
         let shape: Vec<usize> = std::iter::once(rows).chain(sizes).collect();
         let columns = shape.iter().skip(1).product();
         // The last row is random, the two before it, if any, are ones and zeros.
@@ -93,12 +101,26 @@ fn inputs(manifest: &Manifest, rows: usize) -> Vec<(String, Tensor)> {
             _ => 0.0,
         });
         let unit = unit.into_dyn().into_shape_with_order(IxDyn(&shape)).unwrap_or_default();
-        let tensor = match spec.dtype {
-            Dtype::Float32 => Tensor::F32(unit),
-            #[expect(clippy::cast_possible_truncation, reason = "a share of the buckets")]
-            Dtype::Int64 => Tensor::I64(unit.mapv(|share| ((share * buckets as f32) as i64).min(buckets - 1))),
-        };
-        (spec.name.clone(), tensor)
+        (spec.name.clone(), scaled(&unit, spec.dtype, ids))
     };
     manifest.inputs.iter().map(one).collect()
+}
+
+/// Numbers of [0, 1] as a model takes them: floats as they are, bytes of the whole range, whole numbers as places among `ids`.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "shares of the range"
+)]
+fn scaled(unit: &ArrayD<f32>, dtype: Dtype, ids: u32) -> Tensor {
+    let place = |share: f32| ((share * ids as f32) as u32).min(ids.saturating_sub(1));
+    match dtype {
+        Dtype::Float32 => Tensor::F32(unit.clone()),
+        Dtype::Float16 => Tensor::F16(unit.mapv(f16::from_f32)),
+        Dtype::Uint8 => Tensor::U8(unit.mapv(|share| (share * 255.0) as u8)),
+        Dtype::Int32 => Tensor::I32(unit.mapv(|share| place(share) as i32)),
+        Dtype::Int64 => Tensor::I64(unit.mapv(|share| i64::from(place(share)))),
+    }
 }

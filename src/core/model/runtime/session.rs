@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use ndarray::{ArrayD, ArrayViewD};
 use ort::environment::Environment;
 use ort::logging::LogLevel;
 use ort::session::builder::GraphOptimizationLevel;
@@ -13,6 +12,7 @@ use parking_lot::Mutex;
 
 use crate::error::{Error, Result};
 use crate::model::folder::tensor::{Dtype, TensorSpec};
+use crate::model::runtime::tensor::{Input, Tensor, each};
 
 /// The loaded ONNX Runtime library.
 #[derive(Debug, Clone, Copy)]
@@ -72,60 +72,6 @@ fn log(level: &LogLevel, message: &str) {
     }
 }
 
-/// A tensor to feed.
-#[derive(Debug)]
-pub enum Input<'a> {
-    /// 32-bit floats in standard layout.
-    F32(ArrayViewD<'a, f32>),
-    /// 64-bit integers in standard layout.
-    I64(ArrayViewD<'a, i64>),
-}
-
-/// A tensor that owns its elements, in standard layout.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Tensor {
-    /// 32-bit floats.
-    F32(ArrayD<f32>),
-    /// 64-bit integers.
-    I64(ArrayD<i64>),
-}
-
-impl Tensor {
-    /// Element type.
-    pub fn dtype(&self) -> Dtype {
-        match self {
-            Self::F32(_) => Dtype::Float32,
-            Self::I64(_) => Dtype::Int64,
-        }
-    }
-
-    /// Sizes of its axes.
-    pub fn shape(&self) -> &[usize] {
-        match self {
-            Self::F32(array) => array.shape(),
-            Self::I64(array) => array.shape(),
-        }
-    }
-
-    /// The tensor, to feed.
-    pub fn view(&self) -> Input<'_> {
-        match self {
-            Self::F32(array) => Input::F32(array.view()),
-            Self::I64(array) => Input::I64(array.view()),
-        }
-    }
-}
-
-impl Input<'_> {
-    /// Size of the first axis: rows, images or texts.
-    pub fn rows(&self) -> usize {
-        match self {
-            Self::F32(view) => view.shape().first().copied().unwrap_or(1),
-            Self::I64(view) => view.shape().first().copied().unwrap_or(1),
-        }
-    }
-}
-
 /// A loaded model. `run` takes `&mut self` because ONNX Runtime sessions are not safe to run from two threads on every
 /// execution provider: a thread owns its session.
 #[derive(Debug)]
@@ -167,10 +113,7 @@ impl Session {
         let failed = |cause: ort::Error| Error::model(name.as_str(), cause);
         let mut values: Vec<(&str, SessionInputValue<'_>)> = Vec::with_capacity(inputs.len());
         for (input, tensor) in inputs {
-            let value = match tensor {
-                Input::F32(view) => TensorRef::from_array_view(view.view()).map_err(failed)?.into(),
-                Input::I64(view) => TensorRef::from_array_view(view.view()).map_err(failed)?.into(),
-            };
+            let value = each!(Input, tensor, view => TensorRef::from_array_view(view.view()).map_err(failed)?.into());
             values.push((input, value));
         }
         let selector = outputs.iter().fold(OutputSelector::no_default(), |selector, output| selector.with(*output));
@@ -180,10 +123,15 @@ impl Session {
         let copy = |output: &&str| {
             let value =
                 results.get(output).ok_or_else(|| Error::model(name.as_str(), format!("has no output {output:?}")))?;
-            if value.dtype().tensor_type() == Some(TensorElementType::Int64) {
-                return value.try_extract_array().map(|view| Tensor::I64(view.to_owned())).map_err(failed);
+            let dtype = value.dtype().tensor_type().as_ref().and_then(dtype_of);
+            match dtype.ok_or_else(|| Error::model(name.as_str(), format!("gave {output:?} as {}", value.dtype())))? {
+                Dtype::Float32 => value.try_extract_array().map(|view| Tensor::F32(view.to_owned())),
+                Dtype::Float16 => value.try_extract_array().map(|view| Tensor::F16(view.to_owned())),
+                Dtype::Uint8 => value.try_extract_array().map(|view| Tensor::U8(view.to_owned())),
+                Dtype::Int32 => value.try_extract_array().map(|view| Tensor::I32(view.to_owned())),
+                Dtype::Int64 => value.try_extract_array().map(|view| Tensor::I64(view.to_owned())),
             }
-            value.try_extract_array().map(|view| Tensor::F32(view.to_owned())).map_err(failed)
+            .map_err(failed)
         };
         outputs.iter().map(copy).collect()
     }
@@ -191,12 +139,18 @@ impl Session {
 
 fn describe(outlet: &Outlet) -> Option<TensorSpec> {
     let ValueType::Tensor { ty, shape, .. } = outlet.dtype() else { return None };
-    let dtype = if ty == &TensorElementType::Float32 {
-        Dtype::Float32
-    } else if ty == &TensorElementType::Int64 {
-        Dtype::Int64
-    } else {
-        return None;
-    };
+    let dtype = dtype_of(ty)?;
     Some(TensorSpec { name: outlet.name().to_owned(), dtype, shape: shape.iter().copied().collect() })
+}
+
+/// `None`: tensors of this element type are neither fed nor read.
+fn dtype_of(found: &TensorElementType) -> Option<Dtype> {
+    let known = [
+        (TensorElementType::Float32, Dtype::Float32),
+        (TensorElementType::Float16, Dtype::Float16),
+        (TensorElementType::Uint8, Dtype::Uint8),
+        (TensorElementType::Int32, Dtype::Int32),
+        (TensorElementType::Int64, Dtype::Int64),
+    ];
+    known.into_iter().find(|(element, _)| element == found).map(|(_, dtype)| dtype)
 }

@@ -40,7 +40,7 @@ impl WantedSize {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, and is positive")]
         let enough = |side: u32| (f64::from(side) * margin.max(1.0)).ceil() as u32;
         let largest = |side: fn(&ImageInputSpec) -> u32| enough(inputs.iter().map(side).max().unwrap_or(1));
-        Self { width: largest(|input| input.width), height: largest(|input| input.height) }
+        Self { width: largest(|input| input.resized().0), height: largest(|input| input.resized().1) }
     }
 
     /// The strongest reduction of an upright `width` x `height` image that leaves enough.
@@ -70,7 +70,7 @@ mod tests {
     use crate::input_spec::Resize;
 
     fn input(width: u32, height: u32) -> ImageInputSpec {
-        ImageInputSpec { width, height, resize: Resize::Stretch, mean: [0.0; 3], std: [1.0; 3] }
+        ImageInputSpec::plain(width, height, Resize::Stretch)
     }
 
     #[test]

@@ -57,6 +57,9 @@ pub fn config(model: &Servable, limits: &Limits) -> proto::ModelConfig {
     let dims = |spec: &TensorSpec| spec.shape.iter().skip(usize::from(has_rows)).copied().collect();
     let data_type = |spec: &TensorSpec| match spec.dtype {
         Dtype::Float32 => proto::DataType::TypeFp32.into(),
+        Dtype::Float16 => proto::DataType::TypeFp16.into(),
+        Dtype::Uint8 => proto::DataType::TypeUint8.into(),
+        Dtype::Int32 => proto::DataType::TypeInt32.into(),
         Dtype::Int64 => proto::DataType::TypeInt64.into(),
     };
     let input =

@@ -6,6 +6,9 @@ use wildwarden_core::pipeline::infer::Dtype;
 pub(super) fn datatype(dtype: Dtype) -> &'static str {
     match dtype {
         Dtype::Float32 => "FP32",
+        Dtype::Float16 => "FP16",
+        Dtype::Uint8 => "UINT8",
+        Dtype::Int32 => "INT32",
         Dtype::Int64 => "INT64",
     }
 }

@@ -137,10 +137,23 @@ fn elements(
     let Some(raw) = raw else {
         let (own, elements) = match spec.dtype {
             Dtype::Float32 => ("fp32_contents", Elements::F32(contents.fp32_contents)),
+            Dtype::Float16 => {
+                let problem = format!("elements of {} are FP16, which go into raw_input_contents", spec.name);
+                return Err(Error::invalid(field, problem));
+            }
+            Dtype::Uint8 => {
+                let bytes = contents.uint_contents.into_iter().map(|value| u8::try_from(value).map_err(|_cause| value));
+                let bytes = bytes.collect::<Result<Vec<u8>, u32>>();
+                let large = |value| Error::invalid(&field, format!("{value} for {}, which takes 0 to 255", spec.name));
+                ("uint_contents", Elements::U8(bytes.map_err(large)?))
+            }
+            Dtype::Int32 => ("int_contents", Elements::I32(contents.int_contents)),
             Dtype::Int64 => ("int64_contents", Elements::I64(contents.int64_contents)),
         };
         let found = match &elements {
             Elements::F32(values) => values.len(),
+            Elements::U8(values) => values.len(),
+            Elements::I32(values) => values.len(),
             Elements::I64(values) => values.len(),
             Elements::Raw(_, bytes) => bytes.len(),
         };
@@ -159,11 +172,7 @@ fn elements(
             format!("{given} elements for {}, which also has raw_input_contents; give one of them", spec.name);
         return Err(Error::invalid(field, problem));
     }
-    let width = match spec.dtype {
-        Dtype::Float32 => size_of::<f32>(),
-        Dtype::Int64 => size_of::<i64>(),
-    };
-    let needed = needed.and_then(|elements| elements.checked_mul(width));
+    let needed = needed.and_then(|elements| elements.checked_mul(spec.dtype.width()));
     if Some(raw.len()) != needed {
         let (found, datatype) = (raw.len(), datatype(spec.dtype));
         let problem = format!("{found} bytes for {}; {datatype} of {shape:?} needs {}", spec.name, told(needed));

@@ -1,0 +1,237 @@
+"""Models as other people make them: small graphs of many shapes with random weights, folders for them, and what ONNX Runtime and
+Pillow make of them by themselves. Used by test_third_party.py."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import tomlkit
+from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
+
+RNG = np.random.default_rng(21)
+DTYPES = {TensorProto.FLOAT: "float32", TensorProto.FLOAT16: "float16", TensorProto.UINT8: "uint8", TensorProto.INT32: "int32", TensorProto.INT64: "int64"}
+CLAMP = 1e-7
+
+
+@dataclass
+class Shape:
+    """A model of somebody's, and what the server must make of it."""
+
+    name: str
+    model: onnx.ModelProto
+    manifest: dict
+    inputs: list  # of golden samples: paths of photos, embeddings or texts
+    expected: Callable[[object], np.ndarray] | None = None  # an input -> golden output; None: refused
+    refused: str = ""  # what the refusal must say
+    tolerance: float = 1e-4
+    files: dict[str, bytes] = field(default_factory=dict)
+
+
+# Graphs
+
+
+def tensor(name: str, array: np.ndarray) -> onnx.TensorProto:
+    return numpy_helper.from_array(array, name)
+
+
+def graph(nodes: list, inputs: list, outputs: list, initializers: list, opset: int = 17) -> onnx.ModelProto:
+    made = helper.make_graph(nodes, "third_party", inputs, outputs, initializers)
+    ir = 8 if opset <= 19 else 10 if opset <= 22 else 13
+    return helper.make_model(made, opset_imports=[helper.make_opsetid("", opset)], ir_version=min(ir, 13))
+
+
+def classifier(
+    side: int = 32, columns: int = 3, *, layout: str = "nchw", dtype: int = TensorProto.FLOAT, rows: int | str = "N", free: bool = False,
+    end: str = "", output: str = "logits", shape: str = "rows", opset: int = 17, half: bool = False, second: bool = False, scale: float = 1 / 64,
+) -> onnx.ModelProto:
+    """Pools to 4x4 cells and weighs them. `end`: Sigmoid or Softmax. `shape`: rows [N, L], cells [N, L, 1, 1] or flat [N]."""
+    kind = TensorProto.FLOAT16 if half else TensorProto.FLOAT
+    number = np.float16 if half else np.float32
+    sides = ["H", "W"] if free else [side, side]
+    axes = [rows, 3, *sides] if layout == "nchw" else [rows, *sides, 3]
+    nodes, at = [], "image"
+    if dtype != kind:
+        nodes.append(helper.make_node("Cast", [at], ["number"], to=kind))
+        at = "number"
+    if layout == "nhwc":
+        nodes.append(helper.make_node("Transpose", [at], ["planes"], perm=[0, 3, 1, 2]))
+        at = "planes"
+    if free:
+        nodes.append(helper.make_node("GlobalAveragePool", [at], ["pooled"]))
+        features = 3
+    else:
+        nodes.append(helper.make_node("AveragePool", [at], ["pooled"], kernel_shape=[side // 4] * 2, strides=[side // 4] * 2))
+        features = 48
+    nodes.append(helper.make_node("Flatten", ["pooled"], ["flat"]))
+    weights = (RNG.normal(size=(features, columns)) * scale).astype(number)
+    nodes.append(helper.make_node("Gemm", ["flat", "weights", "bias"], ["scores"]))
+    at = "scores"
+    if end:
+        nodes.append(helper.make_node(end, [at], ["ended"], **({"axis": 1} if end == "Softmax" else {})))
+        at = "ended"
+    initializers = [tensor("weights", weights), tensor("bias", (RNG.normal(size=columns) * 0.5).astype(number))]
+    sizes: list = [rows, columns]
+    if shape == "cells":
+        initializers.append(tensor("shape", np.array([-1, columns, 1, 1], np.int64)))
+        sizes = [rows, columns, 1, 1]
+    elif shape == "flat":
+        initializers.append(tensor("shape", np.array([-1], np.int64)))
+        sizes = [rows]
+    nodes.append(helper.make_node("Reshape", [at, "shape"], [output]) if shape != "rows" else helper.make_node("Identity", [at], [output]))
+    outputs = [helper.make_tensor_value_info(output, kind, sizes)]
+    if second:
+        nodes.append(helper.make_node("Neg", [at], ["other"]))
+        outputs.insert(0, helper.make_tensor_value_info("other", kind, [rows, columns]))
+    return graph(nodes, [helper.make_tensor_value_info("image", dtype, axes)], outputs, initializers, opset)
+
+
+def pixels(side: tuple[int, int]) -> onnx.ModelProto:
+    """An encoder whose embedding is what it is fed: it shows how pictures are prepared."""
+    height, width = side
+    nodes = [helper.make_node("Flatten", ["image"], ["embedding"])]
+    inputs = [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["N", 3, height, width])]
+    return graph(nodes, inputs, [helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["N", 3 * height * width])], [])
+
+
+def encoder(side: int = 32, dimensions: int = 8, *, cells: bool = False, embedding: str = "embedding", feature_map: str = "", unit: bool = False) -> onnx.ModelProto:
+    """A convolution and its mean, as `cells` [N, D, 1, 1], of length 1 if `unit`."""
+    nodes = [
+        helper.make_node("Conv", ["image", "kernel"], ["map"], kernel_shape=[8, 8], strides=[8, 8]),
+        helper.make_node("GlobalAveragePool", ["map"], ["mean"]),
+    ]
+    at = "mean"
+    if not cells:
+        nodes.append(helper.make_node("Flatten", [at], ["flat"]))
+        at = "flat"
+    nodes.append(helper.make_node("LpNormalization", [at], [embedding], axis=1, p=2) if unit else helper.make_node("Identity", [at], [embedding]))
+    outputs = [helper.make_tensor_value_info(embedding, TensorProto.FLOAT, ["N", dimensions, 1, 1] if cells else ["N", dimensions])]
+    if feature_map:
+        nodes.append(helper.make_node("Identity", ["map"], [feature_map]))
+        outputs.append(helper.make_tensor_value_info(feature_map, TensorProto.FLOAT, ["N", dimensions, side // 8, side // 8]))
+    kernel = tensor("kernel", (RNG.normal(size=(dimensions, 3, 8, 8)) / 64).astype(np.float32))
+    return graph(nodes, [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["N", 3, side, side])], outputs, [kernel])
+
+
+def head(dimensions: int = 8, columns: int = 1, *, end: str = "", dtype: int = TensorProto.FLOAT, output: str = "logits") -> onnx.ModelProto:
+    number = np.float16 if dtype == TensorProto.FLOAT16 else np.float32
+    nodes = [helper.make_node("Gemm", ["features", "weights", "bias"], ["scores"])]
+    nodes.append(helper.make_node(end or "Identity", ["scores"], [output]))
+    initializers = [tensor("weights", RNG.normal(size=(dimensions, columns)).astype(number)), tensor("bias", RNG.normal(size=columns).astype(number))]
+    inputs = [helper.make_tensor_value_info("features", dtype, ["N", dimensions])]
+    return graph(nodes, inputs, [helper.make_tensor_value_info(output, dtype, ["N", columns])], initializers)
+
+
+# What is expected, by other means than the server's
+
+
+def session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
+    return onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+
+
+def run(model: onnx.ModelProto, fed: np.ndarray, output: str) -> np.ndarray:
+    """One row; a graph of several rows is fed the same in each."""
+    made = session(model)
+    rows = made.get_inputs()[0].shape[0]
+    fed = np.repeat(fed, rows, 0) if isinstance(rows, int) else fed
+    return made.run([output], {made.get_inputs()[0].name: fed})[0][0].astype(np.float64).reshape(-1)
+
+
+def log_odds(p: np.ndarray) -> np.ndarray:
+    p = np.clip(p, CLAMP, 1 - CLAMP)
+    return np.log(p / (1 - p))
+
+
+def resized(picture: Image.Image, image: dict) -> np.ndarray:
+    """u8 [height, width, 3] as the entries of [image] say, by Pillow."""
+    size, filter_ = (image["width"], image["height"]), {"bilinear": Image.BILINEAR, "bicubic": Image.BICUBIC, "area": Image.BOX}[image.get("filter", "bilinear")]
+    how = image["resize"]
+    if how == "stretch":
+        return np.asarray(picture.resize(size, filter_))
+    if how == "center_crop":
+        ratio = min(picture.width / size[0], picture.height / size[1])
+        width, height = size[0] * ratio, size[1] * ratio
+        left, top = (picture.width - width) / 2, (picture.height - height) / 2
+        return np.asarray(picture.resize(size, filter_, box=(left, top, left + width, top + height)))
+    if "letterbox" in how:
+        scale = min(size[0] / picture.width, size[1] / picture.height)
+        inner = picture.resize((max(1, round(picture.width * scale)), max(1, round(picture.height * scale))), filter_)
+        ground = Image.new("RGB", size, tuple(how["letterbox"]))
+        ground.paste(inner, ((size[0] - inner.width) // 2, (size[1] - inner.height) // 2))
+        return np.asarray(ground)
+    if "shorter_side" in how:
+        side, (width, height) = how["shorter_side"], picture.size
+        whole = (side, int(side * height / width)) if width < height else (int(side * width / height), side)
+    else:
+        whole = tuple(how["stretch_to"])
+    picture = picture.resize(whole, filter_)
+    left, top = (whole[0] - size[0]) // 2, (whole[1] - size[1]) // 2
+    return np.asarray(picture.crop((left, top, left + size[0], top + size[1])))
+
+
+def prepared(file: Path, image: dict, dtype: str) -> np.ndarray:
+    """The tensor of one picture as the entries of [image] say."""
+    bytes_ = resized(Image.open(file).convert("RGB"), image).astype(np.float32)
+    if image.get("channels") == "bgr":
+        bytes_ = bytes_[:, :, ::-1]
+    values = (bytes_ - np.array(image["mean"], np.float32)) / np.array(image["std"], np.float32)
+    if image.get("layout") != "nhwc":
+        values = values.transpose(2, 0, 1)
+    return np.ascontiguousarray(values[None]).astype(dtype)
+
+
+def joined(scores: np.ndarray, groups: list[list[int]], holds: str, join: str) -> np.ndarray:
+    """A logit for each group of columns."""
+    def one(columns: list[int]) -> float:
+        inside = scores[columns]
+        if holds == "class_logits":
+            softmax = np.exp(scores - scores.max()) / np.exp(scores - scores.max()).sum()
+            return float(log_odds(softmax[columns].sum()) if join == "sum" else log_odds(softmax[columns]).max())
+        if holds == "softmax" and join == "sum":
+            return float(log_odds(inside.sum()))
+        logits = inside if holds == "logits" else log_odds(inside)
+        return float(np.log(np.exp(logits).sum()) if join == "logsumexp" else logits.max())
+    return np.array([one(columns) for columns in groups])
+
+
+# Folders
+
+
+def specs(values: list) -> list[dict]:
+    def spec(value: onnx.ValueInfoProto) -> dict:
+        of = value.type.tensor_type
+        return {"name": value.name, "dtype": DTYPES.get(of.elem_type, "float32"), "shape": [d.dim_value if d.HasField("dim_value") else -1 for d in of.shape.dim]}
+    return [spec(value) for value in values]
+
+
+def write(shape: Shape, root: Path, version: str = "1") -> Path:
+    """The folder of a shape, with golden samples of what is expected."""
+    folder = root / shape.name / version
+    folder.mkdir(parents=True)
+    samples, files = [], {"model.onnx": shape.model.SerializeToString(), **shape.files}
+    for given in shape.inputs:
+        sample = {"output": [float(value) for value in (shape.expected(given) if shape.expected else [0.0])]}
+        if isinstance(given, Path):
+            files[given.name] = given.read_bytes()
+            sample["image"] = given.name
+        elif isinstance(given, str):
+            sample["text"] = given
+        else:
+            sample["embedding"] = [float(value) for value in given]
+        samples.append(sample)
+    files["golden.json"] = json.dumps({"samples": samples}).encode()
+    manifest = {
+        "name": shape.name, "version": version, "file": "model.onnx", "inputs": specs(shape.model.graph.input), "outputs": specs(shape.model.graph.output),
+    } | shape.manifest
+    manifest["golden"] = {"file": "golden.json", "tolerance": shape.tolerance}
+    manifest["files"] = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    manifest["card"] = {"summary": "Random weights.", "licence": "CC0"}
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    (folder / "model.toml").write_text(tomlkit.dumps(manifest), encoding="utf-8")
+    return folder
