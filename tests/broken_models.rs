@@ -109,7 +109,7 @@ const BROKEN: &[(&str, Break, &[&str])] = &[
     (
         "more labels than columns",
         |f| toml(f, "labels = [", "labels = [{ name = \"other\" }, "),
-        &["model.toml", "logits", "[-1, 2]"],
+        &["model.toml", "logits", "[-1, 1]", "there are 2"],
     ),
     (
         "wrong output name",
@@ -121,7 +121,7 @@ const BROKEN: &[(&str, Break, &[&str])] = &[
         |f| toml(f, "name = \"embedding\"", "name = \"features\""),
         &["inputs", "embedding float32", "features float32"],
     ),
-    ("wrong type", |f| onnx(f, |b| *b = head(&["Cast"], 1280, 10)), &["model.onnx", "logits", "float16"]),
+    ("wrong type", |f| onnx(f, |b| *b = head(&["Cast"], 1280, 10)), &["logits float16", "logits float32"]),
     ("wrong shape", |f| onnx(f, |b| *b = head(&[], 64, 1)), &["inputs", "[-1, 64]", "[-1, 1280]"]),
     (
         "made for another encoder",

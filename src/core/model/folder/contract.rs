@@ -12,6 +12,11 @@ const MOST_FIXED_ROWS: i64 = 64;
 /// # Errors
 /// A sentence with the tensor and what is expected.
 pub(super) fn check(manifest: &Manifest) -> Result<(), String> {
+    if let (None, Some(input)) = (batch(manifest), manifest.inputs.first()) {
+        return Err(format!(
+            "inputs: {input} fixes a batch of rows; at most {MOST_FIXED_ROWS} are run for one, better is an axis that is free"
+        ));
+    }
     match manifest.kind {
         Kind::ImageEncoder => {
             check_image(manifest)?;

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::domain::{Category, Modality, ModelVersion};
 use crate::error::{Error, Result};
 use crate::input_spec::{ImageInputSpec, TextInputSpec};
+pub use crate::model::folder::card::{Card, DataSource, Metric};
 use crate::model::folder::tensor::TensorSpec;
 
 /// File name of the manifest.
@@ -272,51 +273,6 @@ pub struct GoldenManifest {
     pub file: String,
     /// Largest absolute difference of any output value.
     pub tolerance: f32,
-}
-
-/// The model card.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Card {
-    /// What it is, in a sentence.
-    pub summary: String,
-    /// Licence of the weights.
-    pub licence: String,
-    /// What it was trained on.
-    #[serde(default)]
-    pub data: Vec<DataSource>,
-    /// What it scored.
-    #[serde(default)]
-    pub metrics: Vec<Metric>,
-    /// Where it fails, and what is unmeasured.
-    #[serde(default)]
-    pub known_failures: Vec<String>,
-}
-
-/// One source of training or evaluation data.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DataSource {
-    /// Where it comes from.
-    pub source: String,
-    /// Its licence as found.
-    pub licence: String,
-    /// Number of images or texts.
-    pub count: u64,
-}
-
-/// One measured figure.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Metric {
-    /// What was measured.
-    pub name: String,
-    /// The figure.
-    pub value: f64,
-    /// Lower and upper end of the 95 % interval.
-    pub interval: Option<[f64; 2]>,
-    /// Data, split and how.
-    pub protocol: String,
 }
 
 impl Manifest {

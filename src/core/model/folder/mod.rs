@@ -1,5 +1,6 @@
 //! A model folder on disk: what it says, and whether it is whole. Knows nothing of ONNX Runtime.
 
+mod card;
 pub mod check;
 pub(in crate::model) mod columns;
 mod contract;

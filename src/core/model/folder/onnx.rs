@@ -173,6 +173,9 @@ fn spec(value: &ValueInfoProto) -> Result<TensorSpec, String> {
         other => {
             let named = usize::try_from(other).ok().and_then(|other| ELEMENT_TYPES.get(other));
             let found = named.map_or_else(|| format!("of element type {other}"), |name| (*name).to_owned());
+            if found == "string" {
+                return Err("is string: the graph reads files or texts by itself; cut that part off, it is fed pixels or numbers".into());
+            }
             return Err(format!("is {found}; tensors are float32, float16, uint8, int32 or int64"));
         }
     };
