@@ -25,7 +25,7 @@ use wildwarden_core::model::runtime::pace::{Budget, Pace};
 use wildwarden_core::model::runtime::session::Runtime;
 use wildwarden_core::pipeline::Pipeline;
 use wildwarden_core::preprocess::image::{DecodeLimits, MARGIN, TensorMaker, WantedSize, decode};
-use wildwarden_core::preprocess::text::{Lexicon, TextProcessor};
+use wildwarden_core::preprocess::text::{Lexicon, Normalized, TextProcessor, TextReader, language, look_up};
 use wildwarden_core::schedule::{Deadline, Priority};
 use wildwarden_core::score::fuse::shift_prior;
 use wildwarden_core::score::policy::Policy;
@@ -152,10 +152,13 @@ fn head(bencher: Bencher<'_, '_>) {
 
 #[divan::bench(args = [60, 600, 6_000, 65_536])]
 fn text_prepare_bytes(bencher: Bencher<'_, '_>, bytes: usize) {
-    let processor = text_processor();
+    let reader = TextReader::Features(text_processor());
     let lexicon = Lexicon::new(Vec::new()).unwrap();
     let text = text(bytes);
-    bencher.bench(|| processor.prepare(black_box(&text), &lexicon));
+    bencher.bench(|| {
+        let normalized = Normalized::new(black_box(&text));
+        (reader.read(&text, &normalized), look_up(&normalized, &lexicon), language(&text))
+    });
 }
 
 #[divan::bench]

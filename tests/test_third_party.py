@@ -105,6 +105,31 @@ class ThirdParty(unittest.TestCase):
             shape("encoder_of_length_one", third.encoder(embedding="image_embeds", feature_map="last", unit=True), "image_embeds", {"embedding": "image_embeds", "feature_map": "last"}),
         ]
 
+    def texts(self) -> list[Shape]:
+        texts = ["出售老象牙手串，包浆好！", "Antique IVORY bangle — naïve café", "犀牛角杯" * 30]
+
+        def shape(name: str, kind: str, *, tokens: dict | None = None, groups: list[list[int]] | None = None, holds: str = "logits", join: str = "sum", columns: int = 3, **made: object) -> Shape:
+            cut = third.tokenizer(kind)
+            tokens = {"tokenizer": "tokenizer.json", "max_length": 24} | (tokens or {})
+            model = third.text_classifier(cut.get_vocab_size(), columns, **made)
+            groups = groups or [[0]]
+            groups += [[column] for column in range(columns) if column not in groups[0]]
+            manifest = {"kind": "text_classifier", "tokens": tokens, "labels": labels(groups, columns), "scores": {"holds": holds}}
+            expected = lambda text: third.joined(third.text_scores(model, cut, text, tokens), groups, holds, join)  # noqa: E731
+            return Shape(name, model, manifest, texts, expected, files={"tokenizer.json": cut.to_str().encode()})
+        return [
+            shape("text_wordpiece", "wordpiece"),
+            shape("text_wordpiece_int32", "wordpiece", dtype=TensorProto.INT32),
+            shape("text_wordpiece_overlap", "wordpiece", tokens={"max_length": 16, "overlap": 4}),
+            shape("text_bpe_without_types", "bpe", types=False),
+            shape("text_unigram_fixed_length", "unigram", types=False, length=24),
+            shape("text_ids_alone", "unigram", types=False, mask=False),
+            shape("text_one_row_fixed", "wordpiece", rows=1),
+            shape("text_softmax_two_of_four", "bpe", types=False, end="Softmax", holds="softmax", columns=4, groups=[[1, 2]]),
+            shape("text_scores_of_tokens", "wordpiece", of_tokens=True, tokens={"pool": "max"}),
+            shape("text_mean_of_tokens", "unigram", types=False, of_tokens=True, tokens={"pool": "mean"}),
+        ]
+
     def taken(self) -> list[Shape]:
         keras = {"layout": "nhwc", "mean": [127.5] * 3, "std": [127.5] * 3}
         as_bytes = {"mean": [0.0] * 3, "std": [1.0] * 3}
@@ -151,6 +176,7 @@ class ThirdParty(unittest.TestCase):
             self.resize("resize_letterbox_bicubic", {"resize": {"letterbox": [0, 128, 255]}, "filter": "bicubic"}),
             *self.encoders(),
             *self.heads(),
+            *self.texts(),
         ]
 
     def quantised(self) -> object:
@@ -177,7 +203,18 @@ class ThirdParty(unittest.TestCase):
         image = {"width": 32, "height": 32, "resize": "stretch"} | BYTES
         as_planes = [{"name": "image", "dtype": "float32", "shape": [-1, 3, 32, 32]}]
         as_scores = [{"name": "logits", "dtype": "float32", "shape": [-1, 3]}]
+        def of_text(name: str, said: str, change: object) -> Shape:
+            (made,) = [one for one in self.texts() if one.name == "text_wordpiece"]
+            made.name = name
+            change(made)
+            return shape(said, made)
         return [
+            of_text("text_without_tokenizer", '"tokenizer.json" is used but has no sha256', lambda made: made.files.clear()),
+            of_text("text_odd_tokenizer", "tokenizer.json: is no tokenizer", lambda made: made.files.update({"tokenizer.json": b"{}"})),
+            of_text("text_no_room", "tokens.max_length 4 must be above that", lambda made: made.manifest["tokens"].update({"max_length": 4, "overlap": 2})),
+            of_text("text_long_overlap", "overlap below it", lambda made: made.manifest["tokens"].update({"overlap": 24})),
+            of_text("text_pool_of_texts", "tokens.pool is for scores of tokens", lambda made: made.manifest["tokens"].update({"pool": "max"})),
+            of_text("text_odd_input", "is not what a tokenizer gives", lambda made: made.model.graph.input.append(helper.make_tensor_value_info("position_ids", TensorProto.INT64, ["N", "T"]))),
             shape("a image_classifier has one: make the others constants of the graph", self.of_model("two_inputs", two)),
             shape("reads files or texts by itself; cut that part off", Shape("reads_files", file, {"kind": "image_classifier", "image": image, "labels": labels([[0]], 3), "inputs": as_planes, "outputs": as_scores}, self.small)),
             shape("takes the bytes of a file; cut the decoder off the graph", Shape("decodes_jpeg", jpeg, {"kind": "image_classifier", "image": image, "labels": labels([[0]], 3)}, self.small)),

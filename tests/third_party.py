@@ -235,3 +235,102 @@ def write(shape: Shape, root: Path, version: str = "1") -> Path:
         (folder / name).write_bytes(content)
     (folder / "model.toml").write_text(tomlkit.dumps(manifest), encoding="utf-8")
     return folder
+
+
+# Texts
+
+
+def text_classifier(
+    vocabulary: int, columns: int = 3, *, dtype: int = TensorProto.INT64, types: bool = True, mask: bool = True, length: int | str = "T", of_tokens: bool = False, end: str = "", rows: int | str = "N",
+) -> onnx.ModelProto:
+    """Embeds tokens with their places' parity and their types, means those of the mask, weighs them: order and neighbours count by a
+    pair of neighbours' product. `of_tokens`: scores of every token, not of a text."""
+    width = 8
+    ids = "ids64"
+    nodes = [helper.make_node("Cast", ["input_ids"], [ids], to=TensorProto.INT64), helper.make_node("Gather", ["table", ids], ["embedded"])]
+    initializers = [
+        tensor("table", RNG.normal(size=(vocabulary, width)).astype(np.float32)), tensor("weights", RNG.normal(size=(width, columns)).astype(np.float32)),
+        tensor("bias", RNG.normal(size=columns).astype(np.float32)), tensor("last", np.array([2], np.int64)), tensor("tokens", np.array([1], np.int64)),
+    ]
+    at = "embedded"
+    if types:
+        initializers.append(tensor("types", RNG.normal(size=(2, width)).astype(np.float32)))
+        nodes += [
+            helper.make_node("Cast", ["token_type_ids"], ["types64"], to=TensorProto.INT64), helper.make_node("Gather", ["types", "types64"], ["typed"]),
+            helper.make_node("Add", [at, "typed"], ["both"]),
+        ]
+        at = "both"
+    nodes.append(helper.make_node("Tanh", [at], ["states"]))
+    at = "states"
+    if mask:
+        nodes += [
+            helper.make_node("Cast", ["attention_mask"], ["counted"], to=TensorProto.FLOAT), helper.make_node("Unsqueeze", ["counted", "last"], ["column"]),
+            helper.make_node("Mul", [at, "column"], ["masked"]),
+        ]
+        at = "masked"
+    if of_tokens:
+        nodes += [helper.make_node("MatMul", [at, "weights"], ["weighed"]), helper.make_node("Add", ["weighed", "bias"], ["scores"])]
+    else:
+        nodes.append(helper.make_node("ReduceSum", [at, "tokens"], ["sum"], keepdims=0))
+        # The square makes what a token adds depend on the others.
+        nodes += [helper.make_node("Mul", ["sum", "sum"], ["square"]), helper.make_node("Tanh", ["square"], ["squashed"]), helper.make_node("Add", ["sum", "squashed"], ["pooled"])]
+        nodes.append(helper.make_node("Gemm", ["pooled", "weights", "bias"], ["scores"]))
+    nodes.append(helper.make_node(end or "Identity", ["scores"], ["logits"]))
+    inputs = [helper.make_tensor_value_info("input_ids", dtype, [rows, length])]
+    inputs += [helper.make_tensor_value_info("attention_mask", dtype, [rows, length])] if mask else []
+    inputs += [helper.make_tensor_value_info("token_type_ids", dtype, [rows, length])] if types else []
+    outputs = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, [rows, length, columns] if of_tokens else [rows, columns])]
+    return graph(nodes, inputs, outputs, initializers)
+
+
+CORPUS = [
+    "出售老象牙手串 包浆好 家传 私聊", "犀牛角杯 老料 可小刀", "穿山甲鳞片 现货 药材", "陶瓷杯 白色 包邮 全新", "Antique ivory bangle, carved, private sale only",
+    "Rhino horn libation cup, old estate, DM for price", "Ceramic mug, dishwasher safe, free shipping", "Naïve café déjà vu — 猛犸牙 fossil mammoth tusk 100% real",
+]
+
+
+def tokenizer(kind: str) -> "tokenizers.Tokenizer":
+    """Trained on a few lines, as BERT, GPT or XLM-R have theirs."""
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+
+    if kind == "wordpiece":
+        made = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+        made.normalizer, made.pre_tokenizer = normalizers.BertNormalizer(lowercase=True), pre_tokenizers.BertPreTokenizer()
+        trainer = trainers.WordPieceTrainer(vocab_size=400, special_tokens=["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"], show_progress=False)
+        made.train_from_iterator(CORPUS, trainer)
+        made.post_processor = processors.BertProcessing(("[SEP]", made.token_to_id("[SEP]")), ("[CLS]", made.token_to_id("[CLS]")))
+        made.decoder = decoders.WordPiece()
+    elif kind == "bpe":
+        made = Tokenizer(models.BPE())
+        made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        trainer = trainers.BpeTrainer(vocab_size=500, special_tokens=["<s>", "<pad>", "</s>", "<unk>", "<mask>"], initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False)
+        made.train_from_iterator(CORPUS, trainer)
+        made.post_processor = processors.RobertaProcessing(("</s>", made.token_to_id("</s>")), ("<s>", made.token_to_id("<s>")))
+    else:
+        made = Tokenizer(models.Unigram())
+        made.normalizer, made.pre_tokenizer = normalizers.NFKC(), pre_tokenizers.Metaspace()
+        trainer = trainers.UnigramTrainer(vocab_size=300, special_tokens=["<s>", "<pad>", "</s>", "<unk>", "<mask>"], unk_token="<unk>", show_progress=False)
+        made.train_from_iterator(CORPUS * 3, trainer)
+        made.post_processor = processors.TemplateProcessing(single="<s> $A </s>", special_tokens=[("<s>", made.token_to_id("<s>")), ("</s>", made.token_to_id("</s>"))])
+    return made
+
+
+def text_scores(model: onnx.ModelProto, made: "tokenizers.Tokenizer", text: str, tokens: dict) -> np.ndarray:
+    """What ONNX Runtime gives for the first window of a text that `tokenizers` cuts."""
+    from tokenizers import Tokenizer
+
+    cut = Tokenizer.from_str(made.to_str())
+    cut.enable_truncation(tokens["max_length"], stride=tokens.get("overlap", 0))
+    window = cut.encode(text)
+    runs = session(model)
+    length = runs.get_inputs()[0].shape[1]
+    fill = (length - len(window.ids) if isinstance(length, int) else 0) * [0]
+    rows = runs.get_inputs()[0].shape[0]
+    values = {"input_ids": window.ids + fill, "attention_mask": window.attention_mask + fill, "token_type_ids": window.type_ids + fill}
+    dtype = {"tensor(int64)": np.int64, "tensor(int32)": np.int32}
+    fed = {given.name: np.array([values[given.name]] * (rows if isinstance(rows, int) else 1), dtype[given.type]) for given in runs.get_inputs()}
+    scores = runs.run(["logits"], fed)[0][0].astype(np.float64)
+    if "pool" in tokens:
+        own = scores[: len(window.ids)]
+        scores = own.max(0) if tokens["pool"] == "max" else own.mean(0)
+    return scores

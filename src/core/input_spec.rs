@@ -113,5 +113,29 @@ pub struct TextInputSpec {
     pub window_tokens: usize,
 }
 
+/// How a text becomes the tokens of a tokenizer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TokensInputSpec {
+    /// Tokens of a window, special ones included.
+    pub max_length: usize,
+    /// Tokens that neighbouring windows share.
+    pub overlap: usize,
+    /// Most windows of a text; of more the first and the last are read.
+    pub windows: usize,
+    /// What of a text is read.
+    pub text: TextForm,
+}
+
+/// What of a text is read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TextForm {
+    /// As the caller wrote it.
+    #[default]
+    Raw,
+    /// In one spelling: NFKC, lower case, simplified characters, nothing hidden inside words.
+    Normalized,
+}
+
 /// Version of the feature recipe in `preprocess::text::{passages, features}`. A model trained on another one is refused.
 pub const TEXT_FEATURE_VERSION: u32 = 2;

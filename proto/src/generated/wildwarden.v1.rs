@@ -269,7 +269,7 @@ pub struct TextCategoryScore {
     /// Calibrated probability of the strongest passage, \[0, 1\], at the models' balanced prior, less the policy's `text_caution`.
     #[prost(double, tag = "2")]
     pub probability: f64,
-    /// Tokens of that passage with their exact contributions, when `Options.explain_text` was set. The logit before
+    /// Tokens of that passage with their contributions, when `Options.explain_text` was set. The logit before
     /// calibration is `bias` plus the sum of all contributions. Where the policy joins several models, each has a passage of its own,
     /// and the sum is the logit of `probability`.
     #[prost(message, repeated, tag = "3")]
@@ -277,6 +277,9 @@ pub struct TextCategoryScore {
     /// The classifier's constant term, in logits; set with `tokens`.
     #[prost(double, tag = "4")]
     pub bias: f64,
+    /// What the contributions of `tokens` are; set with them.
+    #[prost(enumeration = "Attribution", tag = "5")]
+    pub attribution: i32,
 }
 /// A half-open range of the caller's original string.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -720,6 +723,39 @@ impl Language {
             "LANGUAGE_ENGLISH" => Some(Self::English),
             "LANGUAGE_MIXED" => Some(Self::Mixed),
             "LANGUAGE_OTHER" => Some(Self::Other),
+            _ => None,
+        }
+    }
+}
+/// What the contribution of a token is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Attribution {
+    /// Not explained.
+    Unspecified = 0,
+    /// What the model adds for it, whatever stands beside it.
+    Exact = 1,
+    /// What the logit loses when the word is taken out: of models that read words in their context. `bias` is the rest.
+    Occlusion = 2,
+}
+impl Attribution {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "ATTRIBUTION_UNSPECIFIED",
+            Self::Exact => "ATTRIBUTION_EXACT",
+            Self::Occlusion => "ATTRIBUTION_OCCLUSION",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "ATTRIBUTION_UNSPECIFIED" => Some(Self::Unspecified),
+            "ATTRIBUTION_EXACT" => Some(Self::Exact),
+            "ATTRIBUTION_OCCLUSION" => Some(Self::Occlusion),
             _ => None,
         }
     }

@@ -171,10 +171,29 @@ pub struct TextCategoryScore {
     pub category: Category,
     /// Calibrated, of the strongest passage, less the policy's caution.
     pub probability: Probability,
-    /// Tokens of that passage, when asked for.
+    /// Which tokens of that passage weigh how much; when asked for.
+    pub explanation: Option<TextExplanation>,
+}
+
+/// Which tokens of a passage weigh how much for a category. `bias` and all contributions together are its logit: before calibration
+/// of one model, joined and less the policy's caution of several.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TextExplanation {
+    /// In the order of the text.
     pub tokens: Vec<TokenContribution>,
-    /// Constant term of the classifier, in logits.
+    /// What no token adds, in logits.
     pub bias: f64,
+    /// What a contribution is.
+    pub attribution: Attribution,
+}
+
+/// What a contribution is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attribution {
+    /// What the model adds for it, whatever stands beside it.
+    Exact,
+    /// What the logit loses when it is taken out.
+    Occlusion,
 }
 
 /// One token's part in a score.

@@ -87,8 +87,7 @@ fn image_rating(image_id: String, mut outcome: ImageOutcome, categories: &[Categ
 fn text_rating(mut outcome: TextOutcome, categories: &[Category]) -> TextRating {
     let scores = categories.iter().filter_map(|&category| {
         let probability = outcome.logits.get(category)?.probability();
-        let (tokens, bias) = outcome.tokens.take(category).unwrap_or_default();
-        Some(TextCategoryScore { category, probability, tokens, bias })
+        Some(TextCategoryScore { category, probability, explanation: outcome.tokens.take(category) })
     });
     TextRating {
         field: outcome.field,
@@ -217,7 +216,7 @@ impl Parts<'_> {
         evidence.signs = evidence.signs.or(outcome.found.signs);
         evidence.notices.extend(outcome.found.notices.drain(..).map(|(notice, term)| (field, notice, term)));
         for &category in self.categories {
-            let words = outcome.tokens.get(category).map(|(tokens, _)| weightiest(tokens, text));
+            let words = outcome.tokens.get(category).map(|told| weightiest(&told.tokens, text));
             evidence.words.extend(words.filter(|words| !words.is_empty()).map(|words| (field, category, words)));
         }
         if is_unread(outcome.language, text) {

@@ -21,7 +21,7 @@ use crate::model::runtime::loaded::LoadedModel;
 use crate::model::runtime::pace::{Budget, Pace};
 use crate::model::runtime::session::Runtime;
 use crate::preprocess::image::{DecodeLimits, MARGIN, WantedSize};
-use crate::preprocess::text::{Lexicon, LexiconEntry, Meaning, SignRule, TextProcessor};
+use crate::preprocess::text::{Lexicon, LexiconEntry, Meaning, SignRule, TextProcessor, TextReader, TokenReader};
 use crate::score::policy::{Policy, SignGroup, located};
 
 /// Models and policy that serve together.
@@ -56,8 +56,8 @@ pub struct WeightedLabel {
 pub struct TextScorer {
     /// What scores the windows.
     pub model: Arc<LoadedModel>,
-    /// Its text preparation.
-    pub processor: Arc<TextProcessor>,
+    /// How texts are prepared for it.
+    pub reader: Arc<TextReader>,
     /// Its labels, by column.
     pub labels: Vec<WeightedLabel>,
 }
@@ -135,13 +135,13 @@ impl Generation {
         let labels = |model: &Arc<LoadedModel>| fed(model, &policy.policy);
         let image_labels: Vec<WeightedLabel> = engine.image_scorers().flat_map(labels).collect();
         let text_scorers = before.map_or(&[][..], |before| &before.text_scorers);
-        let reader = |model: &Arc<LoadedModel>| {
-            let known = text_scorers.iter().find(|reader| Arc::ptr_eq(&reader.model, model));
-            let known = known.map(|reader| Arc::clone(&reader.processor));
-            let processor = known.map_or_else(|| text_processor(model).map(Arc::new), Ok)?;
-            Ok(TextScorer { model: Arc::clone(model), processor, labels: labels(model) })
+        let scorer = |model: &Arc<LoadedModel>| {
+            let known = text_scorers.iter().find(|scorer| Arc::ptr_eq(&scorer.model, model));
+            let known = known.map(|scorer| Arc::clone(&scorer.reader));
+            let reader = known.map_or_else(|| text_reader(model).map(Arc::new), Ok)?;
+            Ok(TextScorer { model: Arc::clone(model), reader, labels: labels(model) })
         };
-        let text_scorers = engine.text_scorers().iter().map(reader).collect::<Result<Vec<_>>>()?;
+        let text_scorers = engine.text_scorers().iter().map(scorer).collect::<Result<Vec<_>>>()?;
         // What is remembered was joined by the weights of then.
         let weights = |labels: &[WeightedLabel]| labels.iter().map(|fed| fed.weight.to_bits()).collect::<Vec<_>>();
         let same = |before: &&Self| {
@@ -326,10 +326,14 @@ fn fed(model: &Arc<LoadedModel>, policy: &Policy) -> Vec<WeightedLabel> {
     labels.map(|label| WeightedLabel { label: label.clone(), weight: weight(label) }).collect()
 }
 
-fn text_processor(model: &LoadedModel) -> Result<TextProcessor> {
+fn text_reader(model: &LoadedModel) -> Result<TextReader> {
     let folder = model.folder();
+    if let Some(tokens) = &folder.manifest.tokens {
+        let at = |problem: Error| Error::file(&folder.path.join(&tokens.tokenizer), problem);
+        return TokenReader::new(tokens.spec(), &folder.file(&tokens.tokenizer)?).map(TextReader::Tokens).map_err(at);
+    }
     let text = folder.manifest.text.as_ref().ok_or_else(|| Error::file(&folder.path, "[text] is missing"))?;
     let words = folder.file(&text.words)?;
     let words = std::str::from_utf8(&words).map_err(|cause| Error::file(&folder.path.join(&text.words), cause))?;
-    TextProcessor::new(text.spec(), words)
+    TextProcessor::new(text.spec(), words).map(TextReader::Features)
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::domain::{
-    ImageExplanation, ImageFacts, Language, Logit, PerCategory, Probability, TextField, TokenContribution,
+    ImageExplanation, ImageFacts, Language, Logit, PerCategory, Probability, TextExplanation, TextField,
 };
 use crate::error::Error;
 use crate::preprocess::image::Doubt;
@@ -47,8 +47,8 @@ pub(super) struct TextOutcome {
     pub found: Found,
     /// Calibrated, of the strongest window; empty when the text has no words or the model failed.
     pub logits: PerCategory<Logit>,
-    /// Tokens of that window with contributions, and the bias; when asked for.
-    pub tokens: PerCategory<(Vec<TokenContribution>, f64)>,
+    /// Which tokens of that window weigh how much; when asked for.
+    pub tokens: PerCategory<TextExplanation>,
     /// Models that failed.
     pub faults: Vec<Error>,
     /// Time to normalise, cut and hash.

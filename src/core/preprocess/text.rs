@@ -10,6 +10,7 @@ mod normalize;
 mod passages;
 mod segment;
 mod signs;
+mod tokens;
 mod units;
 
 pub use features::{Feature, Token};
@@ -19,52 +20,69 @@ pub use normalize::Normalized;
 pub use passages::{PRESENT, Passages};
 pub use segment::Segmenter;
 pub use signs::SignRule;
+pub use tokens::{TokenReader, TokenWindow, Word};
 
-use crate::domain::Language;
 use crate::error::Result;
 use crate::input_spec::TextInputSpec;
 
-/// Turns one text into what the models and the lexicon need.
+/// How a scorer of texts wants them.
+#[derive(Debug)]
+pub enum TextReader {
+    /// As hashed features of passages.
+    Features(TextProcessor),
+    /// As tokens of a tokenizer.
+    Tokens(TokenReader),
+}
+
+/// A text as a scorer wants it.
+#[derive(Debug)]
+pub enum Read {
+    /// Passages of hashed features.
+    Passages(Passages),
+    /// Windows of tokens.
+    Windows(Vec<TokenWindow>),
+}
+
+impl TextReader {
+    /// Reads `text`, which is `normalized` in one spelling. Cost is linear in its length.
+    pub fn read(&self, text: &str, normalized: &Normalized) -> Read {
+        match self {
+            Self::Features(processor) => Read::Passages(processor.passages(normalized)),
+            Self::Tokens(reader) => Read::Windows(reader.windows(text)),
+        }
+    }
+}
+
+impl Read {
+    /// Whether there is nothing to score.
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Self::Passages(passages) => passages.windows.is_empty(),
+            Self::Windows(windows) => windows.is_empty(),
+        }
+    }
+}
+
+/// Turns texts into hashed features.
 #[derive(Debug)]
 pub struct TextProcessor {
     segmenter: Segmenter,
     spec: TextInputSpec,
 }
 
-/// A text ready to be scored.
-#[derive(Debug)]
-pub struct PreparedText {
-    /// Main language.
-    pub language: Language,
-    /// Each scored on its own; the strongest counts, so padding dilutes nothing.
-    pub passages: Passages,
-    /// What the lexicon finds.
-    pub found: Found,
-}
-
-/// What the lexicon finds in `text`: what can be read without a model, and so without a recipe of its features.
-pub fn look_up(text: &str, lexicon: &Lexicon) -> Found {
-    lexicon.find(&Normalized::new(text))
+/// What the lexicon finds in a text: what can be read without a model.
+pub fn look_up(text: &Normalized, lexicon: &Lexicon) -> Found {
+    lexicon.find(text)
 }
 
 impl TextProcessor {
     /// A processor for the recipe `spec`, with `words` (one a line) kept whole by segmentation.
     ///
     /// # Errors
-    /// [`crate::error::Error::Setup`] when a line of `words` holds white space, [`crate::error::Error::Bug`] when the dictionary that
-    /// is built in is damaged.
+    /// [`crate::error::Error::Setup`] when a line of `words` holds white space, [`crate::error::Error::Bug`] when the dictionary
+    /// that is built in is damaged.
     pub fn new(spec: TextInputSpec, words: &str) -> Result<Self> {
         Ok(Self { segmenter: Segmenter::new(words)?, spec })
-    }
-
-    /// Normalises, cuts, hashes and looks up `text`. Cost is linear in its length.
-    pub fn prepare(&self, text: &str, lexicon: &Lexicon) -> PreparedText {
-        let normalized = Normalized::new(text);
-        PreparedText {
-            language: language(text),
-            found: lexicon.find(&normalized),
-            passages: self.passages(&normalized),
-        }
     }
 
     /// The passages of `text` alone: what training needs.

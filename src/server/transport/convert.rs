@@ -2,9 +2,10 @@
 
 use wildwarden_core::config::Limits;
 use wildwarden_core::domain::{
-    Category, CategoryRating, FoundTerm, ImageCategoryScore, ImageFacts, ImageRating, ImageStatus, Language,
-    LegalBasis, Level, Listing, ListingImage, ModelVersion, Options, PolicyVersion, Probability, Rating, Reason,
-    ReasonCode, Span, Suggestion, TermKind, TextCategoryScore, TextField, TextRating, Timings, TokenContribution,
+    Attribution, Category, CategoryRating, FoundTerm, ImageCategoryScore, ImageFacts, ImageRating, ImageStatus,
+    Language, LegalBasis, Level, Listing, ListingImage, ModelVersion, Options, PolicyVersion, Probability, Rating,
+    Reason, ReasonCode, Span, Suggestion, TermKind, TextCategoryScore, TextExplanation, TextField, TextRating, Timings,
+    TokenContribution,
 };
 use wildwarden_core::error::{Error, Result};
 use wildwarden_core::schedule::Priority;
@@ -245,12 +246,16 @@ fn text_score(score: TextCategoryScore) -> proto::TextCategoryScore {
         token: token.token,
         contribution: token.contribution,
     };
-    proto::TextCategoryScore {
-        category: score.category.to_string(),
-        probability: score.probability.value(),
-        tokens: score.tokens.into_iter().map(token).collect(),
-        bias: score.bias,
-    }
+    let (category, probability) = (score.category.to_string(), score.probability.value());
+    let Some(TextExplanation { tokens, bias, attribution }) = score.explanation else {
+        return proto::TextCategoryScore { category, probability, ..Default::default() };
+    };
+    let attribution = match attribution {
+        Attribution::Exact => proto::Attribution::Exact,
+        Attribution::Occlusion => proto::Attribution::Occlusion,
+    };
+    let tokens = tokens.into_iter().map(token).collect();
+    proto::TextCategoryScore { category, probability, tokens, bias, attribution: attribution.into() }
 }
 
 fn span(span: &Span) -> proto::Span {

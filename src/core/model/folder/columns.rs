@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::folder::manifest::{ColumnJoin, Holds, Kind, Label, Manifest};
+use crate::model::folder::manifest::{ColumnJoin, Holds, Label, Manifest};
 
 /// The labels of a manifest as the file has them, with their columns, those of one category as one.
 ///
@@ -11,8 +11,11 @@ use crate::model::folder::manifest::{ColumnJoin, Holds, Kind, Label, Manifest};
 pub(super) fn joined(manifest: &Manifest) -> Result<Vec<Label>, String> {
     let labels = &manifest.labels;
     let stated = labels.iter().filter(|label| label.column.is_some()).count();
-    if stated > 0 && manifest.kind == Kind::TextClassifier {
-        return Err("labels: column is for head and image_classifier; a text_classifier names every column".into());
+    if stated > 0 && manifest.text.is_some() {
+        return Err(
+            "labels: column is for scores without contributions; a text_classifier with [text] names every column"
+                .into(),
+        );
     }
     if let Some(without) = labels.iter().find(|label| stated > 0 && label.column.is_none()) {
         return Err(format!("labels.{}: has no column, and others have; give it one", without.name));
@@ -49,7 +52,7 @@ pub(super) fn joined(manifest: &Manifest) -> Result<Vec<Label>, String> {
 fn check_join(manifest: &Manifest, first: &Label, label: &Label) -> Result<(), String> {
     let category = first.category.as_ref().map(|category| category.name()).unwrap_or_default();
     let allowed = allowed(manifest.scores.clone().unwrap_or_default().holds);
-    if manifest.kind == Kind::TextClassifier {
+    if manifest.text.is_some() {
         return Err(format!("labels: more than one feeds the category {category}"));
     }
     if join_of(manifest).is_none() {

@@ -37,6 +37,10 @@ pub(super) fn check(manifest: &Manifest) -> Result<(), String> {
             check_image(manifest)?;
             check_scores(manifest)?;
         }
+        Kind::TextClassifier if manifest.tokens.is_some() => {
+            check_tokens(manifest)?;
+            check_scores(manifest)?;
+        }
         Kind::TextClassifier => {
             let labels = i64::try_from(manifest.labels.len()).unwrap_or(i64::MAX);
             let (inputs, outputs) = (&manifest.inputs, &manifest.outputs);
@@ -59,13 +63,13 @@ pub(super) fn check_names(manifest: &Manifest) -> Result<(), String> {
         Kind::ImageEncoder => {
             named("outputs", &manifest.outputs, manifest.embedding_output(), "embedding")?;
         }
-        Kind::Head | Kind::ImageClassifier => {
-            named("outputs", &manifest.outputs, manifest.score_output(), "scores = { output }")?;
-        }
-        Kind::TextClassifier => {
+        Kind::TextClassifier if manifest.text.is_some() => {
             for name in ["logits", "contributions"] {
                 named("outputs", &manifest.outputs, name, "")?;
             }
+        }
+        Kind::Head | Kind::ImageClassifier | Kind::TextClassifier => {
+            named("outputs", &manifest.outputs, manifest.score_output(), "scores = { output }")?;
         }
     }
     let Some(image) = &manifest.image else { return Ok(()) };
@@ -101,6 +105,27 @@ fn check_image(manifest: &Manifest) -> Result<(), String> {
     let dtypes = [Dtype::Float32, Dtype::Float16, Dtype::Uint8];
     only_input(manifest, &dtypes, &image_axes(image, batch(manifest)))
         .or_else(|problem| only_input(manifest, &dtypes, &free_axes(image, batch(manifest))).map_err(|_| problem))
+}
+
+/// What a tokenizer gives: ids, which of them count, and of which text each is.
+const TOKEN_INPUTS: [&str; 3] = ["input_ids", "attention_mask", "token_type_ids"];
+
+fn check_tokens(manifest: &Manifest) -> Result<(), String> {
+    named("inputs", &manifest.inputs, "input_ids", "")?;
+    let length = manifest.tokens.as_ref().and_then(|tokens| i64::try_from(tokens.max_length).ok());
+    for input in &manifest.inputs {
+        if !TOKEN_INPUTS.contains(&input.name.as_str()) {
+            let known = TOKEN_INPUTS.join(", ");
+            return Err(format!(
+                "inputs: {input} is not what a tokenizer gives: {known}; make it a constant of the graph"
+            ));
+        }
+        let dtypes = [Dtype::Int64, Dtype::Int32];
+        fits("inputs", input, &dtypes, &[batch(manifest), Some(-1)])
+            .or_else(|_| fits("inputs", input, &dtypes, &[batch(manifest), length]))
+            .map_err(|problem| format!("{problem}, or tokens.max_length, for the tokens of a window"))?;
+    }
+    Ok(())
 }
 
 /// Sizes of a graph made for these sides.
@@ -144,7 +169,17 @@ fn check_rows_of_values(manifest: &Manifest, output: &TensorSpec) -> Result<Opti
 
 fn check_scores(manifest: &Manifest) -> Result<(), String> {
     let output = named("outputs", &manifest.outputs, manifest.score_output(), "scores = { output }")?;
-    let Some(columns) = check_rows_of_values(manifest, output)?.filter(|columns| *columns > 0) else { return Ok(()) };
+    let is_pooled = manifest.tokens.as_ref().is_some_and(|tokens| tokens.pool.is_some());
+    let columns = match output.shape.as_slice() {
+        [_, _, columns] if is_pooled && output.dtype.is_float() => Some(*columns),
+        _ if is_pooled => {
+            return Err(format!(
+                "outputs: {output} is declared; tokens.pool is for scores of tokens, [-1, -1, columns]"
+            ));
+        }
+        _ => check_rows_of_values(manifest, output)?,
+    };
+    let Some(columns) = columns.filter(|columns| *columns > 0) else { return Ok(()) };
     let columns = usize::try_from(columns).unwrap_or(usize::MAX);
     if let Some(label) = manifest.labels.iter().find(|label| label.column.is_some_and(|column| column >= columns)) {
         let (name, column) = (&label.name, label.column.unwrap_or_default());

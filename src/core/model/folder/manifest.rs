@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::{Category, Modality, ModelVersion};
 use crate::error::{Error, Result};
-use crate::input_spec::{ImageInputSpec, TextInputSpec};
+use crate::input_spec::{ImageInputSpec, TextForm, TextInputSpec, TokensInputSpec};
 pub use crate::model::folder::card::{Card, DataSource, Metric};
 use crate::model::folder::tensor::TensorSpec;
 
@@ -133,6 +133,8 @@ pub struct Manifest {
     pub image: Option<ImageInputSpec>,
     /// How texts are prepared; of text classifiers.
     pub text: Option<TextManifest>,
+    /// How texts become the tokens of a tokenizer; of text classifiers that have one in the place of [text].
+    pub tokens: Option<TokensManifest>,
     /// The encoder that a head was made for; none: any whose embedding has the right size.
     pub encoder: Option<EncoderName>,
     /// Whether a head is given embeddings of length 1, whatever their encoder gives.
@@ -174,6 +176,50 @@ impl TextManifest {
     /// The recipe.
     pub fn spec(&self) -> TextInputSpec {
         TextInputSpec { buckets: self.buckets, window_tokens: self.window_tokens }
+    }
+}
+
+/// A tokenizer and how its windows are cut.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokensManifest {
+    /// File of the folder as Hugging Face's `tokenizers` writes it, `tokenizer.json`.
+    pub tokenizer: String,
+    /// See [`TokensInputSpec::max_length`].
+    pub max_length: usize,
+    /// See [`TokensInputSpec::overlap`].
+    #[serde(default)]
+    pub overlap: usize,
+    /// See [`TokensInputSpec::windows`].
+    #[serde(default = "windows")]
+    pub windows: usize,
+    /// See [`TokensInputSpec::text`].
+    #[serde(default)]
+    pub text: TextForm,
+    /// How scores of tokens, `[N, tokens, columns]`, become those of a window; none: the model gives those of windows.
+    pub pool: Option<Pool>,
+}
+
+/// Windows of a text that are read unless a manifest says so.
+fn windows() -> usize {
+    16
+}
+
+/// How scores of tokens become those of a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pool {
+    /// The highest of the tokens of the text.
+    Max,
+    /// Their mean.
+    Mean,
+}
+
+impl TokensManifest {
+    /// How texts are cut.
+    pub fn spec(&self) -> TokensInputSpec {
+        let &Self { max_length, overlap, windows, text, .. } = self;
+        TokensInputSpec { max_length, overlap, windows, text }
     }
 }
 

@@ -35,8 +35,9 @@ impl Manifest {
                 return Err(format!("{key}: is for a {}, and this is a {}", kind.name(), self.kind.name()));
             }
         }
-        if self.scores.is_some() && !matches!(self.kind, Kind::Head | Kind::ImageClassifier) {
-            return Err(format!("scores: is for head and image_classifier, and this is a {}", self.kind.name()));
+        if self.scores.is_some() && (self.kind == Kind::ImageEncoder || self.text.is_some()) {
+            let which = if self.text.is_some() { "a text_classifier with [text]" } else { "an image_encoder" };
+            return Err(format!("scores: is for scorers that give no contributions, and this is {which}"));
         }
         let needs_image = matches!(self.kind, Kind::ImageEncoder | Kind::ImageClassifier);
         if needs_image != self.image.is_some() {
@@ -45,8 +46,14 @@ impl Manifest {
                 self.kind.name()
             ));
         }
-        if (self.kind == Kind::TextClassifier) != self.text.is_some() {
-            return Err(format!("[text] is for text_classifier, and this is a {}", self.kind.name()));
+        match (self.kind == Kind::TextClassifier, &self.text, &self.tokens) {
+            (true, Some(_), None) | (true, None, Some(_)) | (false, None, None) => {}
+            (true, ..) => {
+                return Err("a text_classifier has either [text], hashed features, or [tokens], a tokenizer".into());
+            }
+            (false, ..) => {
+                return Err(format!("[text] and [tokens] are for text_classifier, and this is a {}", self.kind.name()));
+            }
         }
         contract::check_names(self)?;
         if (self.kind == Kind::ImageEncoder) != self.labels.is_empty() {
@@ -87,7 +94,8 @@ impl Manifest {
         }
         let golden = self.golden.iter().map(|golden| &golden.file);
         let words = self.text.iter().map(|text| &text.words);
-        for name in golden.chain(words).chain(&self.label_file).chain([&self.file]) {
+        let tokenizer = self.tokens.iter().map(|tokens| &tokens.tokenizer);
+        for name in golden.chain(words).chain(tokenizer).chain(&self.label_file).chain([&self.file]) {
             if !self.files.contains_key(name) {
                 return Err(format!("files: {name:?} is used but has no sha256"));
             }
@@ -120,6 +128,12 @@ impl Manifest {
             }
             if image.std.iter().any(|std| !(std.is_finite() && *std > 0.0)) {
                 return Err(format!("image.std: {:?} must be above 0", image.std));
+            }
+        }
+        if let Some(tokens) = &self.tokens {
+            let (length, overlap, windows) = (tokens.max_length, tokens.overlap, tokens.windows);
+            if !(4..=2048).contains(&length) || overlap >= length || !(1..=256).contains(&windows) {
+                return Err("tokens: max_length must be in 4 to 2048, overlap below it, and windows in 1 to 256".into());
             }
         }
         if let Some(text) = &self.text {

@@ -63,11 +63,12 @@ impl ModelFolder {
         kept.map_or_else(|| files::verified(&self.path, name, expected, self.max_file_bytes).map(Arc::from), Ok)
     }
 
-    /// Gives back the memory of files that a model needs only while it is loaded and checked. The words of a text model stay:
-    /// every policy that is put in service reads them, also when the folder has gone.
+    /// Gives back the memory of files that a model needs only while it is loaded and checked. What a text model is read with
+    /// stays: every policy that is put in service reads it, also when the folder has gone.
     pub fn release(&self) {
         let words = self.manifest.text.as_ref().map(|text| &text.words);
-        self.files.lock().retain(|name, _| Some(name) == words);
+        let tokenizer = self.manifest.tokens.as_ref().map(|tokens| &tokens.tokenizer);
+        self.files.lock().retain(|name, _| Some(name) == words.or(tokenizer));
     }
 
     /// The bytes of the ONNX file.

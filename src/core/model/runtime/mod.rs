@@ -12,3 +12,4 @@ mod scores;
 pub mod session;
 pub mod statistics;
 pub mod tensor;
+pub mod tokens;

@@ -5,11 +5,14 @@ use ndarray::{Array2, ArrayD, ArrayViewD, Axis, IxDyn};
 use crate::error::Result;
 use crate::model::folder::manifest::{Holds, Kind, Manifest};
 use crate::model::runtime::loaded::LoadedModel;
+use crate::model::runtime::probe;
 use crate::model::runtime::tensor::{Input, Tensor};
 use crate::random::SplitMix64;
 
 /// Random rows are stretched by these: logits leave the range of probabilities somewhere among them.
 const SCALES: [f32; 8] = [0.0, 1.0, -1.0, 4.0, -4.0, 16.0, -16.0, 64.0];
+/// Made-up windows of tokens.
+const TOKEN_ROWS: usize = 3;
 /// Features of a made-up text.
 const FEATURES: usize = 8;
 /// How far a sum of `f32` may be off, of its size.
@@ -31,6 +34,11 @@ pub fn notes(model: &LoadedModel) -> Result<Vec<String>> {
             let given = model.run_on(0, stretched(manifest).view(), &[manifest.score_output()])?.pop();
             let holds = manifest.scores.as_ref().map_or(Holds::Logits, |scores| scores.holds);
             notes.extend(given.and_then(|given| misnamed(&given.view(), holds)));
+        }
+        Kind::TextClassifier if manifest.tokens.is_some() => {
+            let given = probe::run(model, &probe::inputs(manifest, TOKEN_ROWS), &[manifest.score_output()])?.pop();
+            let holds = manifest.scores.as_ref().map_or(Holds::Logits, |scores| scores.holds);
+            notes.extend(given.filter(|given| given.ndim() == 2).and_then(|given| misnamed(&given.view(), holds)));
         }
         Kind::TextClassifier => notes.extend(text(model, manifest)?),
     }
@@ -58,7 +66,7 @@ fn misnamed(scores: &ArrayViewD<'_, f32>, holds: Holds) -> Option<String> {
         scores.shape().get(1).is_some_and(|columns| *columns > 1)
             && scores.axis_iter(Axis(0)).all(|row| (sum(row) - 1.0).abs() < ROUNDING)
     };
-    let inputs = SCALES.len();
+    let inputs = scores.shape().first().copied().unwrap_or_default();
     let are_shares = scores.iter().all(|score| (0.0..=1.0).contains(score));
     match holds {
         Holds::Logits | Holds::ClassLogits if are_shares => {

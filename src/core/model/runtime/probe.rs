@@ -62,8 +62,7 @@ pub(super) fn run_ms(model: &LoadedModel, pace: Pace) -> Result<(f64, usize)> {
     // What every request needs.
     let wanted = match manifest.kind {
         Kind::ImageEncoder => manifest.embedding_output(),
-        Kind::Head | Kind::ImageClassifier => manifest.score_output(),
-        Kind::TextClassifier => "logits",
+        Kind::Head | Kind::ImageClassifier | Kind::TextClassifier => manifest.score_output(),
     };
     let mut times: Vec<Duration> = Vec::with_capacity(RUNS);
     while times.is_empty() || (times.len() < RUNS && times.iter().sum::<Duration>() < LONGEST) {
@@ -78,13 +77,13 @@ pub(super) fn run_ms(model: &LoadedModel, pace: Pace) -> Result<(f64, usize)> {
     Ok((median.as_secs_f64() * 1e3, times.len()))
 }
 
-fn run(model: &LoadedModel, inputs: &[(String, Tensor)], outputs: &[&str]) -> Result<Vec<ArrayD<f32>>> {
+pub(super) fn run(model: &LoadedModel, inputs: &[(String, Tensor)], outputs: &[&str]) -> Result<Vec<ArrayD<f32>>> {
     let fed: Vec<(&str, Input<'_>)> = inputs.iter().map(|(name, tensor)| (name.as_str(), tensor.view())).collect();
     model.run(0, &fed, outputs)
 }
 
 /// Inputs of `rows` rows as the manifest declares them. With one row it is the random one, which is the likeliest input.
-fn inputs(manifest: &Manifest, rows: usize) -> Vec<(String, Tensor)> {
+pub(super) fn inputs(manifest: &Manifest, rows: usize) -> Vec<(String, Tensor)> {
     let ids = manifest.text.as_ref().map_or(2, |text| text.buckets);
     let sides = manifest.image.as_ref().map(|image| image.shape(rows));
     let mut random = SplitMix64(7);

@@ -1,0 +1,177 @@
+//! Texts as the tokens of a Hugging Face tokenizer: windows of ids, with every token traceable to the caller's original string.
+
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use tokenizers::{Encoding, Tokenizer, TruncationDirection, TruncationParams, TruncationStrategy};
+
+use super::Normalized;
+use crate::domain::Span;
+use crate::error::{Error, Result};
+use crate::input_spec::{TextForm, TokensInputSpec};
+
+/// Turns texts into windows of tokens.
+#[derive(Debug)]
+pub struct TokenReader {
+    tokenizer: Tokenizer,
+    spec: TokensInputSpec,
+    /// Fills windows up to the longest; the model is told not to look at it.
+    pad: u32,
+    /// Stands in a token's place to see what is lost without it.
+    mask: u32,
+}
+
+/// Tokens that are scored together, special ones included.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenWindow {
+    /// Ids, as the model takes them.
+    pub ids: Vec<u32>,
+    /// Of which of two texts each is; all 0 with one.
+    pub types: Vec<u32>,
+    /// The words of the text in it, in order: tokens of each, and where it stands in the caller's string.
+    pub words: Vec<Word>,
+}
+
+/// A word of a window.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Word {
+    /// Places of its tokens.
+    pub tokens: Range<usize>,
+    /// As the caller wrote it.
+    pub text: String,
+    /// Where it stands in the caller's string.
+    pub span: Span,
+}
+
+impl TokenReader {
+    /// A reader by the content of a `tokenizer.json`. Nothing is fetched.
+    ///
+    /// # Errors
+    /// [`Error::Setup`] when it is no tokenizer that this program knows, or its special tokens leave no room.
+    pub fn new(spec: TokensInputSpec, json: &[u8]) -> Result<Self> {
+        let read = guarded(|| Tokenizer::from_bytes(json).map_err(|cause| cause.to_string()));
+        let mut tokenizer = read.map_err(|problem| Error::setup(format!("is no tokenizer: {problem}")))?;
+        let known = |names: &[&str]| names.iter().find_map(|name| tokenizer.token_to_id(name));
+        let padding = tokenizer.get_padding().map(|padding| padding.pad_id);
+        let pad = padding.or_else(|| known(&["[PAD]", "<pad>", "<|endoftext|>"])).unwrap_or(0);
+        let mask = known(&["[MASK]", "<mask>", "[UNK]", "<unk>"]).unwrap_or(pad);
+        tokenizer.with_padding(None);
+        let window = TruncationParams {
+            max_length: spec.max_length,
+            stride: spec.overlap,
+            strategy: TruncationStrategy::LongestFirst,
+            direction: TruncationDirection::Right,
+        };
+        let refused =
+            |cause: tokenizers::Error| Error::setup(format!("does not cut windows as [tokens] says: {cause}"));
+        tokenizer.with_truncation(Some(window)).map_err(refused)?;
+        let reader = Self { tokenizer, spec, pad, mask };
+        let special = reader.encode("").map(|window| window.get_ids().len()).unwrap_or_default();
+        if special + spec.overlap >= spec.max_length {
+            let (most, overlap) = (spec.max_length, spec.overlap);
+            return Err(Error::setup(format!(
+                "adds {special} special tokens; tokens.max_length {most} must be above that and tokens.overlap {overlap} together"
+            )));
+        }
+        Ok(reader)
+    }
+
+    /// What fills a window up.
+    pub fn pad(&self) -> u32 {
+        self.pad
+    }
+
+    /// What stands for a word that is taken out.
+    pub fn mask(&self) -> u32 {
+        self.mask
+    }
+
+    /// Most tokens of a window.
+    pub fn max_length(&self) -> usize {
+        self.spec.max_length
+    }
+
+    /// The windows of `original`, in order. Of more than `spec.windows` the first and the last are kept, half and half. None: a
+    /// text without tokens, or one that the tokenizer fails on.
+    pub fn windows(&self, original: &str) -> Vec<TokenWindow> {
+        let normalized = (self.spec.text == TextForm::Normalized).then(|| Normalized::new(original));
+        let read: String =
+            normalized.as_ref().map_or_else(|| original.to_owned(), |text| text.chars().iter().collect());
+        let Some(encoding) = self.encode(&read) else { return Vec::new() };
+        let all: Vec<&Encoding> = std::iter::once(&encoding).chain(encoding.get_overflowing()).collect();
+        let first = self.spec.windows.div_ceil(2);
+        let kept: Vec<&Encoding> = if all.len() > self.spec.windows {
+            let last = all.len() - (self.spec.windows - first);
+            all.iter().take(first).chain(all.iter().skip(last)).copied().collect()
+        } else {
+            all
+        };
+        let places = Places::new(&read, original, normalized.as_ref());
+        let windows = kept.into_iter().map(|window| places.window(window));
+        windows.filter(|window| !window.words.is_empty()).collect()
+    }
+
+    fn encode(&self, text: &str) -> Option<Encoding> {
+        guarded(|| self.tokenizer.encode(text, true).map_err(|cause| cause.to_string()))
+            .map_err(|problem| tracing::debug!(problem, "a text that the tokenizer fails on"))
+            .ok()
+    }
+}
+
+/// A tokenizer is data of a model's maker, and texts are anybody's: a panic in it is its own fault and nobody else's.
+fn guarded<T>(run: impl FnOnce() -> std::result::Result<T, String>) -> std::result::Result<T, String> {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Err("it panicked".into()))
+}
+
+/// Where the bytes of what was read stand in what the caller wrote.
+struct Places<'a> {
+    original: &'a str,
+    normalized: Option<&'a Normalized>,
+    /// Of each byte of what was read, the number of the character it is of; one more for the end.
+    chars: Vec<usize>,
+}
+
+impl<'a> Places<'a> {
+    fn new(read: &str, original: &'a str, normalized: Option<&'a Normalized>) -> Self {
+        let chars = read.chars().enumerate().flat_map(|(number, c)| std::iter::repeat_n(number, c.len_utf8()));
+        Self { original, normalized, chars: chars.chain([read.chars().count()]).collect() }
+    }
+
+    fn span(&self, bytes: Range<usize>) -> Span {
+        let at = |byte: usize| self.chars.get(byte).or(self.chars.last()).copied().unwrap_or_default();
+        // The end of a range within a character is that character's end.
+        let end =
+            bytes.end.checked_sub(1).filter(|last| *last >= bytes.start).map_or(at(bytes.start), |last| at(last) + 1);
+        match self.normalized {
+            Some(normalized) => normalized.span(at(bytes.start)..end),
+            None => Span { chars: at(bytes.start)..end, bytes },
+        }
+    }
+
+    fn window(&self, encoding: &Encoding) -> TokenWindow {
+        let tokens = encoding.get_offsets().iter().zip(encoding.get_word_ids()).zip(encoding.get_special_tokens_mask());
+        let mut words: Vec<(Option<u32>, Range<usize>, Range<usize>)> = Vec::new();
+        for (place, ((&(start, end), &word), &special)) in tokens.enumerate() {
+            if special == 1 || start >= end {
+                continue;
+            }
+            match words.last_mut() {
+                Some((of, tokens, bytes)) if word.is_some() && *of == word && tokens.end == place => {
+                    tokens.end = place + 1;
+                    bytes.end = bytes.end.max(end);
+                }
+                _ => words.push((word, place..place + 1, start..end)),
+            }
+        }
+        let words = words.into_iter().map(|(_, tokens, bytes)| {
+            let span = self.span(bytes);
+            let text = self.original.get(span.bytes.clone()).unwrap_or_default().trim().to_owned();
+            Word { tokens, text, span }
+        });
+        TokenWindow {
+            ids: encoding.get_ids().to_vec(),
+            types: encoding.get_type_ids().to_vec(),
+            words: words.collect(),
+        }
+    }
+}
