@@ -151,7 +151,9 @@ fn what_would_mislead_is_named_and_an_output_of_another_name_comes_first() {
     let shown = file.to_str().unwrap();
     std::fs::write(&file, onnx_files::relu(8, &[("", 17)])).unwrap();
     let (code, said) = new(out.path(), shown, &["--kind", "head"]);
-    assert!(code == 2 && said.contains("there is no \"logits\", only \"b\""), "{said}");
+    let written = std::fs::read_to_string(out.path().join("ivory/2/model.toml")).unwrap();
+    assert!(code == 0 && written.contains("scores = { output = \"b\", holds = \"logits\" }"), "{said}\n{written}");
+    std::fs::remove_dir_all(out.path().join("ivory")).unwrap();
     std::fs::write(&file, onnx_files::head(&["Sigmoid"], 1280, 1)).unwrap();
     assert_eq!(new(out.path(), shown, &[]).0, 0);
     let folder = out.path().join("ivory/2");

@@ -14,11 +14,12 @@ use tokio_stream::StreamExt;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
+use wildwarden_core::model::folder::manifest::Manifest;
 use wildwarden_core::score::policy::Policy;
 use wildwarden_proto::v1::classify_result::Outcome;
 use wildwarden_proto::v1::{
-    ClassifyBatchRequest, ClassifyRequest, GetServerInfoRequest, ImageStatus, Level, Options, ReasonCode, Suggestion,
-    TermKind,
+    Attribution, ClassifyBatchRequest, ClassifyRequest, GetServerInfoRequest, ImageStatus, Level, Options, ReasonCode,
+    Suggestion, TermKind,
 };
 use wildwarden_server::server::Server;
 
@@ -90,6 +91,11 @@ async fn every_format_and_orientation_of_one_scene_gets_nearly_the_same_score() 
     }
 }
 
+fn manifest(model: &str) -> Manifest {
+    let text = std::fs::read_to_string(format!("models/{model}/1/model.toml")).unwrap();
+    Manifest::parse(std::path::Path::new("."), &text).unwrap()
+}
+
 #[tokio::test]
 async fn explanations_add_up_and_point_into_the_callers_strings() {
     let server = start(&[]).await;
@@ -116,10 +122,8 @@ async fn explanations_add_up_and_point_into_the_callers_strings() {
     // The probability must follow from bias and contributions, calibrated by the manifest, less the policy's caution: with both
     // undone, the logit of a longer list of tokens is exactly theirs. Categories with different calibrations are checked.
     let caution = Policy::parse(&std::fs::read_to_string("models/policy.toml").unwrap()).unwrap().text_caution;
-    let manifest = std::fs::read_to_string("models/text_classifier/1/model.toml").unwrap();
-    let manifest =
-        wildwarden_core::model::folder::manifest::Manifest::parse(std::path::Path::new("."), &manifest).unwrap();
-    for (score, label) in text.scores.iter().zip(&manifest.labels) {
+    for (score, label) in text.scores.iter().zip(manifest("text_classifier").labels) {
+        assert_eq!(score.attribution(), Attribution::Exact);
         let logit = score.bias + score.tokens.iter().map(|token| token.contribution).sum::<f64>();
         let expected = label.calibration.slope * logit + label.calibration.intercept - caution;
         let answered = (score.probability / (1.0 - score.probability)).ln();
@@ -136,10 +140,7 @@ async fn explanations_add_up_and_point_into_the_callers_strings() {
         assert_eq!((map.rows, map.columns, map.values.len()), (7, 7, 49));
         let mean = f64::from(map.values.iter().sum::<f32>()) / 49.0;
         let name = &score.category;
-        let manifest = std::fs::read_to_string(format!("models/{name}/1/model.toml")).unwrap();
-        let manifest =
-            wildwarden_core::model::folder::manifest::Manifest::parse(std::path::Path::new("."), &manifest).unwrap();
-        let calibration = manifest.labels[0].calibration;
+        let calibration = manifest(name).labels[0].calibration;
         let answered = (score.probability / (1.0 - score.probability)).ln();
         let expected = calibration.slope * mean + calibration.intercept;
         assert!(

@@ -43,6 +43,12 @@ impl ImageInputSpec {
         }
     }
 
+    /// Whether its values are the bytes as they are.
+    pub fn gives_bytes(&self) -> bool {
+        self.mean.iter().all(|mean| mean.abs() < f32::EPSILON)
+            && self.std.iter().all(|std| (std - 1.0).abs() < f32::EPSILON)
+    }
+
     /// Sizes of its tensor of `rows` images, in the order of its layout.
     pub fn shape(&self, rows: usize) -> [usize; 4] {
         let (height, width) = (self.height as usize, self.width as usize);

@@ -1,6 +1,7 @@
 //! Texts on a worker thread: normalise, cut, run the models, calibrate, explain.
 
 mod passages;
+mod reading;
 mod windows;
 
 use std::collections::BTreeMap;
@@ -8,6 +9,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use self::reading::Reading;
 use super::generation::{Generation, TextScorer, WeightedLabel};
 use super::outcome::TextOutcome;
 use crate::domain::{Attribution, Category, Logit, PerCategory, TextExplanation, TextField, TokenContribution};
@@ -72,29 +74,6 @@ fn prepare(generation: &Generation, field: TextField, text: &str) -> (TextOutcom
         inference: std::time::Duration::ZERO,
     };
     (outcome, reads)
-}
-
-/// What a scorer makes of a batch.
-trait Reading {
-    /// Of each text and category the strongest window's word.
-    fn said(&self) -> &[Said];
-
-    /// Which tokens of that window weigh how much, for the word at `row`, of a text that was read as `read`. `None`: it cannot be
-    /// told, or only at a price that nobody asked for.
-    ///
-    /// # Errors
-    /// [`Error::Model`] when the model fails.
-    fn explain(&self, row: usize, read: &Read, is_asked_for: bool) -> Result<Option<TextExplanation>>;
-}
-
-/// What the strongest window of a text says of a label.
-struct Said {
-    /// Place of the text in the batch.
-    text: usize,
-    /// Place of the label.
-    column: usize,
-    /// Before calibration.
-    logit: f64,
 }
 
 /// A scorer's word on one category of one text.
@@ -244,9 +223,4 @@ pub(super) fn first_window_logits(
             TextReader::Features(_) => Err(Error::Bug("features read as tokens".into())),
         },
     }
-}
-
-/// A text that holds nothing to score.
-fn wordless() -> Error {
-    Error::invalid("text", "has no words")
 }

@@ -27,6 +27,7 @@ use crate::input_spec::TextInputSpec;
 
 /// How a scorer of texts wants them.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one a model, and it is shared")]
 pub enum TextReader {
     /// As hashed features of passages.
     Features(TextProcessor),

@@ -8,6 +8,7 @@ use clap::Args;
 use ndarray::{Array2, ArrayView2, Axis};
 use ndarray_npy::ViewNpyExt;
 use toml_edit::{DocumentMut, Item, Table, value};
+use wildwarden_core::config::Config;
 use wildwarden_core::model::folder::golden::{GoldenFile, GoldenInput, GoldenSample};
 use wildwarden_core::model::folder::manifest::{Kind, MANIFEST, Manifest, hex_sha256};
 use wildwarden_core::pipeline::golden::record;
@@ -52,55 +53,112 @@ impl Golden {
     /// An input cannot be read or does not run, or a file of its name is another.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let config = self.settings.load([("scheduler", "workers", "1".to_owned())])?;
-        let path = self.folder.join(MANIFEST);
-        let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-        let manifest = Manifest::parse(&self.folder, &text)?;
-        manifest.check_place(&self.folder)?;
-        let before = manifest.golden.as_ref().map(|golden| golden.tolerance);
-        let tolerance = self.tolerance.or(before).unwrap_or(TOLERANCE);
-        ensure!(tolerance.is_finite() && tolerance >= 0.0, "--tolerance {tolerance} must be 0 or more");
-        let mut inputs = Vec::new();
-        for file in &self.inputs {
-            inputs.extend(read(manifest.kind, file)?);
-        }
-        let (mut samples, fed): (Vec<GoldenSample>, Vec<GoldenInput>) = inputs.into_iter().unzip();
-        let of_files = || self.inputs.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", ");
-        let outputs = record(&config, &self.folder, &fed).with_context(of_files)?;
-        for (sample, output) in samples.iter_mut().zip(outputs) {
-            sample.output = output;
-        }
-        let mut files: Vec<(String, Vec<u8>)> = Vec::new();
-        for (sample, input) in samples.iter().zip(fed) {
-            if let (Some(name), GoldenInput::Image(bytes)) = (&sample.image, input) {
-                ensure!(
-                    may_be_written(&self.folder, &manifest, name, &bytes),
-                    "{name:?}: there is another file of this name in the folder"
-                );
-                if let Some((_, other)) = files.iter().find(|(other, _)| other == name) {
-                    ensure!(*other == bytes, "{name:?}: two files have this name");
-                    continue;
-                }
-                files.push((name.clone(), bytes));
-            }
-        }
-        ensure!(manifest.file != FILE, "the graph is called {FILE}; give it another name");
-        let finite = samples.iter().flat_map(|sample| sample.output.iter().chain(sample.embedding.iter().flatten()));
-        ensure!(finite.into_iter().all(|value| value.is_finite()), "an input or an output is not a finite number");
-        let count = samples.len();
-        files.push((FILE.to_owned(), serde_json::to_vec(&GoldenFile { samples })?));
-        let renewed = renewed(&text, &files, &stale(&self.folder, &manifest), tolerance)
-            .with_context(|| path.display().to_string())?;
-        Manifest::parse(&self.folder, &renewed)?;
-        files.push((MANIFEST.to_owned(), renewed.into_bytes()));
-        write(&self.folder, &files)?;
+        let Recorded { samples, tolerance } = record_all(&config, &self.folder, &self.inputs, self.tolerance)?;
         if self.json {
             let path = self.folder.join(FILE);
-            print(&serde_json::json!({ "file": path, "samples": count, "tolerance": tolerance }).to_string());
+            print(&serde_json::json!({ "file": path, "samples": samples, "tolerance": tolerance }).to_string());
             return Ok(ExitCode::SUCCESS);
         }
-        print(&format!("{}: {count} samples recorded, tolerance {}", self.folder.join(FILE).display(), tolerance));
+        print(&format!("{}: {samples} samples recorded, tolerance {tolerance}", self.folder.join(FILE).display()));
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// What was recorded.
+pub(super) struct Recorded {
+    /// How many.
+    pub samples: usize,
+    /// How far off an output may be.
+    pub tolerance: f32,
+}
+
+/// Files at `path` that a model of `kind` takes: the file, or the first of a folder.
+pub(super) fn inputs_at(kind: Kind, path: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let endings: &[&str] = match kind {
+        Kind::ImageEncoder | Kind::ImageClassifier => &["jpg", "jpeg", "png", "webp", "gif", "bmp"],
+        Kind::Head => &["npy"],
+        Kind::TextClassifier => &["txt"],
+    };
+    let is_one = |path: &PathBuf| {
+        let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_lowercase();
+        path.is_file() && endings.contains(&ending.as_str())
+    };
+    let entries = std::fs::read_dir(path).with_context(|| path.display().to_string())?;
+    let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(is_one).collect();
+    files.sort();
+    files.truncate(SAMPLES);
+    ensure!(
+        !files.is_empty(),
+        "{}: holds no file that a {} takes: {}",
+        path.display(),
+        kind.name(),
+        endings.join(", ")
+    );
+    Ok(files)
+}
+
+/// Records what the model in `folder` makes of `files` now; see [`Golden`].
+pub(super) fn record_all(
+    config: &Config,
+    folder: &Path,
+    files: &[PathBuf],
+    tolerance: Option<f32>,
+) -> anyhow::Result<Recorded> {
+    let path = folder.join(MANIFEST);
+    let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    let manifest = Manifest::parse(folder, &text)?;
+    manifest.check_place(folder)?;
+    let before = manifest.golden.as_ref().map(|golden| golden.tolerance);
+    let tolerance = tolerance.or(before).unwrap_or(TOLERANCE);
+    ensure!(tolerance.is_finite() && tolerance >= 0.0, "--tolerance {tolerance} must be 0 or more");
+    let mut inputs = Vec::new();
+    for file in files {
+        inputs.extend(read(manifest.kind, file)?);
+    }
+    let (mut samples, fed): (Vec<GoldenSample>, Vec<GoldenInput>) = inputs.into_iter().unzip();
+    let of_files = || files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(", ");
+    let outputs = record(config, folder, &fed).with_context(of_files)?;
+    for (sample, output) in samples.iter_mut().zip(outputs) {
+        sample.output = output;
+    }
+    let mut written = photos(folder, &manifest, &samples, fed)?;
+    ensure!(manifest.file != FILE, "the graph is called {FILE}; give it another name");
+    let finite = samples.iter().flat_map(|sample| sample.output.iter().chain(sample.embedding.iter().flatten()));
+    ensure!(finite.into_iter().all(|value| value.is_finite()), "an input or an output is not a finite number");
+    let count = samples.len();
+    written.push((FILE.to_owned(), serde_json::to_vec(&GoldenFile { samples })?));
+    let renewed =
+        renewed(&text, &written, &stale(folder, &manifest), tolerance).with_context(|| path.display().to_string())?;
+    Manifest::parse(folder, &renewed)?;
+    written.push((MANIFEST.to_owned(), renewed.into_bytes()));
+    write(folder, &written)?;
+    Ok(Recorded { samples: count, tolerance })
+}
+
+/// The photos that samples name, to be copied into the folder, each once.
+fn photos(
+    folder: &Path,
+    manifest: &Manifest,
+    samples: &[GoldenSample],
+    fed: Vec<GoldenInput>,
+) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
+    let mut files: Vec<(String, Vec<u8>)> = Vec::new();
+    for (sample, input) in samples.iter().zip(fed) {
+        let (Some(name), GoldenInput::Image(bytes)) = (&sample.image, input) else { continue };
+        ensure!(
+            may_be_written(folder, manifest, name, &bytes),
+            "{name:?}: there is another file of this name in the folder"
+        );
+        if let Some((_, other)) = files.iter().find(|(other, _)| other == name) {
+            ensure!(*other == bytes, "{name:?}: two files have this name");
+            continue;
+        }
+        files.push((name.clone(), bytes));
+    }
+    Ok(files)
 }
 
 /// The samples that `file` holds for a model of `kind`, without outputs, each with what is fed.

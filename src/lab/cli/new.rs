@@ -1,25 +1,29 @@
 //! `wildwarden model new`
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use ndarray::{ArrayView1, ArrayViewD, Axis};
-use wildwarden_core::model::folder::draft::{Draft, guess};
-use wildwarden_core::model::folder::golden::{GoldenFile, GoldenSample};
+use wildwarden_core::domain::Category;
 use wildwarden_core::model::folder::manifest::{Kind, MANIFEST, Manifest, hex_sha256};
 use wildwarden_core::model::folder::onnx::Graph;
+use wildwarden_core::model::folder::tensor::TensorSpec;
 use wildwarden_core::model::runtime::session::{Runtime, Session};
-use wildwarden_core::model::runtime::tensor::{Input, Tensor};
 use wildwarden_core::pipeline::generation::PolicyFile;
+use wildwarden_core::score::policy::Policy;
 use wildwarden_server::cli::{Settings, print};
 
-use super::golden::{FILE, embeddings, write};
+use super::golden::{inputs_at, record_all, write};
+use crate::import::draft::{Draft, LABEL_FILE, MANY_LABELS, TOKENIZER, guess};
+use crate::import::{Found, Recipe, by_category, find};
 
-/// Make a model folder from an ONNX file: names, types and shapes are read from it, the rest is marked to be filled in.
+/// Make a model folder from an ONNX file: what it, its metadata and the files beside it say is filled in, the rest is marked.
+///
+/// Read beside it: config.json, preprocessor_config.json and tokenizer.json of Hugging Face, label_list.txt, and inference.yml of
+/// PaddleX. --like gives a usual recipe for images, which these files correct.
 #[derive(Debug, Args)]
 pub struct New {
     /// The ONNX file.
@@ -34,18 +38,34 @@ pub struct New {
     /// What part it plays. Default: what its inputs and outputs look like.
     #[arg(long, value_parser = kinds())]
     kind: Option<Kind>,
+    /// How images are prepared, by who made the model.
+    #[arg(long, value_enum)]
+    like: Option<Recipe>,
+    /// Folder with the files that came with it. Default: that of the ONNX file.
+    #[arg(long, value_name = "DIR")]
+    from: Option<PathBuf>,
+    /// A label that shows a category, as in --category "ivory carving=ivory"; may be given several times. Labels that are named
+    /// as a category of the policy need none.
+    #[arg(long, value_name = "LABEL=CATEGORY", value_parser = label_and_category)]
+    category: Vec<(String, Category)>,
     /// Where to put <name>/<version>.
     #[arg(long, value_name = "DIR", default_value = ".")]
     out: PathBuf,
-    /// Embeddings, f32 [N, D], whose first rows become golden samples; of heads. Other kinds: `model golden`, once model.toml says
-    /// how inputs are prepared.
-    #[arg(long, value_name = "FILE.npy")]
+    /// Inputs that become golden samples, with what the model gives now: a folder or a file of photos, of embeddings (.npy) or of
+    /// texts (.txt), see `model golden`.
+    #[arg(long, value_name = "PATH")]
     golden: Option<PathBuf>,
     /// JSON instead.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
     settings: Settings,
+}
+
+fn label_and_category(text: &str) -> Result<(String, Category), String> {
+    let (label, category) = text.rsplit_once('=').ok_or("say LABEL=CATEGORY")?;
+    let category = Category::new(category).map_err(|problem| problem.to_string())?;
+    Ok((label.to_owned(), category))
 }
 
 fn kinds() -> impl TypedValueParser<Value = Kind> {
@@ -63,43 +83,34 @@ impl New {
         let shown = self.onnx.display();
         let onnx = std::fs::read(&self.onnx).with_context(|| self.onnx.display().to_string())?;
         Graph::read(&onnx).map_err(|problem| anyhow::anyhow!("{shown} {problem}"))?;
-        let mut session = Session::load(Runtime::load(&config.runtime.onnxruntime)?, &self.name, &onnx, 1)?;
+        let session = Session::load(Runtime::load(&config.runtime.onnxruntime)?, &self.name, &onnx, 1)?;
         let (inputs, outputs) = session.signature();
         let kind = self.kind.or_else(|| guess(&inputs, &outputs));
         let kind = kind.with_context(|| format!("{shown}: its inputs look like no kind of model; see --kind"))?;
+        let beside = self.from.clone().unwrap_or_else(|| self.onnx.parent().unwrap_or(Path::new(".")).to_owned());
+        let found = find(self.like, &beside, &|key| session.metadata(key))?;
+        // Without a policy, no category is known.
+        let policy = PolicyFile::read(&config.reloadable.policy).ok().map(|file| file.policy);
+        let fed = self.fed(&found, policy.as_ref())?;
 
-        let mut files = BTreeMap::from([("model.onnx".to_owned(), onnx)]);
-        if let Some(path) = &self.golden {
-            ensure!(
-                kind == Kind::Head,
-                "--golden: only heads take embeddings, and this is a {}; fill in model.toml, then `wildwarden model golden`",
-                kind.name()
-            );
-            let input = inputs.first().map(|input| input.name.as_str()).unwrap_or_default();
-            files.insert(FILE.to_owned(), golden(&mut session, input, path)?);
-        }
-        if kind == Kind::TextClassifier {
-            // The manifest names it; one word a line is kept whole, and none is a valid list.
-            files.insert("words.txt".to_owned(), Vec::new());
-        }
+        let files = files_of(kind, &inputs, onnx, &found, &beside)?;
         let folder = self.out.join(&self.name).join(&self.version);
         let hashes = files.iter().map(|(name, bytes)| (name.clone(), hex_sha256(bytes))).collect();
-        // Without a policy, none is known.
-        let policy = PolicyFile::read(&config.reloadable.policy);
-        let declared = policy.map(|file| file.policy.declared()).unwrap_or_default();
         let draft = Draft {
-            categories: declared.categories(),
             name: &self.name,
             version: &self.version,
             kind,
             inputs: &inputs,
             outputs: &outputs,
             files: &hashes,
-            golden: self.golden.as_ref().map(|_| FILE),
+            found: &found,
+            fed: &fed,
+            only: by_category(policy.as_ref(), &self.name),
         };
         let text = draft.text();
-        // A graph that cannot play the part is told now, not after the card is written.
-        if kind != Kind::TextClassifier {
+        // A graph that cannot play the part is told now, not after the card is written. What waits for a category comes later.
+        let waits = kind == Kind::TextClassifier && !text.contains("category = \"");
+        if !waits {
             Manifest::parse(&folder, &text).with_context(|| format!("{shown} cannot serve as {}", kind.name()))?;
         }
         if folder.exists() {
@@ -109,29 +120,69 @@ impl New {
         let mut files: Vec<(String, Vec<u8>)> = files.into_iter().collect();
         files.push((MANIFEST.to_owned(), text.into_bytes()));
         write(&folder, &files)?;
-        if self.json {
-            let told = serde_json::json!({ "manifest": folder.join(MANIFEST), "kind": kind.name() });
-            print(&told.to_string());
-            return Ok(ExitCode::SUCCESS);
-        }
-        print(&format!(
-            "{}: fill in what says TODO, then `wildwarden model check` the folder",
-            folder.join(MANIFEST).display()
-        ));
+        let samples = match &self.golden {
+            Some(path) => record_all(&config, &folder, &inputs_at(kind, path)?, None)?.samples,
+            None => 0,
+        };
+        let told = serde_json::json!({
+            "manifest": folder.join(MANIFEST), "kind": kind.name(), "read": found.sources, "labels": found.labels.len(),
+            "categories": fed.values().collect::<BTreeSet<_>>(), "golden": samples,
+        });
+        self.tell(&told, &folder.join(MANIFEST), &found.sources, samples);
         Ok(ExitCode::SUCCESS)
+    }
+
+    fn tell(&self, told: &serde_json::Value, manifest: &Path, sources: &[String], samples: usize) {
+        if self.json {
+            return print(&told.to_string());
+        }
+        let read = if sources.is_empty() { String::new() } else { format!("read {}; ", sources.join(", ")) };
+        let todo = "fill in what says TODO, then `wildwarden model check` the folder";
+        print(&format!("{}: {read}{samples} golden samples; {todo}", manifest.display()));
+    }
+
+    /// The columns that feed a category: those named so, and those that --category names.
+    fn fed(&self, found: &Found, policy: Option<&Policy>) -> anyhow::Result<BTreeMap<usize, Category>> {
+        let mut fed: BTreeMap<usize, Category> = BTreeMap::new();
+        for (column, label) in found.labels.iter().enumerate() {
+            fed.extend(by_category(policy, label).map(|category| (column, category)));
+        }
+        for (label, category) in &self.category {
+            let column = found.labels.iter().position(|found| found == label).or_else(|| label.parse().ok());
+            let names = || found.labels.iter().take(10).cloned().collect::<Vec<_>>().join(", ");
+            let column = column.with_context(|| {
+                format!(
+                    "--category {label}={category}: there is no such label, and it is no column; labels are {}...",
+                    names()
+                )
+            })?;
+            fed.insert(column, *category);
+        }
+        Ok(fed)
     }
 }
 
-/// Golden samples from rows of `path` and what the head makes of them.
-fn golden(session: &mut Session, input: &str, path: &Path) -> anyhow::Result<Vec<u8>> {
-    let rows = embeddings(path)?;
-    let logits = session.run(&[(input, Input::F32(rows.view().into_dyn()))], &["logits"])?;
-    let Some(Tensor::F32(logits)) = logits.first() else { bail!("the head gave no logits of floats") };
-    let sample = |(row, logits): (ArrayView1<'_, f32>, ArrayViewD<'_, f32>)| GoldenSample {
-        embedding: Some(row.to_vec()),
-        output: logits.iter().copied().collect(),
-        ..Default::default()
-    };
-    let samples = rows.rows().into_iter().zip(logits.axis_iter(Axis(0))).map(sample).collect();
-    Ok(serde_json::to_vec(&GoldenFile { samples })?)
+/// The files of the folder to be, but for its manifest.
+fn files_of(
+    kind: Kind,
+    inputs: &[TensorSpec],
+    onnx: Vec<u8>,
+    found: &Found,
+    beside: &Path,
+) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
+    let mut files = BTreeMap::from([("model.onnx".to_owned(), onnx)]);
+    match kind {
+        Kind::TextClassifier if inputs.iter().any(|input| input.name == "input_ids") => {
+            let missing =
+                || format!("{}: there is no tokenizer.json; name the folder that has it with --from", beside.display());
+            files.insert(TOKENIZER.to_owned(), found.tokenizer.clone().with_context(missing)?);
+        }
+        // The manifest names it; one word a line is kept whole, and none is a valid list.
+        Kind::TextClassifier => drop(files.insert("words.txt".to_owned(), Vec::new())),
+        Kind::ImageClassifier | Kind::Head | Kind::ImageEncoder => {}
+    }
+    if found.labels.len() > MANY_LABELS {
+        files.insert(LABEL_FILE.to_owned(), (found.labels.join("\n") + "\n").into_bytes());
+    }
+    Ok(files)
 }

@@ -108,7 +108,7 @@ pub(super) fn check_label_file(manifest: &Manifest, text: &str) -> Result<(), St
 }
 
 /// The name that line `number` of a label file gives.
-pub(super) fn name_in(number: usize, line: &str) -> &str {
+pub fn name_in(number: usize, line: &str) -> &str {
     let line = line.trim();
     let after = line.strip_prefix(&number.to_string()).filter(|rest| rest.starts_with([' ', '\t', ':', ',']));
     after.map_or(line, |rest| rest.trim_start_matches([' ', '\t', ':', ',']))

@@ -97,14 +97,13 @@ fn check_image(manifest: &Manifest) -> Result<(), String> {
                 "inputs: {input} takes the bytes of a file; cut the decoder off the graph, images are fed as pixels"
             ));
         }
-        let takes_bytes = image.mean == [0.0; 3] && image.std == [1.0; 3];
-        if input.dtype == Dtype::Uint8 && !takes_bytes {
+        if input.dtype == Dtype::Uint8 && !image.gives_bytes() {
             return Err(format!("image: {input} takes bytes as they are; mean must be [0, 0, 0] and std [1, 1, 1]"));
         }
     }
     let dtypes = [Dtype::Float32, Dtype::Float16, Dtype::Uint8];
     only_input(manifest, &dtypes, &image_axes(image, batch(manifest)))
-        .or_else(|problem| only_input(manifest, &dtypes, &free_axes(image, batch(manifest))).map_err(|_| problem))
+        .or_else(|problem| only_input(manifest, &dtypes, &free_axes(image, batch(manifest))).map_err(|_also| problem))
 }
 
 /// What a tokenizer gives: ids, which of them count, and of which text each is.
@@ -122,7 +121,7 @@ fn check_tokens(manifest: &Manifest) -> Result<(), String> {
         }
         let dtypes = [Dtype::Int64, Dtype::Int32];
         fits("inputs", input, &dtypes, &[batch(manifest), Some(-1)])
-            .or_else(|_| fits("inputs", input, &dtypes, &[batch(manifest), length]))
+            .or_else(|_also| fits("inputs", input, &dtypes, &[batch(manifest), length]))
             .map_err(|problem| format!("{problem}, or tokens.max_length, for the tokens of a window"))?;
     }
     Ok(())

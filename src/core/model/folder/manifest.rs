@@ -11,6 +11,7 @@ use crate::domain::{Category, Modality, ModelVersion};
 use crate::error::{Error, Result};
 use crate::input_spec::{ImageInputSpec, TextForm, TextInputSpec, TokensInputSpec};
 pub use crate::model::folder::card::{Card, DataSource, Metric};
+pub use crate::model::folder::scores::{ColumnJoin, Holds, ScoresManifest};
 use crate::model::folder::tensor::TensorSpec;
 
 /// File name of the manifest.
@@ -221,57 +222,6 @@ impl TokensManifest {
         let &Self { max_length, overlap, windows, text, .. } = self;
         TokensInputSpec { max_length, overlap, windows, text }
     }
-}
-
-/// Which output holds scores, and what they are.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ScoresManifest {
-    /// Name of the output, floats `[N, columns]`.
-    #[serde(default = "logits")]
-    pub output: String,
-    /// What its values are.
-    #[serde(default)]
-    pub holds: Holds,
-    /// How columns that feed one category become one logit.
-    pub join: Option<ColumnJoin>,
-}
-
-impl Default for ScoresManifest {
-    fn default() -> Self {
-        Self { output: logits(), holds: Holds::Logits, join: None }
-    }
-}
-
-fn logits() -> String {
-    "logits".to_owned()
-}
-
-/// What scores are, by how their model ends.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Holds {
-    /// Log-odds, each column by itself: what a sigmoid would make probabilities of.
-    #[default]
-    Logits,
-    /// What a softmax over the columns would make probabilities of.
-    ClassLogits,
-    /// Probabilities, each column by itself.
-    Sigmoid,
-    /// Probabilities of columns of which exactly one is true.
-    Softmax,
-}
-
-/// How columns that feed one category become one logit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ColumnJoin {
-    /// The sum of their probabilities: of columns of which one is true.
-    Sum,
-    /// The highest logit.
-    Max,
-    /// log Σ exp of the logits.
-    Logsumexp,
 }
 
 /// A score: a column, or several that feed one category.

@@ -2,14 +2,14 @@
 
 mod card;
 pub mod check;
-pub(in crate::model) mod columns;
+pub mod columns;
 mod contract;
-pub mod draft;
 pub mod files;
 pub mod golden;
 pub mod manifest;
 pub mod onnx;
 pub(in crate::model) mod parse;
+mod scores;
 pub mod set;
 pub mod tensor;
 mod verified;

@@ -89,7 +89,7 @@ fn misnamed(scores: &ArrayViewD<'_, f32>, holds: Holds) -> Option<String> {
             "scores of {inputs} made-up inputs do not add up to 1: they are not those of a softmax; say scores = {{ holds = \
              \"sigmoid\" }}"
         )),
-        _ => None,
+        Holds::Logits | Holds::ClassLogits | Holds::Sigmoid | Holds::Softmax => None,
     }
 }
 

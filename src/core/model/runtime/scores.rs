@@ -19,7 +19,7 @@ pub(super) fn rows_of_values(output: ArrayD<f32>) -> Result<Array2<f32>, String>
     if shape.iter().skip(1).filter(|size| **size != 1).count() > 1 {
         return Err(format!("gave an output of shape {shape:?}, not a row of values a row"));
     }
-    output.into_shape_with_order((rows, values)).map_err(|_| format!("gave an output of shape {shape:?}"))
+    output.into_shape_with_order((rows, values)).map_err(|cause| format!("gave an output of shape {shape:?}: {cause}"))
 }
 
 /// Logits `[N, labels]` from what the score output of `manifest` holds, `[N, columns]`.

@@ -104,6 +104,11 @@ impl Session {
         (describe(self.inner.inputs()), describe(self.inner.outputs()))
     }
 
+    /// What the file says under `key` besides its graph; `None`: nothing.
+    pub fn metadata(&self, key: &str) -> Option<String> {
+        self.inner.metadata().ok()?.custom(key)
+    }
+
     /// Runs the model and copies the named outputs out, in the order of `outputs`.
     ///
     /// # Errors

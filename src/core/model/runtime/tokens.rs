@@ -62,7 +62,9 @@ fn score_run(model: &LoadedModel, worker: usize, windows: &[TokenRow<'_>], pad: 
         };
         let tensor = match input.dtype {
             Dtype::Int32 => Tensor::I32(values.mapv(u32::cast_signed).into_dyn()),
-            _ => Tensor::I64(values.mapv(i64::from).into_dyn()),
+            Dtype::Int64 | Dtype::Float32 | Dtype::Float16 | Dtype::Uint8 => {
+                Tensor::I64(values.mapv(i64::from).into_dyn())
+            }
         };
         (input.name.as_str(), tensor)
     });

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use ndarray::{Array2, Axis, s};
 
-use super::{Reading, Said, wordless};
+use super::reading::{Reading, Said, wordless};
 use crate::domain::{Attribution, TextExplanation, TokenContribution};
 use crate::error::{Error, Result};
 use crate::model::runtime::engine::{TextScores, score_text};
@@ -41,7 +41,7 @@ impl Passaged {
     pub(super) fn new(scorer: &TextScorer, worker: usize, reads: &[(usize, &Read)]) -> Result<Self> {
         let passages = reads.iter().filter_map(|&(text, read)| match read {
             Read::Passages(passages) if !passages.windows.is_empty() => Some((text, passages)),
-            _ => None,
+            Read::Passages(_) | Read::Windows(_) => None,
         });
         let passages: Vec<(usize, &Passages)> = passages.collect();
         let strongest = strongest_windows(scorer, worker, &passages)?;

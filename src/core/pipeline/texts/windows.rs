@@ -3,7 +3,7 @@
 
 use ndarray::{Array2, Axis};
 
-use super::{Reading, Said, wordless};
+use super::reading::{Reading, Said, wordless};
 use crate::domain::{Attribution, Span, TextExplanation, TokenContribution};
 use crate::error::Result;
 use crate::model::runtime::loaded::LoadedModel;

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tokenizers::{Encoding, Tokenizer, TruncationDirection, TruncationParams, TruncationStrategy};
 
-use super::Normalized;
+use super::normalize::Normalized;
 use crate::domain::Span;
 use crate::error::{Error, Result};
 use crate::input_spec::{TextForm, TokensInputSpec};
