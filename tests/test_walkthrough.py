@@ -18,18 +18,17 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PROGRAM = Path(os.environ.get("WILDWARDEN", ROOT / "target" / "debug" / "wildwarden")).absolute()
-SECTION = re.compile(r"^## From your model to a served head$(.*?)^## ", re.MULTILINE | re.DOTALL)
 BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 TIMEOUT = 300  # seconds a block may take on a busy machine
 
 
-def section() -> str:
-    (found,) = SECTION.findall((ROOT / "models" / "README.md").read_text(encoding="utf-8"))
+def section(title: str = "From your model to a served head") -> str:
+    (found,) = re.findall(rf"^## {title}$(.*?)^##? ", (ROOT / "models" / "README.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     return found
 
 
-def blocks() -> list[str]:
-    return BLOCK.findall(section())
+def blocks(title: str = "From your model to a served head") -> list[str]:
+    return BLOCK.findall(section(title))
 
 
 class Walkthrough(unittest.TestCase):
@@ -90,6 +89,20 @@ class Walkthrough(unittest.TestCase):
         versions = {model["name"]: model["version"] for model in answer["models"]}
         self.assertEqual(versions["ivory"], "2")
         self.assertEqual(versions["image_encoder"], "1")
+
+    def test_models_that_others_made_are_read_checked_and_rate(self) -> None:
+        keras, paddle, bert = blocks("Models that others made")
+        for block, model, fed in ((keras, "ivory 2", {"ivory"}), (paddle, "wildanimals 1", {"ivory", "pangolin_scale", "rhino_horn"}), (bert, "text_bert 1", {"ivory"})):
+            said = self.run_block(block)
+            self.assertIn(f"{model} can serve", said)
+            self.assertIn("golden samples reproduce  within tolerance", re.sub(" {2,}", "  ", said))
+            answer = json.loads(said.splitlines()[-1])
+            self.assertIn(tuple(model.split()), {(used["name"], used["version"]) for used in answer["models"]})
+            key = "text_probability" if block is bert else "image_probability"
+            self.assertLessEqual(fed, {category["category"] for category in answer["categories"] if category.get(key) is not None})
+        (score,) = answer["texts"][0]["scores"]
+        self.assertEqual(score["attribution"], "ATTRIBUTION_OCCLUSION")
+        self.assertEqual([token["token"] for token in score["tokens"]], list("出售老象牙手串"))
 
     @unittest.skipUnless(all(map(importlib.util.find_spec, ("torch", "onnxscript"))), "needs torch and onnxscript, 5 GB")
     def test_a_head_of_torch_passes_the_check(self) -> None:
