@@ -100,6 +100,9 @@ class Walkthrough(unittest.TestCase):
             self.assertIn(tuple(model.split()), {(used["name"], used["version"]) for used in answer["models"]})
             key = "text_probability" if block is bert else "image_probability"
             self.assertLessEqual(fed, {category["category"] for category in answer["categories"] if category.get(key) is not None})
+            if block is keras:
+                explained = {score["category"]: score["explanation"]["attribution"] for score in answer["images"][0]["scores"]}
+                self.assertEqual(explained, {"ivory": "ATTRIBUTION_OCCLUSION", "pangolin_scale": "ATTRIBUTION_EXACT"})
         (score,) = answer["texts"][0]["scores"]
         self.assertEqual(score["attribution"], "ATTRIBUTION_OCCLUSION")
         self.assertEqual([token["token"] for token in score["tokens"]], list("出售老象牙手串"))

@@ -216,13 +216,17 @@ pub struct ImageCategoryScore {
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ImageExplanation {
     /// Class-activation map: the category's logit at each cell of the encoder's last feature map, rows from the top, before
-    /// calibration. For a linear head the mean of the cells is exactly the head's logit. Where the policy joins several models: the
+    /// calibration. For a linear head the mean of the cells is exactly the head's logit. Of models that have no feature map: what the
+    /// logit loses when that part of the image is covered, at the price of a run a part. Where the policy joins several models: the
     /// mean of their calibrated maps, by their weights.
     #[prost(message, optional, tag = "1")]
     pub heat_map: ::core::option::Option<HeatMap>,
     /// The box around the strongest connected region above half of the map's peak; unset when no cell speaks for the category.
     #[prost(message, optional, tag = "2")]
     pub r#box: ::core::option::Option<Box>,
+    /// What the values of `heat_map` are.
+    #[prost(enumeration = "Attribution", tag = "3")]
+    pub attribution: i32,
 }
 /// A grid over the whole image.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -727,15 +731,16 @@ impl Language {
         }
     }
 }
-/// What the contribution of a token is.
+/// What the contribution of a token, or the value of a part of an image, is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum Attribution {
     /// Not explained.
     Unspecified = 0,
-    /// What the model adds for it, whatever stands beside it.
+    /// What the model adds for it, whatever stands beside it; of an image the logit there.
     Exact = 1,
-    /// What the logit loses when the word is taken out: of models that read words in their context. `bias` is the rest.
+    /// What the logit loses when it is taken out or covered: of models that read words in their context, where `bias` is the rest,
+    /// and of image models without a feature map.
     Occlusion = 2,
 }
 impl Attribution {

@@ -149,6 +149,8 @@ pub struct ImageExplanation {
     pub values: Vec<f32>,
     /// left, top, right, bottom as fractions of width and height.
     pub bounding_box: Option<[f32; 4]>,
+    /// What a value is.
+    pub attribution: Attribution,
 }
 
 /// What was read in one text.

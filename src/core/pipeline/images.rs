@@ -13,9 +13,9 @@ use super::cache::ContentHash;
 use super::generation::{Generation, WeightedLabel};
 use super::inputs::Inputs;
 use super::outcome::ImageOutcome;
-use crate::domain::{Category, ImageFacts, ImageStatus, Logit};
+use crate::domain::{Attribution, Category, ImageExplanation, ImageFacts, ImageStatus, Logit};
 use crate::model::folder::manifest::Calibration;
-use crate::model::runtime::engine::{ImageScores, LabelScore};
+use crate::model::runtime::engine::{ImageScores, LabelScore, ScoreMap};
 use crate::preprocess::image::{Decoded, ImageFault, decode_while};
 use crate::schedule::Deadline;
 use crate::score::calibrate::calibrate;
@@ -171,8 +171,8 @@ fn calibrate_labels(outcome: &mut ImageOutcome, scores: ImageScores, labels: &[W
         if let Some(logit) = join(&scored) {
             outcome.logits.set(category, logit);
         }
-        if let Some((map, baseline)) = joined_map(&says) {
-            outcome.explanations.set(category, image_explanation(&map, baseline));
+        if let Some(explanation) = joined_map(&says) {
+            outcome.explanations.set(category, explanation);
         }
     }
     if outcome.logits.is_empty() {
@@ -181,26 +181,43 @@ fn calibrate_labels(outcome: &mut ImageOutcome, scores: ImageScores, labels: &[W
     }
 }
 
-/// Where the evidence is, and the value from which a cell speaks for the category: of one scorer its map of logits as it is, of
-/// several the mean of their calibrated ones, as far as their cells are the heaviest one's.
+/// Where the evidence is: of one scorer its map as it is, of several the mean of their calibrated ones by weight, as far as they
+/// are of the heaviest one's kind and cells.
 #[expect(clippy::cast_possible_truncation, reason = "weights and thresholds for f32 cells")]
-fn joined_map(says: &[Say<'_>]) -> Option<(Array2<f32>, f32)> {
+fn joined_map(says: &[Say<'_>]) -> Option<ImageExplanation> {
     let with_maps = || says.iter().filter_map(|say| Some((say.fed, say.score.map.as_ref()?)));
     let (heaviest, map) = with_maps().max_by(|a, b| a.0.weight.total_cmp(&b.0.weight))?;
+    let Calibration { slope, intercept } = heaviest.label.calibration;
+    let attribution = match map {
+        ScoreMap::Cells(_) => Attribution::Exact,
+        ScoreMap::Occlusion(_) => Attribution::Occlusion,
+    };
     if with_maps().count() == 1 {
-        let Calibration { slope, intercept } = heaviest.label.calibration;
-        return Some((map.clone(), (-intercept / slope) as f32));
+        return Some(match map {
+            // A cell speaks for the category from a probability of one half on; a part, when the logit falls without it.
+            ScoreMap::Cells(map) => image_explanation(map, (-intercept / slope) as f32, attribution),
+            ScoreMap::Occlusion(map) => image_explanation(map, 0.0, attribution),
+        });
     }
-    let fitting = || with_maps().filter(|(_, other)| other.dim() == map.dim());
+    let alike = |other: &ScoreMap| match (map, other) {
+        (ScoreMap::Cells(map), ScoreMap::Cells(other)) | (ScoreMap::Occlusion(map), ScoreMap::Occlusion(other)) => {
+            map.dim() == other.dim()
+        }
+        (ScoreMap::Cells(_), ScoreMap::Occlusion(_)) | (ScoreMap::Occlusion(_), ScoreMap::Cells(_)) => false,
+    };
+    let fitting = || with_maps().filter(|(_, other)| alike(other));
     let weights: f64 = fitting().map(|(fed, _)| fed.weight).sum();
-    let mut joined = Array2::zeros(map.dim());
+    let mut joined = Array2::zeros(map.cells().dim());
     for (fed, map) in fitting() {
         let Calibration { slope, intercept } = fed.label.calibration;
         let share = fed.weight / weights;
-        joined.scaled_add((share * slope) as f32, map);
-        joined += (share * intercept) as f32;
+        joined.scaled_add((share * slope) as f32, map.cells());
+        // What a part takes with it is a difference, of which the intercept is no part.
+        if attribution == Attribution::Exact {
+            joined += (share * intercept) as f32;
+        }
     }
-    Some((joined, 0.0))
+    Some(image_explanation(&joined, 0.0, attribution))
 }
 
 /// One image's part of the time of a batch.

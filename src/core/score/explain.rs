@@ -4,16 +4,17 @@ use std::ops::Range;
 
 use ndarray::Array2;
 
-use crate::domain::ImageExplanation;
+use crate::domain::{Attribution, ImageExplanation};
 
 /// Share of the peak a cell must reach to belong to the box.
 const BOX_SHARE: f32 = 0.5;
 
 /// The map and the box around the connected region of its peak. Cells count from `baseline`, the logit at which the
 /// calibrated probability is one half: below it they speak against the category, and without any above it there is no box.
-pub fn image_explanation(map: &Array2<f32>, baseline: f32) -> ImageExplanation {
+pub fn image_explanation(map: &Array2<f32>, baseline: f32, attribution: Attribution) -> ImageExplanation {
     let (rows, columns) = map.dim();
-    ImageExplanation { rows, columns, values: map.iter().copied().collect(), bounding_box: bounding_box(map, baseline) }
+    let (values, bounding_box) = (map.iter().copied().collect(), bounding_box(map, baseline));
+    ImageExplanation { rows, columns, values, bounding_box, attribution }
 }
 
 fn bounding_box(map: &Array2<f32>, baseline: f32) -> Option<[f32; 4]> {
@@ -66,13 +67,13 @@ mod tests {
             map[cell] = 4.0;
         }
         map[(3, 3)] = 5.0;
-        let explanation = image_explanation(&map, 0.0);
+        let explanation = image_explanation(&map, 0.0, Attribution::Exact);
         assert_eq!(explanation.bounding_box, Some([3.0 / 7.0, 2.0 / 7.0, 5.0 / 7.0, 4.0 / 7.0]));
     }
 
     #[test]
     fn without_a_cell_above_the_baseline_there_is_no_box() {
-        assert_eq!(image_explanation(&Array2::from_elem((7, 7), -1.0), 0.0).bounding_box, None);
+        assert_eq!(image_explanation(&Array2::from_elem((7, 7), -1.0), 0.0, Attribution::Exact).bounding_box, None);
     }
 
     #[test]

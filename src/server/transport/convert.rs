@@ -215,7 +215,8 @@ fn image_score(score: ImageCategoryScore) -> proto::ImageCategoryScore {
         let (rows, columns) = (side(explanation.rows), side(explanation.columns));
         let heat_map = Some(proto::HeatMap { rows, columns, values: explanation.values });
         let to_box = |[left, top, right, bottom]: [f32; 4]| proto::Box { left, top, right, bottom };
-        proto::ImageExplanation { heat_map, r#box: explanation.bounding_box.map(to_box) }
+        let attribution = attribution(explanation.attribution).into();
+        proto::ImageExplanation { heat_map, r#box: explanation.bounding_box.map(to_box), attribution }
     });
     let (category, probability) = (score.category.to_string(), score.probability.value());
     proto::ImageCategoryScore { category, probability, explanation }
@@ -250,12 +251,15 @@ fn text_score(score: TextCategoryScore) -> proto::TextCategoryScore {
     let Some(TextExplanation { tokens, bias, attribution }) = score.explanation else {
         return proto::TextCategoryScore { category, probability, ..Default::default() };
     };
-    let attribution = match attribution {
+    let (tokens, attribution) = (tokens.into_iter().map(token).collect(), self::attribution(attribution).into());
+    proto::TextCategoryScore { category, probability, tokens, bias, attribution }
+}
+
+fn attribution(attribution: Attribution) -> proto::Attribution {
+    match attribution {
         Attribution::Exact => proto::Attribution::Exact,
         Attribution::Occlusion => proto::Attribution::Occlusion,
-    };
-    let tokens = tokens.into_iter().map(token).collect();
-    proto::TextCategoryScore { category, probability, tokens, bias, attribution: attribution.into() }
+    }
 }
 
 fn span(span: &Span) -> proto::Span {

@@ -1,9 +1,11 @@
 //! The models that serve together. Tensors in, logits out; neither preprocessing nor policy.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use ndarray::{Array2, Array3, Array4, ArrayView2, ArrayView4, Axis};
+use ndarray::{Array2, Array3, Array4, ArrayView2, ArrayView4, ArrayViewD, Axis};
 
 use crate::domain::Logit;
 use crate::error::{Error, Result};
@@ -12,6 +14,7 @@ use crate::model::folder::ModelFolder;
 use crate::model::folder::check::Checks;
 use crate::model::folder::set::ModelSet;
 use crate::model::runtime::loaded::LoadedModel;
+use crate::model::runtime::occlusion;
 use crate::model::runtime::pace::Budget;
 use crate::model::runtime::session::Runtime;
 use crate::model::runtime::tensor::Input;
@@ -30,8 +33,26 @@ pub struct ImageScores {
 pub struct LabelScore {
     /// Of a label that feeds a category the best frame's logit; of others the least of all frames, so that all show it.
     pub logit: Logit,
-    /// The logit at each cell `[rows, columns]` of the best frame's feature map; when asked for and there is one.
-    pub map: Option<Array2<f32>>,
+    /// Where in the best frame the evidence is; when asked for.
+    pub map: Option<ScoreMap>,
+}
+
+/// Where in a picture a logit comes from, `[rows, columns]`.
+#[derive(Debug)]
+pub enum ScoreMap {
+    /// The logit at each cell of a feature map.
+    Cells(Array2<f32>),
+    /// What the logit loses without each part.
+    Occlusion(Array2<f32>),
+}
+
+impl ScoreMap {
+    /// The values, whatever they are.
+    pub fn cells(&self) -> &Array2<f32> {
+        match self {
+            Self::Cells(cells) | Self::Occlusion(cells) => cells,
+        }
+    }
 }
 
 /// Logits of windows of text, before calibration.
@@ -140,12 +161,30 @@ impl Engine {
         for (place, (encoder, tensor)) in self.encoders.iter().zip(of_encoders).enumerate() {
             match encoder.embed(worker, tensor.view().into_dyn(), with_maps) {
                 Ok((embedding, feature_map)) => {
+                    // Of each frame that a head asks for, so that the encoder runs once for all heads.
+                    let covered: RefCell<BTreeMap<usize, Array2<f32>>> = RefCell::default();
+                    let covered_at = |row: usize| -> Result<Array2<f32>> {
+                        if let Some(known) = covered.borrow().get(&row) {
+                            return Ok(known.clone());
+                        }
+                        let embed = |planes: ArrayViewD<'_, f32>| Ok(encoder.embed(worker, planes, false)?.0);
+                        let made = occlusion::covered(tensor, row, embed)?;
+                        covered.borrow_mut().insert(row, made.clone());
+                        Ok(made)
+                    };
                     for head in self.heads.iter().filter(|head| head.encoder == Some(place)) {
                         let logits = head.model.logits(worker, embedding.view().into_dyn());
                         spread(head, logits, images, &mut scores, |logits, rows, scores| {
                             let best = keep_best(head, &logits, rows.start, scores)?;
-                            let Some(map) = &feature_map else { return Ok(()) };
-                            best.into_iter().try_for_each(|best| add_map(&head.model, worker, map, best, scores))
+                            best.into_iter().filter(|_| with_maps).try_for_each(|best| match &feature_map {
+                                Some(map) => add_map(&head.model, worker, map, best, scores),
+                                None => {
+                                    let covered = covered_at(best.row)?;
+                                    let logits = head.model.logits(worker, covered.view().into_dyn())?;
+                                    add_lost(&best, &logits, scores);
+                                    Ok(())
+                                }
+                            })
                         });
                     }
                 }
@@ -155,7 +194,12 @@ impl Engine {
         for (classifier, tensor) in self.classifiers.iter().zip(of_classifiers) {
             let logits = classifier.model.logits(worker, tensor.view().into_dyn());
             spread(classifier, logits, images, &mut scores, |logits, rows, scores| {
-                keep_best(classifier, &logits, rows.start, scores).map(|_| ())
+                let best = keep_best(classifier, &logits, rows.start, scores)?;
+                best.into_iter().filter(|_| with_maps).try_for_each(|best| {
+                    let run = |planes: ArrayViewD<'_, f32>| classifier.model.logits(worker, planes);
+                    add_lost(&best, &occlusion::covered(tensor, best.row, run)?, scores);
+                    Ok(())
+                })
             });
         }
         scores
@@ -257,9 +301,17 @@ fn add_map(head: &LoadedModel, worker: usize, maps: &Array4<f32>, best: Best, sc
     let values = at_cells.index_axis(Axis(1), best.column).to_vec();
     let grid = Array2::from_shape_vec((rows, columns), values).map_err(|cause| Error::model(name, cause))?;
     if let Some(Some(score)) = scores.labels.get_mut(best.place) {
-        score.map = Some(grid);
+        score.map = Some(ScoreMap::Cells(grid));
     }
     Ok(())
+}
+
+/// What the best row loses without each of its parts.
+#[expect(clippy::cast_possible_truncation, reason = "a logit that came as f32")]
+fn add_lost(best: &Best, covered: &Array2<f32>, scores: &mut ImageScores) {
+    if let Some(Some(score)) = scores.labels.get_mut(best.place) {
+        score.map = Some(ScoreMap::Occlusion(occlusion::lost(score.logit.0 as f32, covered, best.column)));
+    }
 }
 
 /// A non-finite score is a fault of the model, never a rating.
