@@ -26,7 +26,7 @@ const ALLOWED: [(&str, &[&str]); 20] = [
     ("metrics", &["memory", "telemetry"]),
     ("memory", &[]),
     ("random", &[]),
-    ("config", &["error", "model::catalogue::choice", "schedule"]),
+    ("config", &["error", "model::catalogue::choice", "model::runtime::provider", "schedule"]),
     ("preprocess", &["domain", "error", "input_spec"]),
     ("schedule", &["error"]),
     ("model", &["domain", "error", "input_spec", "memory", "random"]),

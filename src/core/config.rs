@@ -17,6 +17,7 @@ use toml::{Table, Value};
 pub use self::keys::{ApiKey, Role};
 use self::numbers::{number, size};
 use crate::error::{Error, Result};
+use crate::model::runtime::provider::Provider;
 use crate::schedule::BatchRule;
 use crate::schedule::scheduler::Settings;
 
@@ -102,6 +103,8 @@ struct RawLimits {
 #[serde(deny_unknown_fields)]
 struct RawRuntime {
     onnxruntime: PathBuf,
+    provider: Provider,
+    fallback: bool,
 }
 
 #[derive(Deserialize)]
@@ -238,7 +241,13 @@ impl Config {
                 versions: raw.models.rules()?,
                 rollout: raw.rollout.check()?,
             },
-            runtime: RuntimeSettings { onnxruntime, workers, intra_op_threads },
+            runtime: RuntimeSettings {
+                onnxruntime,
+                provider: raw.runtime.provider,
+                fallback: raw.runtime.fallback,
+                workers,
+                intra_op_threads,
+            },
             queue: Settings {
                 capacity: size("scheduler.queue_capacity", raw.scheduler.queue_capacity, 1..=1_000_000)?,
                 bulk_yields: Duration::from_millis(bulk_yields),

@@ -481,6 +481,13 @@ pub struct GetServerInfoResponse {
     /// Commit that the loaded ONNX Runtime library was built from.
     #[prost(string, tag = "6")]
     pub onnxruntime_build: ::prost::alloc::string::String,
+    /// What carries the models' operators out, by how many of them: "cpu", "openvino", "cuda", "coreml". Another than the configured one
+    /// where that was not there (`runtime.fallback`).
+    #[prost(map = "string, uint32", tag = "7")]
+    pub execution_providers: ::std::collections::HashMap<
+        ::prost::alloc::string::String,
+        u32,
+    >,
 }
 /// Limits in force. A refusal names the limit by its configuration key, `limits.<name>`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::models::Rollout;
 use crate::model::catalogue::choice::Rules;
+use crate::model::runtime::provider::Provider;
 use crate::schedule::BatchRule;
 
 /// Where callers and operators come in.
@@ -52,6 +53,10 @@ pub struct Reloadable {
 pub struct RuntimeSettings {
     /// ONNX Runtime library.
     pub onnxruntime: PathBuf,
+    /// What carries models' operators out.
+    pub provider: Provider,
+    /// Whether a provider that is not there is done without.
+    pub fallback: bool,
     /// Worker threads, at least 1.
     pub workers: usize,
     /// Threads a model session runs on, at least 1.

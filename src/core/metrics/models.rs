@@ -26,12 +26,18 @@ struct InService {
     role: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByProvider {
+    provider: &'static str,
+}
+
 /// Counters and gauges of models.
 #[derive(Debug, Default)]
 pub struct ModelMetrics {
     switches: Family<By, Counter>,
     failures: Family<Named, Counter>,
     in_service: Family<InService, Gauge>,
+    providers: Family<ByProvider, Gauge>,
     candidate_share: Gauge<f64, AtomicU64>,
     trial_listing: Family<By, Counter>,
 }
@@ -48,6 +54,11 @@ impl ModelMetrics {
             "model_info",
             "1 for each version in service, by role: stable, previous, canary, shadow; the policy is the model \"policy\", the named set \"set\"",
             self.in_service.clone(),
+        );
+        registry.register(
+            "models_by_provider",
+            "Models in service, by the execution provider that carries them out",
+            self.providers.clone(),
         );
         registry.register("candidate_share", "Share of listings the candidate gets", self.candidate_share.clone());
         registry.register(
@@ -81,5 +92,13 @@ impl ModelMetrics {
             self.in_service.get_or_create(&labels).set(1);
         }
         self.candidate_share.set(share);
+    }
+
+    /// What carries the models of the stable generation out.
+    pub fn carried_out(&self, providers: impl Iterator<Item = (&'static str, u32)>) {
+        self.providers.clear();
+        for (provider, models) in providers {
+            self.providers.get_or_create(&ByProvider { provider }).set(i64::from(models));
+        }
     }
 }

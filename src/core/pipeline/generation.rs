@@ -130,7 +130,7 @@ impl Generation {
         before: Option<&Self>,
     ) -> Result<Self> {
         static NUMBERS: AtomicU64 = AtomicU64::new(0);
-        let runtime = Runtime::load(&config.runtime.onnxruntime)?;
+        let runtime = Runtime::load(&config.runtime.onnxruntime)?.on(config.runtime.provider, config.runtime.fallback);
         let engine = Engine::load(runtime, set, budget(config, Pace::Full), loaded, checks)?;
         let labels = |model: &Arc<LoadedModel>| fed(model, &policy.policy);
         let image_labels: Vec<WeightedLabel> = engine.image_scorers().flat_map(labels).collect();

@@ -73,7 +73,7 @@ impl Embed {
             None => encoder_of(&config)?,
         };
         let folder = Arc::new(ModelFolder::read(&path, &checks)?);
-        let runtime = Runtime::load(&config.runtime.onnxruntime)?;
+        let runtime = Runtime::load(&config.runtime.onnxruntime)?.on(config.runtime.provider, config.runtime.fallback);
         let encoder = LoadedModel::load(runtime, &folder, budget(&config, Pace::Full), &checks)?;
         let limits = DecodeLimits { max_pixels: config.limits.max_image_pixels };
         let wanted = WantedSize::for_inputs(folder.manifest.image.as_slice(), self.decode_margin);

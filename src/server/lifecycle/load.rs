@@ -53,6 +53,7 @@ impl Loader<'_> {
         let unblamed = |error| Fault { version: None, error };
         let blamed = |error| Fault { version: version_at_fault(&error, &plan.versions), error };
         let runtime = Runtime::load(&self.config.runtime.onnxruntime).map_err(unblamed)?;
+        let runtime = runtime.on(self.config.runtime.provider, self.config.runtime.fallback);
         let folders = plan.versions.iter().map(|version| self.folder(version)).collect::<Result<_, _>>()?;
         // Whether they fit each other is cheaper to tell than whether they load.
         let set = ModelSet::of(folders, &self.config.folders.models, &plan.policy.policy.declared(), checks)

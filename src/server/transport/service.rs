@@ -171,6 +171,12 @@ impl RiskService for Service {
             models: generation.models().iter().map(convert::model_version).collect(),
             policy: Some(convert::policy_version(generation.policy_version())),
             onnxruntime_build: pipeline.runtime_build().to_owned(),
+            execution_providers: generation
+                .engine()
+                .providers()
+                .into_iter()
+                .map(|(p, n)| (p.name().to_owned(), n))
+                .collect(),
         }))
     }
 }

@@ -16,6 +16,7 @@ use crate::model::folder::set::ModelSet;
 use crate::model::runtime::loaded::LoadedModel;
 use crate::model::runtime::occlusion;
 use crate::model::runtime::pace::Budget;
+use crate::model::runtime::provider::Provider;
 use crate::model::runtime::session::Runtime;
 use crate::model::runtime::tensor::Input;
 
@@ -122,6 +123,13 @@ impl Engine {
     /// Every model.
     pub fn models(&self) -> impl Iterator<Item = &Arc<LoadedModel>> {
         self.image_models().chain(&self.texts)
+    }
+
+    /// How many models each execution provider carries out.
+    pub fn providers(&self) -> BTreeMap<Provider, u32> {
+        let mut counts = BTreeMap::new();
+        self.models().for_each(|model| *counts.entry(model.provider()).or_default() += 1);
+        counts
     }
 
     /// Every model over images.

@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::model::folder::ModelFolder;
 use crate::model::folder::manifest::Kind;
 use crate::model::runtime::cost::Cost;
+use crate::model::runtime::provider::Provider;
 use crate::model::runtime::session::Session;
 use crate::model::runtime::statistics::Statistics;
 use crate::model::runtime::tensor::{Input, Tensor};
@@ -23,13 +24,15 @@ pub struct LoadedModel {
     sessions: Vec<Mutex<Session>>,
     statistics: Statistics,
     cost: Cost,
+    provider: Provider,
 }
 
 impl LoadedModel {
     /// The model of `folder`, with a session for each worker.
     pub(super) fn new(folder: Arc<ModelFolder>, sessions: Vec<Session>, cost: Cost) -> Self {
+        let provider = sessions.first().map(Session::provider).unwrap_or_default();
         let sessions = sessions.into_iter().map(Mutex::new).collect();
-        Self { folder, sessions, statistics: Statistics::default(), cost }
+        Self { folder, sessions, statistics: Statistics::default(), cost, provider }
     }
 
     /// What it costs was measured.
@@ -50,6 +53,11 @@ impl LoadedModel {
     /// `name` of its manifest.
     pub fn name(&self) -> &str {
         &self.folder.manifest.name
+    }
+
+    /// What carries its operators out.
+    pub fn provider(&self) -> Provider {
+        self.provider
     }
 
     /// What part it plays.

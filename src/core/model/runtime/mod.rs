@@ -9,6 +9,7 @@ mod occlusion;
 pub mod pace;
 pub mod plausible;
 pub mod probe;
+pub mod provider;
 mod scores;
 pub mod session;
 pub mod statistics;

@@ -1,28 +1,36 @@
 //! ONNX Runtime, wrapped. The only file that names `ort`, whose interface still moves between releases.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use ort::environment::Environment;
+use ort::ep;
 use ort::logging::LogLevel;
-use ort::session::builder::GraphOptimizationLevel;
+use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use ort::session::{OutputSelector, RunOptions, SessionInputValue};
 use ort::value::{Outlet, TensorElementType, TensorRef, ValueType};
 use parking_lot::Mutex;
 
 use crate::error::{Error, Result};
 use crate::model::folder::tensor::{Dtype, TensorSpec};
+use crate::model::runtime::provider::Provider;
 use crate::model::runtime::tensor::{Input, Tensor, each};
 
 /// The loaded ONNX Runtime library.
 #[derive(Debug, Clone, Copy)]
 pub struct Runtime {
     environment: &'static Environment,
+    provider: Provider,
+    /// Whether a provider that is not there is done without.
+    fallback: bool,
 }
 
 /// One environment a process is all that ONNX Runtime allows, so it is kept for the process's life.
 static ENVIRONMENT: OnceLock<Environment> = OnceLock::new();
 static LOADING: Mutex<()> = Mutex::new(());
+/// That the provider is not there was said.
+static TOLD: AtomicBool = AtomicBool::new(false);
 
 impl Runtime {
     /// Loads the library at `path`. Once loaded, later calls return the same library whatever their path.
@@ -32,7 +40,7 @@ impl Runtime {
     pub fn load(path: &Path) -> Result<Self> {
         let _one_at_a_time = LOADING.lock();
         if let Some(environment) = ENVIRONMENT.get() {
-            return Ok(Self { environment });
+            return Ok(Self::of(environment));
         }
         if !path.is_file() {
             let path = path.display();
@@ -52,7 +60,16 @@ impl Runtime {
             .map_err(|cause| Error::setup(format!("ONNX Runtime: {cause}")))?;
         // With a logger of ours it would call it for every node of every run.
         environment.set_log_level(LogLevel::Warning);
-        Ok(Self { environment: ENVIRONMENT.get_or_init(|| environment) })
+        Ok(Self::of(ENVIRONMENT.get_or_init(|| environment)))
+    }
+
+    fn of(environment: &'static Environment) -> Self {
+        Self { environment, provider: Provider::Cpu, fallback: false }
+    }
+
+    /// The same library, on which models are loaded by `provider`; where that is not there, by ONNX Runtime's own if `fallback`.
+    pub fn on(self, provider: Provider, fallback: bool) -> Self {
+        Self { provider, fallback, ..self }
     }
 
     /// The commit the library says it was built from: it does not tell its version otherwise.
@@ -78,24 +95,50 @@ fn log(level: &LogLevel, message: &str) {
 pub struct Session {
     inner: ort::session::Session,
     name: String,
+    provider: Provider,
 }
 
 impl Session {
     /// Loads a model from the bytes of its file, to run on `threads` threads of its own.
     ///
     /// # Errors
-    /// [`Error::Model`] when the bytes are not a model this runtime can run.
+    /// [`Error::Model`] when the bytes are not a model this runtime can run, or the provider is not there and nothing else may do.
     pub fn load(runtime: Runtime, name: &str, onnx: &[u8], threads: usize) -> Result<Self> {
-        let build = || -> ort::Result<ort::session::Session> {
-            ort::session::Session::builder(runtime.environment)?
+        let build = |provider: Provider| -> ort::Result<ort::session::Session> {
+            let builder = ort::session::Session::builder(runtime.environment)?
                 .with_intra_threads(threads)?
                 // Idle threads sleep: spinning ones would take the cores that decoding needs.
                 .with_intra_op_spinning(false)?
-                .with_optimization_level(GraphOptimizationLevel::All)?
-                .commit_from_memory(onnx)
+                .with_optimization_level(GraphOptimizationLevel::All)?;
+            dispatched(builder, provider, threads)?.commit_from_memory(onnx)
         };
-        let inner = build().map_err(|cause| Error::model(name, format!("does not load: {cause}")))?;
-        Ok(Self { inner, name: name.to_owned() })
+        let made = |provider: Provider| build(provider).map(|inner| Self { inner, name: name.to_owned(), provider });
+        let wanted = runtime.provider;
+        match made(wanted) {
+            Ok(session) => Ok(session),
+            Err(cause) if wanted == Provider::Cpu => Err(Error::model(name, format!("does not load: {cause}"))),
+            Err(cause) if runtime.fallback => {
+                // Once, not for every session of every model.
+                if !TOLD.swap(true, Ordering::Relaxed) {
+                    let wanted = wanted.name();
+                    tracing::warn!(provider = wanted, %cause, "execution provider not used; ONNX Runtime's own is");
+                }
+                made(Provider::Cpu).map_err(|cause| Error::model(name, format!("does not load: {cause}")))
+            }
+            Err(cause) => Err(Error::model(
+                name,
+                format!(
+                    "does not load by the execution provider {}: {cause}; name a library that has it (runtime.onnxruntime), or say \
+                     runtime.provider = \"cpu\" or runtime.fallback = true",
+                    wanted.name()
+                ),
+            )),
+        }
+    }
+
+    /// What carries its operators out.
+    pub fn provider(&self) -> Provider {
+        self.provider
     }
 
     /// Inputs and outputs as the graph declares them. Tensors of other element types are left out.
@@ -114,7 +157,7 @@ impl Session {
     /// # Errors
     /// [`Error::Model`] when the run fails or an output is missing or of an element type that [`Dtype`] lacks.
     pub fn run(&mut self, inputs: &[(&str, Input<'_>)], outputs: &[&str]) -> Result<Vec<Tensor>> {
-        let Self { inner, name } = self;
+        let Self { inner, name, .. } = self;
         let failed = |cause: ort::Error| Error::model(name.as_str(), cause);
         let mut values: Vec<(&str, SessionInputValue<'_>)> = Vec::with_capacity(inputs.len());
         for (input, tensor) in inputs {
@@ -146,6 +189,20 @@ fn describe(outlet: &Outlet) -> Option<TensorSpec> {
     let ValueType::Tensor { ty, shape, .. } = outlet.dtype() else { return None };
     let dtype = dtype_of(ty)?;
     Some(TensorSpec { name: outlet.name().to_owned(), dtype, shape: shape.iter().copied().collect() })
+}
+
+/// `builder` with the execution provider; that it is there is a condition.
+fn dispatched(builder: SessionBuilder, provider: Provider, threads: usize) -> ort::Result<SessionBuilder> {
+    let dispatch = match provider {
+        Provider::Cpu => return Ok(builder),
+        Provider::Openvino => {
+            let openvino = ep::OpenVINO::default().with_device_type("CPU").with_num_threads(threads);
+            openvino.with_num_streams(1).build()
+        }
+        Provider::Cuda => ep::CUDA::default().build(),
+        Provider::Coreml => ep::CoreML::default().build(),
+    };
+    Ok(builder.with_execution_providers([dispatch.error_on_failure()])?)
 }
 
 /// `None`: tensors of this element type are neither fed nor read.
