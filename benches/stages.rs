@@ -18,6 +18,7 @@ use image::imageops::{FilterType, resize};
 use ndarray::{Array2, Array4};
 use wildwarden_core::config::{Config, Limits};
 use wildwarden_core::domain::{Logit, Probability, Rating};
+use wildwarden_core::input_spec::{TextForm, TokensInputSpec};
 use wildwarden_core::model::folder::ModelFolder;
 use wildwarden_core::model::folder::check::Checks;
 use wildwarden_core::model::runtime::loaded::LoadedModel;
@@ -25,7 +26,9 @@ use wildwarden_core::model::runtime::pace::{Budget, Pace};
 use wildwarden_core::model::runtime::session::Runtime;
 use wildwarden_core::pipeline::Pipeline;
 use wildwarden_core::preprocess::image::{DecodeLimits, MARGIN, TensorMaker, WantedSize, decode};
-use wildwarden_core::preprocess::text::{Lexicon, Normalized, TextProcessor, TextReader, language, look_up};
+use wildwarden_core::preprocess::text::{
+    Lexicon, Normalized, TextProcessor, TextReader, TokenReader, language, look_up,
+};
 use wildwarden_core::schedule::{Deadline, Priority};
 use wildwarden_core::score::fuse::shift_prior;
 use wildwarden_core::score::policy::Policy;
@@ -159,6 +162,42 @@ fn text_prepare_bytes(bencher: Bencher<'_, '_>, bytes: usize) {
         let normalized = Normalized::new(black_box(&text));
         (reader.read(&text, &normalized), look_up(&normalized, &lexicon), language(&text))
     });
+}
+
+/// A tokenizer as a Chinese BERT has it: every character a token, words of Latin letters in pieces.
+fn tokenizer() -> TokenReader {
+    let special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"].map(str::to_owned);
+    let han = ('\u{4E00}'..='\u{9FA5}').map(|c| c.to_string());
+    let latin = ('!'..='~').flat_map(|c| [c.to_string(), format!("##{c}")]);
+    let pairs = ('a'..='z').flat_map(|a| ('a'..='z').flat_map(move |b| [format!("{a}{b}"), format!("##{a}{b}")]));
+    let vocabulary: serde_json::Map<String, serde_json::Value> = special
+        .into_iter()
+        .chain(han)
+        .chain(latin)
+        .chain(pairs)
+        .enumerate()
+        .map(|(id, token)| (token, id.into()))
+        .collect();
+    let json = serde_json::json!({
+        "version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "decoder": null,
+        "normalizer": { "type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true, "strip_accents": null, "lowercase": true },
+        "pre_tokenizer": { "type": "BertPreTokenizer" },
+        "post_processor": { "type": "BertProcessing", "sep": ["[SEP]", 3], "cls": ["[CLS]", 2] },
+        "model": {
+            "type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##", "max_input_chars_per_word": 100,
+            "vocab": vocabulary,
+        },
+    });
+    let spec = TokensInputSpec { max_length: 128, overlap: 16, windows: 16, text: TextForm::Raw };
+    TokenReader::new(spec, json.to_string().as_bytes()).unwrap()
+}
+
+#[divan::bench(args = [60, 600, 6_000, 65_536])]
+fn text_tokenize_bytes(bencher: Bencher<'_, '_>, bytes: usize) {
+    let reader = tokenizer();
+    let text = text(bytes);
+    assert!(!reader.windows(&text).is_empty());
+    bencher.bench(|| reader.windows(black_box(&text)));
 }
 
 #[divan::bench]

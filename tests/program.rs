@@ -96,6 +96,26 @@ fn a_file_that_is_no_runtime_library_is_one_sentence_and_exit_code_2() {
 }
 
 #[test]
+fn an_execution_provider_that_the_library_lacks_is_refused_or_done_without_where_that_is_allowed() {
+    let check = |fallback: &str| {
+        let mut command = wildwarden(&["check", "--json"]);
+        run(command.env("WILDWARDEN_RUNTIME_PROVIDER", "openvino").env("WILDWARDEN_RUNTIME_FALLBACK", fallback))
+    };
+    let refused = check("false");
+    assert_eq!(refused.status.code(), Some(2));
+    let message = text(&refused.stderr);
+    let last = message.lines().last().unwrap();
+    assert!(last.contains("openvino") && last.contains("runtime.fallback"), "{message}");
+    let done_without = check("true");
+    assert!(done_without.status.success(), "{}", text(&done_without.stderr));
+    let told: serde_json::Value = serde_json::from_slice(&done_without.stdout).unwrap();
+    assert_eq!(told["execution_providers"], serde_json::json!({ "cpu": 6 }));
+    assert_eq!(text(&done_without.stderr).matches("execution provider not used").count(), 1);
+    let odd = run(wildwarden(&["check"]).env("WILDWARDEN_RUNTIME_PROVIDER", "tpu"));
+    assert!(odd.status.code() == Some(2) && text(&odd.stderr).contains("tpu"), "{}", text(&odd.stderr));
+}
+
+#[test]
 fn a_reader_that_has_seen_enough_is_no_fault() {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);

@@ -1,10 +1,18 @@
 """Models of shapes that other people make, each as a folder: the server gives what ONNX Runtime and Pillow give by themselves, or
 refuses in a sentence that says what to change. Needs target/debug/wildwarden (or WILDWARDEN, a path); run by scripts/test.sh."""
 
+import hashlib
+import importlib
+import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 import tempfile
+import threading
+import time
+import tomllib
 import unittest
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -257,6 +265,126 @@ class ThirdParty(unittest.TestCase):
                     else:
                         self.assertEqual(ended.returncode, 0, ended.stdout[-1500:] + ended.stderr)
                         self.assertNotIn("say scores", ended.stdout)
+
+
+class InService(unittest.TestCase):
+    """Models of other makers come to a running server as its own do."""
+
+    def setUp(self) -> None:
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.folder = Path(temporary.name)
+        self.models = self.folder / "models"
+        shutil.copytree(ROOT / "models", self.models)
+        (self.folder / "wildwarden.toml").write_text('[models]\npoll_ms = 200\nlabels.ivory.canary = "2"\n', encoding="utf-8")
+        command = [PROGRAM, "serve", "--config", self.folder / "wildwarden.toml", "--models", self.models, "--policy", self.models / "policy.toml", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]
+        process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(process.communicate)
+        self.addCleanup(process.terminate)
+        addresses = {}
+        for line in process.stderr:
+            if found := re.search(r"(listening for operators|listening) address=(\S+)", line):
+                addresses[found[1]] = found[2]
+            if " serving " in line:
+                break
+        threading.Thread(target=process.stderr.read, daemon=True).start()
+        self.server, self.operators = addresses["listening"], addresses["listening for operators"]
+
+    def call(self, *arguments: object) -> str:
+        server = self.operators if arguments[0] == "model" else self.server
+        ended = subprocess.run([PROGRAM, *arguments, "--server", f"http://{server}"], cwd=ROOT, capture_output=True, text=True, check=False)
+        self.assertEqual(ended.returncode, 0, f"{arguments}: {ended.stdout}{ended.stderr}")
+        return ended.stdout
+
+    def rate(self, *arguments: object) -> dict:
+        return json.loads(self.call("classify", "--json", "--explain", *arguments).splitlines()[0])
+
+    def versions(self, rating: dict) -> dict[str, str]:
+        return {used["name"]: used["version"] for used in rating["models"]}
+
+    def put(self, shape: Shape, version: str) -> None:
+        folder = third.write(shape, self.folder / "made", version)
+        (self.models / shape.name).mkdir(exist_ok=True)
+        hidden = self.models / shape.name / f".{version}"
+        shutil.copytree(folder, hidden)
+        hidden.rename(self.models / shape.name / version)
+
+    def wait(self, said: str, *command: object) -> None:
+        for _ in range(150):
+            found = self.call(*command)
+            if said in found:
+                return
+            time.sleep(0.2)
+        self.fail(f"{said!r} never comes: {found}")
+
+    def test_a_classifier_of_bytes_is_tried_promoted_asked_for_tensors_and_taken_back(self) -> None:
+        image = {"width": 32, "height": 32, "resize": "stretch", "layout": "nhwc", "mean": [0.0] * 3, "std": [1.0] * 3}
+        model = third.classifier(layout="nhwc", dtype=BYTE, end="Softmax", columns=4, scale=1 / 2000)
+        manifest = {"kind": "image_classifier", "image": image, "scores": {"holds": "softmax"}, "labels": labels([[1, 2]], 4)}
+        photo = ROOT / "tests/fixtures/images/tusk.jpg"
+        self.put(Shape("ivory", model, manifest, []), "2")
+        self.wait(hashlib.sha256((self.models / "ivory/2/model.toml").read_bytes()).hexdigest(), "model", "list", "--json")
+        self.call("model", "shadow", "ivory=2", "--share", "1")
+        for _ in range(3):
+            self.assertEqual(self.versions(self.rate(photo))["ivory"], "1")
+        self.wait("3 listings compared", "model", "report")
+        self.call("model", "promote")
+        rating = self.rate(photo)
+        self.assertEqual(self.versions(rating)["ivory"], "2")
+        scores = {score["category"]: score for score in rating["images"][0]["scores"]}
+        self.assertEqual(scores["ivory"]["explanation"]["attribution"], "ATTRIBUTION_OCCLUSION")
+        self.assertEqual(scores["pangolin_scale"]["explanation"]["attribution"], "ATTRIBUTION_EXACT")
+        fed = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype(np.uint8)
+        given = self.infer("ivory", fed, "UINT8")
+        np.testing.assert_allclose(given, third.session(model).run(None, {"image": fed})[0], atol=1e-6)
+        self.call("model", "rollback")
+        self.assertEqual(self.versions(self.rate(photo))["ivory"], "1")
+
+    def test_a_text_classifier_with_a_tokenizer_takes_the_place_of_the_shipped_one(self) -> None:
+        cut = third.tokenizer("wordpiece")
+        model = third.text_classifier(cut.get_vocab_size(), 4)
+        fed = [{"name": name, "category": name} for name in ("ivory", "pangolin_scale", "rhino_horn")]
+        manifest = {"kind": "text_classifier", "tokens": {"tokenizer": "tokenizer.json", "max_length": 32, "overlap": 8}, "labels": [*fed, {"name": "other"}]}
+        self.put(Shape("text_classifier", model, manifest, [], files={"tokenizer.json": cut.to_str().encode()}), "2")
+        self.wait('"text_classifier","version":"2"', "classify", "--json", "--title", "象牙")
+        title = "出售老象牙手串 Ivory bangle"
+        rating = self.rate("--title", title)
+        (text,) = rating["texts"]
+        self.assertEqual([score["category"] for score in text["scores"]], ["ivory", "pangolin_scale", "rhino_horn"])
+        caution = tomllib.loads((self.models / "policy.toml").read_text(encoding="utf-8"))["text_caution"]
+        expected = third.text_scores(model, cut, title, manifest["tokens"])
+        for score, logit in zip(text["scores"], expected):
+            self.assertEqual(score["attribution"], "ATTRIBUTION_OCCLUSION")
+            self.assertAlmostEqual(score["bias"] + sum(token["contribution"] for token in score["tokens"]), logit, places=3)
+            self.assertAlmostEqual(score["probability"], float(1 / (1 + np.exp(caution - logit))), places=6)
+            for token in score["tokens"]:
+                span = {key: int(value) for key, value in token["span"].items()}
+                self.assertEqual(title.encode()[span.get("byte_start", 0):span["byte_end"]].decode(), token["token"])
+                self.assertEqual(title[span.get("char_start", 0):span["char_end"]], token["token"])
+        # Far more text than windows: an answer, and soon.
+        long = self.folder / "long.txt"
+        long.write_text("老料 " * 5000, encoding="utf-8")
+        self.assertTrue(self.rate("--title", title, "--description", long.read_text(encoding="utf-8")[:8000])["texts"])
+        self.call("model", "rollback")
+        self.assertEqual(self.versions(self.rate("--title", title))["text_classifier"], "1")
+
+    def infer(self, name: str, fed: np.ndarray, datatype: str) -> np.ndarray:
+        """The one output of a model by the Open Inference Protocol."""
+        import grpc
+
+        with tempfile.TemporaryDirectory() as out:
+            protos = ["inference/grpc_service.proto", "inference/model_config.proto"]
+            arguments = [sys.executable, "-m", "grpc_tools.protoc", f"-I{ROOT / 'proto'}", f"--python_out={out}", *protos]
+            subprocess.run(arguments, check=True)
+            sys.path.insert(0, out)
+            self.addCleanup(sys.path.remove, out)
+            messages = importlib.import_module("inference.grpc_service_pb2")
+        request = messages.ModelInferRequest(model_name=name, raw_input_contents=[fed.tobytes()])
+        request.inputs.add(name="image", datatype=datatype, shape=fed.shape)
+        with grpc.insecure_channel(self.server) as channel:
+            method = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer", messages.ModelInferRequest.SerializeToString, messages.ModelInferResponse.FromString)
+            answer = method(request, timeout=20)
+        return np.frombuffer(answer.raw_output_contents[0], np.float32).reshape(answer.outputs[0].shape)
 
 
 if __name__ == "__main__":

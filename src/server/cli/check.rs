@@ -1,5 +1,6 @@
 //! `wildwarden check`
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -45,10 +46,14 @@ impl Check {
         let sets = sets(&config, &generation)?;
         if self.json {
             let sets: Vec<_> = sets.iter().map(|(name, problem)| json!({ "name": name, "problem": problem })).collect();
+            let providers = generation.engine().providers();
+            let providers: BTreeMap<_, _> =
+                providers.into_iter().map(|(provider, models)| (provider.name(), models)).collect();
             let categories: Vec<_> = generation.policy().enabled().map(|declared| declared.category).collect();
             let told = json!({
                 "set": generation.set(), "policy": policy, "models": generation.models(), "sets": sets,
                 "categories": categories, "onnxruntime_build": Runtime::load(&config.runtime.onnxruntime)?.build(),
+                "execution_providers": providers,
             });
             print(&told.to_string());
             return Ok(ExitCode::SUCCESS);
