@@ -220,7 +220,7 @@ class ThirdParty(unittest.TestCase):
             of_text("text_without_tokenizer", '"tokenizer.json" is used but has no sha256', lambda made: made.files.clear()),
             of_text("text_odd_tokenizer", "tokenizer.json: is no tokenizer", lambda made: made.files.update({"tokenizer.json": b"{}"})),
             of_text("text_no_room", "tokens.max_length 4 must be above that", lambda made: made.manifest["tokens"].update({"max_length": 4, "overlap": 2})),
-            of_text("text_long_overlap", "overlap below it", lambda made: made.manifest["tokens"].update({"overlap": 24})),
+            of_text("text_long_overlap", "overlap 24 at most half of it", lambda made: made.manifest["tokens"].update({"overlap": 24})),
             of_text("text_pool_of_texts", "tokens.pool is for scores of tokens", lambda made: made.manifest["tokens"].update({"pool": "max"})),
             of_text("text_odd_input", "is not what a tokenizer gives", lambda made: made.model.graph.input.append(helper.make_tensor_value_info("position_ids", TensorProto.INT64, ["N", "T"]))),
             shape("a image_classifier has one: make the others constants of the graph", self.of_model("two_inputs", two)),

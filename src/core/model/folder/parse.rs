@@ -132,8 +132,11 @@ impl Manifest {
         }
         if let Some(tokens) = &self.tokens {
             let (length, overlap, windows) = (tokens.max_length, tokens.overlap, tokens.windows);
-            if !(4..=2048).contains(&length) || overlap >= length || !(1..=256).contains(&windows) {
-                return Err("tokens: max_length must be in 4 to 2048, overlap below it, and windows in 1 to 256".into());
+            // More overlap would make as many windows as there are tokens.
+            if !(4..=2048).contains(&length) || overlap > length / 2 || !(1..=256).contains(&windows) {
+                return Err(format!(
+                    "tokens: max_length {length} must be in 4 to 2048, overlap {overlap} at most half of it, windows {windows} in 1 to 256"
+                ));
             }
         }
         if let Some(text) = &self.text {
