@@ -127,25 +127,32 @@ fn guarded<T>(run: impl FnOnce() -> std::result::Result<T, String>) -> std::resu
 struct Places<'a> {
     original: &'a str,
     normalized: Option<&'a Normalized>,
-    /// Of each byte of what was read, the number of the character it is of; one more for the end.
-    chars: Vec<usize>,
+    /// Bytes at which the characters of what was read begin; one more for the end.
+    starts: Vec<usize>,
 }
 
 impl<'a> Places<'a> {
     fn new(read: &str, original: &'a str, normalized: Option<&'a Normalized>) -> Self {
-        let chars = read.chars().enumerate().flat_map(|(number, c)| std::iter::repeat_n(number, c.len_utf8()));
-        Self { original, normalized, chars: chars.chain([read.chars().count()]).collect() }
+        let starts = read.char_indices().map(|(start, _)| start).chain([read.len()]);
+        Self { original, normalized, starts: starts.collect() }
     }
 
-    fn span(&self, bytes: Range<usize>) -> Span {
-        let at = |byte: usize| self.chars.get(byte).or(self.chars.last()).copied().unwrap_or_default();
-        // The end of a range within a character is that character's end.
-        let end =
-            bytes.end.checked_sub(1).filter(|last| *last >= bytes.start).map_or(at(bytes.start), |last| at(last) + 1);
-        match self.normalized {
-            Some(normalized) => normalized.span(at(bytes.start)..end),
-            None => Span { chars: at(bytes.start)..end, bytes },
-        }
+    /// The whole characters that `bytes`, at least one, lie in, without white space at their ends; `None`: there is nothing else.
+    fn word(&self, bytes: Range<usize>) -> Option<(Span, String)> {
+        let character = |byte: usize| self.starts.partition_point(|start| *start <= byte).saturating_sub(1);
+        let (first, last) = (character(bytes.start), character(bytes.end.checked_sub(1)?));
+        let chars = first..(last + 1).min(self.starts.len() - 1);
+        let span = match self.normalized {
+            Some(normalized) => normalized.span(chars),
+            None => Span { bytes: *self.starts.get(chars.start)?..*self.starts.get(chars.end)?, chars },
+        };
+        let whole = self.original.get(span.bytes.clone())?;
+        let text = whole.trim();
+        let before = whole.len() - whole.trim_start().len();
+        let chars_before = whole.get(..before)?.chars().count();
+        let (byte, char) = (span.bytes.start + before, span.chars.start + chars_before);
+        let span = Span { bytes: byte..byte + text.len(), chars: char..char + text.chars().count() };
+        (!text.is_empty()).then(|| (span, text.to_owned()))
     }
 
     fn window(&self, encoding: &Encoding) -> TokenWindow {
@@ -163,15 +170,79 @@ impl<'a> Places<'a> {
                 _ => words.push((word, place..place + 1, start..end)),
             }
         }
-        let words = words.into_iter().map(|(_, tokens, bytes)| {
-            let span = self.span(bytes);
-            let text = self.original.get(span.bytes.clone()).unwrap_or_default().trim().to_owned();
-            Word { tokens, text, span }
+        let words = words.into_iter().filter_map(|(_, tokens, bytes)| {
+            let (span, text) = self.word(bytes)?;
+            Some(Word { tokens, text, span })
         });
         TokenWindow {
             ids: encoding.get_ids().to_vec(),
             types: encoding.get_type_ids().to_vec(),
             words: words.collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::LazyLock;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SPEC: TokensInputSpec = TokensInputSpec { max_length: 16, overlap: 4, windows: 8, text: TextForm::Raw };
+
+    /// Every byte is a token, as a byte-level BPE without merges has it: characters are cut in pieces.
+    fn bytes_alone(text: TextForm) -> TokenReader {
+        let printed = (0_u32..256).filter(|byte| matches!(byte, 33..=126 | 161..=172 | 174..=255));
+        let vocabulary = printed.chain(256..256 + 68).filter_map(char::from_u32).map(|c| c.to_string());
+        let vocabulary: String =
+            vocabulary.enumerate().map(|(id, c)| format!("{}{c:?}: {id}", if id > 0 { ", " } else { "" })).collect();
+        let json = format!(
+            r#"{{"version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null, "decoder": null,
+            "pre_tokenizer": {{"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": false, "use_regex": true}},
+            "post_processor": null, "model": {{"type": "BPE", "dropout": null, "unk_token": null, "fuse_unk": false,
+            "continuing_subword_prefix": null, "end_of_word_suffix": null, "vocab": {{{vocabulary}}}, "merges": []}}}}"#
+        );
+        TokenReader::new(TokensInputSpec { text, ..SPEC }, json.as_bytes()).unwrap()
+    }
+
+    static RAW: LazyLock<TokenReader> = LazyLock::new(|| bytes_alone(TextForm::Raw));
+    static NORMALIZED: LazyLock<TokenReader> = LazyLock::new(|| bytes_alone(TextForm::Normalized));
+
+    #[test]
+    fn windows_overlap_and_of_many_the_first_and_the_last_are_kept() {
+        let windows = RAW.windows("象牙 ivory");
+        let words: Vec<&str> = windows[0].words.iter().map(|word| word.text.as_str()).collect();
+        assert_eq!((windows.len(), words), (1, vec!["象牙", "ivory"]));
+        assert_eq!(windows[0].words[1].span, Span { bytes: 7..12, chars: 3..8 });
+        let text: String = (b'a'..=b'z').cycle().take(400).map(char::from).collect();
+        let windows = RAW.windows(&text);
+        assert_eq!(windows.len(), 8);
+        assert_eq!(windows[0].ids[12..], windows[1].ids[..4], "neighbours share four tokens");
+        assert_eq!(windows[7].words.last().unwrap().span.bytes.end, 400, "the end is read");
+    }
+
+    #[test]
+    fn what_is_no_tokenizer_is_refused_and_a_text_without_words_has_no_windows() {
+        assert!(TokenReader::new(SPEC, b"{}").unwrap_err().to_string().contains("is no tokenizer"));
+        assert!(RAW.windows("").is_empty() && RAW.windows(" \n").is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn every_word_stands_where_its_span_says(text in ".{0,60}") {
+            for reader in [&*RAW, &*NORMALIZED] {
+                for window in reader.windows(&text) {
+                    prop_assert!(window.ids.len() <= 16 && window.types.len() == window.ids.len());
+                    for Word { tokens, text: word, span } in window.words {
+                        prop_assert!(tokens.end <= window.ids.len() && !tokens.is_empty());
+                        prop_assert_eq!(text.get(span.bytes.clone()), Some(word.as_str()));
+                        let chars: String = text.chars().skip(span.chars.start).take(span.chars.len()).collect();
+                        prop_assert_eq!(chars, word);
+                    }
+                }
+            }
         }
     }
 }
