@@ -220,6 +220,9 @@ class ThirdParty(unittest.TestCase):
             of_text("text_without_tokenizer", '"tokenizer.json" is used but has no sha256', lambda made: made.files.clear()),
             of_text("text_odd_tokenizer", "tokenizer.json: is no tokenizer", lambda made: made.files.update({"tokenizer.json": b"{}"})),
             of_text("text_no_room", "tokens.max_length 4 must be above that", lambda made: made.manifest["tokens"].update({"max_length": 4, "overlap": 2})),
+            of_text("text_fewer_ids_than_the_tokenizer", "with ids up to", third.without_the_last_id),
+            of_text("text_fewer_positions_than_tokens", "fails on a batch", lambda made: third.with_positions(made, 20)),
+            shape("and of a softmax one is always true", self.classifier("softmax_of_one_column", columns=1, end="Softmax", holds="softmax")),
             of_text("text_long_overlap", "overlap 24 at most half of it", lambda made: made.manifest["tokens"].update({"overlap": 24})),
             of_text("text_pool_of_texts", "tokens.pool is for scores of tokens", lambda made: made.manifest["tokens"].update({"pool": "max"})),
             of_text("text_odd_input", "is not what a tokenizer gives", lambda made: made.model.graph.input.append(helper.make_tensor_value_info("position_ids", TensorProto.INT64, ["N", "T"]))),
@@ -367,6 +370,31 @@ class InService(unittest.TestCase):
         self.assertTrue(self.rate("--title", title, "--description", long.read_text(encoding="utf-8")[:8000])["texts"])
         self.call("model", "rollback")
         self.assertEqual(self.versions(self.rate("--title", title))["text_classifier"], "1")
+
+    def test_words_count_wherever_they_stand_and_a_bad_text_is_its_own_fault(self) -> None:
+        cut = third.tokenizer("wordpiece")
+        tokens = {"tokenizer": "tokenizer.json", "max_length": 16, "overlap": 4, "windows": 64}
+        fed = [{"name": name, "category": name} for name in ("ivory", "pangolin_scale", "rhino_horn")]
+        model = third.spotter(cut.get_vocab_size(), {cut.token_to_id("bangle"): 12.0, cut.token_to_id("horn"): float("inf")}, 3)
+        manifest = {"kind": "text_classifier", "tokens": tokens, "labels": fed}
+        self.put(Shape("text_classifier", model, manifest, [], files={"tokenizer.json": cut.to_str().encode()}), "2")
+        self.wait('"text_classifier","version":"2"', "classify", "--json", "--title", "mug")
+
+        def ivory(text: str) -> float:
+            (score, *_) = self.rate("--title", text)["categories"]
+            return score["text_probability"]
+        for before in (0, 11, 12, 13, 40, 300):
+            for after in (0, 50):
+                text = "mug " * before + "bangle" + " mug" * after
+                self.assertGreater(ivory(text), 0.9, f"{before} words before, {after} after")
+        self.assertLess(ivory("mug " * 300), 0.5)
+        listings = self.folder / "listings.jsonl"
+        texts = ["bangle", "horn", "mug"] * 20
+        listings.write_text("".join(json.dumps({"listing_id": str(number), "title": text, "labels": []}) + "\n" for number, text in enumerate(texts)), encoding="utf-8")
+        command = [PROGRAM, "classify", "--json", "--server", f"http://{self.server}"]
+        ended = subprocess.run(command, cwd=ROOT, input=listings.read_text(encoding="utf-8"), capture_output=True, text=True, check=False)
+        rated = {line["listing_id"]: line for line in map(json.loads, ended.stdout.splitlines()) if "risk" in line}
+        self.assertEqual({number for number, text in enumerate(texts) if text != "horn"}, {int(number) for number in rated}, ended.stderr[-600:])
 
     def infer(self, name: str, fed: np.ndarray, datatype: str) -> np.ndarray:
         """The one output of a model by the Open Inference Protocol."""

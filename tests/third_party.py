@@ -334,3 +334,42 @@ def text_scores(model: onnx.ModelProto, made: "tokenizers.Tokenizer", text: str,
         own = scores[: len(window.ids)]
         scores = own.max(0) if tokens["pool"] == "max" else own.mean(0)
     return scores
+
+
+def spotter(vocabulary: int, found: dict[int, float], columns: int) -> onnx.ModelProto:
+    """A logit is -8 and what the ids of a window add."""
+    table = np.zeros((vocabulary, columns), np.float32)
+    for token, added in found.items():
+        table[token] = added
+    nodes = [
+        helper.make_node("Gather", ["table", "input_ids"], ["each"]), helper.make_node("ReduceMax", ["each"], ["most"], axes=[1], keepdims=0),
+        helper.make_node("Add", ["most", "bias"], ["logits"]),
+    ]
+    inputs = [helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["N", "T"])]
+    outputs = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["N", columns])]
+    return graph(nodes, inputs, outputs, [tensor("table", table), tensor("bias", np.full(columns, -8, np.float32))])
+
+
+def without_the_last_id(shape: Shape) -> None:
+    """A table with one row less than the tokenizer has ids."""
+    (table,) = [one for one in shape.model.graph.initializer if one.name == "table"]
+    table.CopyFrom(tensor("table", numpy_helper.to_array(table)[:-1]))
+
+
+def with_positions(shape: Shape, positions: int) -> None:
+    """Positions are added up to so many tokens; a longer window fails."""
+    made = shape.model.graph
+    made.initializer.append(tensor("positions", RNG.normal(size=(positions, 8)).astype(np.float32)))
+    made.initializer.extend([tensor("zero", np.array(0, np.int64)), tensor("one", np.array(1, np.int64))])
+    (states,) = [node for node in made.node if node.op_type == "Tanh" and node.output[0] == "states"]
+    given = states.input[0]
+    states.input[0] = "placed"
+    before = list(made.node)
+    at = before.index(states)
+    new = [
+        helper.make_node("Shape", ["input_ids"], ["sizes"]), helper.make_node("Gather", ["sizes", "one"], ["count"], axis=0),
+        helper.make_node("Range", ["zero", "count", "one"], ["places"]), helper.make_node("Gather", ["positions", "places"], ["placing"]),
+        helper.make_node("Add", [given, "placing"], ["placed"]),
+    ]
+    del made.node[:]
+    made.node.extend([*before[:at], *new, *before[at:]])

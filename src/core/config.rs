@@ -107,6 +107,24 @@ struct RawRuntime {
     fallback: bool,
 }
 
+impl RawRuntime {
+    fn check(self, scheduler: &RawScheduler, library_variable: Option<String>) -> Result<RuntimeSettings> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let intra_op_threads = size("scheduler.intra_op_threads", scheduler.intra_op_threads, 1..=64)?;
+        let workers = match size("scheduler.workers", scheduler.workers, 0..=256)? {
+            0 => (cores / intra_op_threads).max(1),
+            workers => workers,
+        };
+        let onnxruntime = match (self.onnxruntime, library_variable) {
+            (path, _) if !path.as_os_str().is_empty() => path,
+            (_, Some(path)) => path.into(),
+            (_, None) => unpacked_library(),
+        };
+        let (provider, fallback) = (self.provider, self.fallback);
+        Ok(RuntimeSettings { onnxruntime, provider, fallback, workers, intra_op_threads })
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawScheduler {
@@ -197,12 +215,6 @@ impl Config {
             "" => None,
             given => Some(address("server.admin_listen", given)?),
         };
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let intra_op_threads = size("scheduler.intra_op_threads", raw.scheduler.intra_op_threads, 1..=64)?;
-        let workers = match size("scheduler.workers", raw.scheduler.workers, 0..=256)? {
-            0 => (cores / intra_op_threads).max(1),
-            workers => workers,
-        };
         let batching = Batching {
             image: batch_rule("image", raw.batching.image_max_batch, raw.batching.image_max_wait_ms)?,
             text: batch_rule("text", raw.batching.text_max_batch, raw.batching.text_max_wait_ms)?,
@@ -213,11 +225,6 @@ impl Config {
             "text" => false,
             "json" => true,
             other => return Err(Error::setup(format!("log.format: {other:?} must be \"text\" or \"json\""))),
-        };
-        let onnxruntime = match (raw.runtime.onnxruntime, library_variable) {
-            (path, _) if !path.as_os_str().is_empty() => path,
-            (_, Some(path)) => path.into(),
-            (_, None) => unpacked_library(),
         };
         let streams = number("server.max_concurrent_streams", raw.server.max_concurrent_streams, 1..=10_000)?;
         let drain = number("server.drain_seconds", raw.server.drain_seconds, 0..=600)?;
@@ -241,13 +248,7 @@ impl Config {
                 versions: raw.models.rules()?,
                 rollout: raw.rollout.check()?,
             },
-            runtime: RuntimeSettings {
-                onnxruntime,
-                provider: raw.runtime.provider,
-                fallback: raw.runtime.fallback,
-                workers,
-                intra_op_threads,
-            },
+            runtime: raw.runtime.check(&raw.scheduler, library_variable)?,
             queue: Settings {
                 capacity: size("scheduler.queue_capacity", raw.scheduler.queue_capacity, 1..=1_000_000)?,
                 bulk_yields: Duration::from_millis(bulk_yields),

@@ -17,6 +17,7 @@ mod run;
 pub mod shadow;
 mod texts;
 pub mod traffic;
+mod vocabulary;
 mod worker;
 
 use std::sync::Arc;

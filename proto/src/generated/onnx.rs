@@ -50,6 +50,10 @@ pub struct GraphProto {
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct NodeProto {
+    #[prost(string, repeated, tag = "1")]
+    pub input: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, repeated, tag = "2")]
+    pub output: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     #[prost(string, tag = "4")]
     pub op_type: ::prost::alloc::string::String,
     #[prost(message, repeated, tag = "5")]

@@ -47,7 +47,7 @@ impl<'a> Bare<'a> {
         let preparing = start.elapsed();
         let start = Instant::now();
         let frames = 0..decoded.frames.len();
-        let scores = engine.score_images(self.worker, &tensors, std::slice::from_ref(&frames), false);
+        let scores = engine.score_images(self.worker, &tensors, std::slice::from_ref(&frames), None);
         let inference = start.elapsed();
         scores.into_iter().flat_map(|scores| scores.faults).next().map_or(Ok(Spent { preparing, inference }), Err)
     }

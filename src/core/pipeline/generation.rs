@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::cache::ImageCache;
 use super::health::Health;
+use super::vocabulary;
 use crate::config::{Batching, Config};
 use crate::domain::{Category, DEFAULT_SET, ModelVersion, PolicyVersion, SetVersion};
 use crate::error::{Error, Result};
@@ -330,7 +331,9 @@ fn text_reader(model: &LoadedModel) -> Result<TextReader> {
     let folder = model.folder();
     if let Some(tokens) = &folder.manifest.tokens {
         let at = |problem: Error| Error::file(&folder.path.join(&tokens.tokenizer), problem);
-        return TokenReader::new(tokens.spec(), &folder.file(&tokens.tokenizer)?).map(TextReader::Tokens).map_err(at);
+        let reader = TokenReader::new(tokens.spec(), &folder.file(&tokens.tokenizer)?).map_err(at)?;
+        vocabulary::probe(model, &reader).map_err(at)?;
+        return Ok(TextReader::Tokens(reader));
     }
     let text = folder.manifest.text.as_ref().ok_or_else(|| Error::file(&folder.path, "[text] is missing"))?;
     let words = folder.file(&text.words)?;

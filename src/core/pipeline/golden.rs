@@ -53,7 +53,10 @@ fn check(generation: &Generation, model: &LoadedModel, worker: usize) -> Result<
         // Written so that NaN, which compares with nothing, is refused.
         if !off.is_some_and(|off| off <= golden.tolerance) {
             let off = off.map_or("another number of values".into(), |off| format!("off by {off}"));
-            let problem = format!("sample {index} is {off}; allowed is {} (golden.tolerance)", golden.tolerance);
+            let allowed = golden.tolerance;
+            let problem = format!(
+                "sample {index} is {off}; allowed is {allowed} (golden.tolerance); where model.toml was changed on purpose, `wildwarden model golden` records anew"
+            );
             return Err(Error::file(&path, problem));
         }
     }

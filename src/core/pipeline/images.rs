@@ -16,6 +16,7 @@ use super::outcome::ImageOutcome;
 use crate::domain::{Attribution, Category, ImageExplanation, ImageFacts, ImageStatus, Logit};
 use crate::model::folder::manifest::Calibration;
 use crate::model::runtime::engine::{ImageScores, LabelScore, ScoreMap};
+use crate::model::runtime::occlusion::GoOn;
 use crate::preprocess::image::{Decoded, ImageFault, decode_while};
 use crate::schedule::Deadline;
 use crate::score::calibrate::calibrate;
@@ -116,7 +117,11 @@ fn run_models(generation: &Generation, worker: usize, inputs: &mut Inputs, batch
     let resized = share(start.elapsed(), batch.len());
     let start = Instant::now();
     let scores = match &tensors {
-        Ok(tensors) => generation.engine().score_images(worker, tensors, &rows, with_maps),
+        Ok(tensors) => {
+            let go_on = || batch.iter().any(|image| !image.deadline.has_passed());
+            let maps = with_maps.then_some(&go_on as GoOn<'_>);
+            generation.engine().score_images(worker, tensors, &rows, maps)
+        }
         Err(fault) => {
             let failed = || ImageScores { faults: vec![fault.clone()], ..ImageScores::default() };
             batch.iter().map(|_| failed()).collect()

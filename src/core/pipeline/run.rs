@@ -139,14 +139,17 @@ fn write(name: String, tensor: Tensor) -> OutputTensor {
 /// What the shapes do not say of a text classifier: its inputs pair up, and ids are places in its table of weights. ONNX
 /// Runtime would fail on the one and read from the table's end for a negative id.
 fn check_features(model: &LoadedModel, inputs: &[(String, Tensor)]) -> Result<()> {
-    let Some(text) = &model.folder().manifest.text else { return Ok(()) };
+    let manifest = &model.folder().manifest;
+    if manifest.text.is_none() && manifest.tokens.is_none() {
+        return Ok(());
+    }
     for (index, (name, tensor)) in inputs.iter().enumerate() {
         if let Some((first, other)) = inputs.first().filter(|(_, first)| first.shape() != tensor.shape()) {
             let (found, other) = (tensor.shape(), other.shape());
             let problem = format!("{name} is {found:?}, but {first} is {other:?}; both need one shape");
             return Err(Error::invalid(format!("inputs[{index}].shape"), problem));
         }
-        let Tensor::I64(ids) = tensor else { continue };
+        let (Some(text), Tensor::I64(ids)) = (&manifest.text, tensor) else { continue };
         if let Some(id) = ids.iter().find(|id| !(0..i64::from(text.buckets)).contains(*id)) {
             let problem = format!("{name} holds {id}, which must be in 0 to {}", text.buckets - 1);
             return Err(Error::invalid(format!("inputs[{index}].contents"), problem));

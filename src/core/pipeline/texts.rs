@@ -16,6 +16,7 @@ use crate::domain::{Attribution, Category, Logit, PerCategory, TextExplanation, 
 use crate::error::{Error, Result};
 use crate::model::folder::manifest::Calibration;
 use crate::model::runtime::loaded::LoadedModel;
+use crate::model::runtime::occlusion::GoOn;
 use crate::preprocess::text::{Normalized, Read, TextReader, language, look_up};
 use crate::schedule::Deadline;
 use crate::score::calibrate::calibrate;
@@ -49,7 +50,8 @@ pub(super) fn score(
             waiting.push(Prepared { index, outcome, reads });
         }
     }
-    run_models(generation, worker, &mut waiting, with_tokens);
+    let go_on = || texts.iter().any(|(.., deadline)| !deadline.has_passed());
+    run_models(generation, worker, &mut waiting, with_tokens.then_some(&go_on as GoOn<'_>));
     for Prepared { index, outcome, .. } in waiting {
         if let Some(slot) = outcomes.get_mut(index) {
             *slot = Some(outcome);
@@ -62,14 +64,23 @@ pub(super) fn score(
 fn prepare(generation: &Generation, field: TextField, text: &str) -> (TextOutcome, Vec<Read>) {
     let start = Instant::now();
     let normalized = Normalized::new(text);
-    let reads = generation.text_scorers().iter().map(|scorer| scorer.reader.read(text, &normalized)).collect();
+    let mut faults = Vec::new();
+    let reads = generation.text_scorers().iter().map(|scorer| {
+        let read = scorer.reader.read(text, &normalized);
+        // A text that a model's tokenizer fails on is one that the model does not answer, never one without words.
+        read.unwrap_or_else(|problem| {
+            faults.push(Error::model(scorer.model.name(), format!("its tokenizer fails on a text: {problem}")));
+            Read::Windows(Vec::new())
+        })
+    });
+    let reads = reads.collect();
     let outcome = TextOutcome {
         field,
         language: language(text),
         found: look_up(&normalized, generation.lexicon()),
         logits: PerCategory::default(),
         tokens: PerCategory::default(),
-        faults: Vec::new(),
+        faults,
         features: start.elapsed(),
         inference: std::time::Duration::ZERO,
     };
@@ -110,7 +121,7 @@ fn read_all<'a>(
     }))
 }
 
-fn run_models(generation: &Generation, worker: usize, batch: &mut [Prepared], with_tokens: bool) {
+fn run_models(generation: &Generation, worker: usize, batch: &mut [Prepared], asked: Option<GoOn<'_>>) {
     let Ok(texts) = u32::try_from(batch.len()) else { return };
     if texts == 0 {
         return;
@@ -128,6 +139,9 @@ fn run_models(generation: &Generation, worker: usize, batch: &mut [Prepared], wi
                 continue;
             }
         };
+        for (text, fault) in reading.faults() {
+            batch.get_mut(*text).into_iter().for_each(|text| text.outcome.faults.push(fault.clone()));
+        }
         for (row, said) in reading.said().iter().enumerate() {
             let label = scorer.labels.get(said.column);
             let of_category = label.and_then(|label| Some((label, label.label.category?)));
@@ -138,7 +152,7 @@ fn run_models(generation: &Generation, worker: usize, batch: &mut [Prepared], wi
     }
     for (prepared, says) in batch.iter_mut().zip(&says) {
         for (category, says) in says {
-            join_says(generation, *category, says, prepared, with_tokens);
+            join_says(generation, *category, says, prepared, asked);
         }
     }
     let share = start.elapsed() / texts;
@@ -154,20 +168,20 @@ fn join_says(
     category: Category,
     says: &[Say<'_>],
     prepared: &mut Prepared,
-    with_tokens: bool,
+    asked: Option<GoOn<'_>>,
 ) {
     let policy = generation.policy();
     let scored: Vec<(Logit, f64)> = says.iter().map(|say| (say.calibrated(), say.label.weight)).collect();
     let Some(logit) = join(&scored).map(|joined| Logit(joined.0 - policy.text_caution)) else { return };
     let Prepared { outcome, reads, .. } = prepared;
     outcome.logits.set(category, logit);
-    if !with_tokens && logit.probability() < policy.evidence {
+    if asked.is_none() && logit.probability() < policy.evidence {
         return;
     }
     let mut told: Vec<(&Say<'_>, TextExplanation)> = Vec::with_capacity(says.len());
     for say in says {
         let Some(read) = reads.get(say.place) else { continue };
-        match say.reading.explain(say.row, read, with_tokens) {
+        match say.reading.explain(say.row, read, asked) {
             Ok(Some(explanation)) => told.push((say, explanation)),
             Ok(None) => {}
             Err(fault) => outcome.faults.push(fault),
@@ -216,7 +230,8 @@ pub(super) fn first_window_logits(
     let is_it = |scorer: &&TextScorer| std::ptr::eq(Arc::as_ptr(&scorer.model), model);
     let scorer = generation.text_scorers().iter().find(is_it);
     let scorer = scorer.ok_or_else(|| Error::model(model.name(), "reads no texts"))?;
-    match scorer.reader.read(text, &Normalized::new(text)) {
+    let failed = |problem: String| Error::model(model.name(), format!("its tokenizer fails on a text: {problem}"));
+    match scorer.reader.read(text, &Normalized::new(text)).map_err(failed)? {
         Read::Passages(passages) => passages::first(model, worker, &passages),
         Read::Windows(windows) => match &*scorer.reader {
             TextReader::Tokens(reader) => windows::first(model, reader, worker, &windows),

@@ -46,10 +46,13 @@ pub enum Read {
 
 impl TextReader {
     /// Reads `text`, which is `normalized` in one spelling. Cost is linear in its length.
-    pub fn read(&self, text: &str, normalized: &Normalized) -> Read {
+    ///
+    /// # Errors
+    /// What the tokenizer says, when it fails on the text.
+    pub fn read(&self, text: &str, normalized: &Normalized) -> std::result::Result<Read, String> {
         match self {
-            Self::Features(processor) => Read::Passages(processor.passages(normalized)),
-            Self::Tokens(reader) => Read::Windows(reader.windows(text)),
+            Self::Features(processor) => Ok(Read::Passages(processor.passages(normalized))),
+            Self::Tokens(reader) => reader.windows(text).map(Read::Windows),
         }
     }
 }

@@ -18,7 +18,7 @@ use wildwarden_server::cli::{Settings, print};
 
 use super::golden::{inputs_at, record_all, write};
 use crate::import::draft::{Draft, LABEL_FILE, MANY_LABELS, TOKENIZER, guess};
-use crate::import::{Found, Recipe, by_category, find};
+use crate::import::{Asked, Found, Recipe, by_category, find};
 
 /// Make a model folder from an ONNX file: what it, its metadata and the files beside it say is filled in, the rest is marked.
 ///
@@ -44,8 +44,11 @@ pub struct New {
     /// Folder with the files that came with it. Default: that of the ONNX file.
     #[arg(long, value_name = "DIR")]
     from: Option<PathBuf>,
-    /// A label that shows a category, as in --category "ivory carving=ivory"; may be given several times. Labels that are named
-    /// as a category of the policy need none.
+    /// Name of a column of the scores; given once for each, in order, in the place of what the files say.
+    #[arg(long, value_name = "NAME")]
+    label: Vec<String>,
+    /// A label, or a column's number, that shows a category, as in --category "ivory carving=ivory"; may be given several times,
+    /// and then no other shows one. Without it those do that are named as a category of the policy.
     #[arg(long, value_name = "LABEL=CATEGORY", value_parser = label_and_category)]
     category: Vec<(String, Category)>,
     /// Where to put <name>/<version>.
@@ -88,10 +91,21 @@ impl New {
         let kind = self.kind.or_else(|| guess(&inputs, &outputs));
         let kind = kind.with_context(|| format!("{shown}: its inputs look like no kind of model; see --kind"))?;
         let beside = self.from.clone().unwrap_or_else(|| self.onnx.parent().unwrap_or(Path::new(".")).to_owned());
-        let found = find(self.like, &beside, &|key| session.metadata(key))?;
+        let takes_images = matches!(kind, Kind::ImageEncoder | Kind::ImageClassifier);
+        let scores = scores_of(&outputs).filter(|_| kind != Kind::ImageEncoder);
+        let asked = Asked {
+            onnx: &onnx,
+            image: inputs.first().filter(|_| takes_images).map(|input| input.name.as_str()),
+            scores: scores.map(|output| output.name.as_str()),
+        };
+        let mut found = find(self.like, &beside, asked, &|key| session.metadata(key))?;
+        if !self.label.is_empty() {
+            found.labels.clone_from(&self.label);
+        }
+        check_labels(&found, scores)?;
         // Without a policy, no category is known.
         let policy = PolicyFile::read(&config.reloadable.policy).ok().map(|file| file.policy);
-        let fed = self.fed(&found, policy.as_ref())?;
+        let fed = self.fed(&found, policy.as_ref(), columns_of(scores))?;
 
         let files = files_of(kind, &inputs, onnx, &found, &beside)?;
         let folder = self.out.join(&self.name).join(&self.version);
@@ -109,7 +123,8 @@ impl New {
         };
         let text = draft.text();
         // A graph that cannot play the part is told now, not after the card is written. What waits for a category comes later.
-        let waits = kind == Kind::TextClassifier && !text.contains("category = \"");
+        let waits = kind == Kind::TextClassifier && fed.is_empty() && draft.only.is_none();
+        Manifest::check_place_names(&self.name, &self.version).map_err(|problem| anyhow::anyhow!("--{problem}"))?;
         if !waits {
             Manifest::parse(&folder, &text).with_context(|| format!("{shown} cannot serve as {}", kind.name()))?;
         }
@@ -121,7 +136,11 @@ impl New {
         files.push((MANIFEST.to_owned(), text.into_bytes()));
         write(&folder, &files)?;
         let samples = match &self.golden {
-            Some(path) => record_all(&config, &folder, &inputs_at(kind, path)?, None)?.samples,
+            Some(path) => {
+                let recorded = inputs_at(kind, path).and_then(|files| record_all(&config, &folder, &files, None));
+                // The same call may be made again.
+                recorded.inspect_err(|_| drop(std::fs::remove_dir_all(&folder)))?.samples
+            }
             None => 0,
         };
         let told = serde_json::json!({
@@ -142,20 +161,29 @@ impl New {
     }
 
     /// The columns that feed a category: those named so, and those that --category names.
-    fn fed(&self, found: &Found, policy: Option<&Policy>) -> anyhow::Result<BTreeMap<usize, Category>> {
+    fn fed(
+        &self,
+        found: &Found,
+        policy: Option<&Policy>,
+        columns: Option<usize>,
+    ) -> anyhow::Result<BTreeMap<usize, Category>> {
         let mut fed: BTreeMap<usize, Category> = BTreeMap::new();
-        for (column, label) in found.labels.iter().enumerate() {
-            fed.extend(by_category(policy, label).map(|category| (column, category)));
+        if self.category.is_empty() {
+            let named = found.labels.iter().enumerate();
+            fed.extend(named.filter_map(|(column, label)| Some((column, by_category(policy, label)?))));
         }
         for (label, category) in &self.category {
             let column = found.labels.iter().position(|found| found == label).or_else(|| label.parse().ok());
-            let names = || found.labels.iter().take(10).cloned().collect::<Vec<_>>().join(", ");
             let column = column.with_context(|| {
-                format!(
-                    "--category {label}={category}: there is no such label, and it is no column; labels are {}...",
-                    names()
-                )
+                let names = found.labels.iter().take(10).map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ");
+                let known = if names.is_empty() { "none is known".to_owned() } else { format!("there are {names}") };
+                format!("--category {label}={category}: there is no such label, and it is no column's number; of labels {known}")
             })?;
+            if let Some(columns) = columns.filter(|columns| column >= *columns) {
+                bail!(
+                    "--category {label}={category}: there is no column {column}; the scores have {columns}, from 0 on"
+                );
+            }
             fed.insert(column, *category);
         }
         Ok(fed)
@@ -182,7 +210,38 @@ fn files_of(
         Kind::ImageClassifier | Kind::Head | Kind::ImageEncoder => {}
     }
     if found.labels.len() > MANY_LABELS {
-        files.insert(LABEL_FILE.to_owned(), (found.labels.join("\n") + "\n").into_bytes());
+        files.insert(LABEL_FILE.to_owned(), label_file(&found.labels));
     }
     Ok(files)
+}
+
+/// The output with the scores: the one called `logits`, else the first.
+fn scores_of(outputs: &[TensorSpec]) -> Option<&TensorSpec> {
+    outputs.iter().find(|output| output.name == "logits").or(outputs.first())
+}
+
+/// Columns of the scores; `None`: the graph leaves them free, or has no scores.
+fn columns_of(scores: Option<&TensorSpec>) -> Option<usize> {
+    let sizes = scores?.shape.get(1..).unwrap_or_default();
+    usize::try_from(sizes.iter().copied().find(|size| *size != 1).unwrap_or(1)).ok()
+}
+
+/// As many labels as columns, where both are known: a list of another model's would name each column by its neighbour.
+fn check_labels(found: &Found, scores: Option<&TensorSpec>) -> anyhow::Result<()> {
+    let Some(columns) = columns_of(scores) else { return Ok(()) };
+    let labels = found.labels.len();
+    if labels == 0 || labels == columns {
+        return Ok(());
+    }
+    let read = found.sources.join(", ");
+    let names = found.labels.iter().take(5).map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ");
+    bail!(
+        "{labels} labels ({names}), and the scores have {columns} columns (read {read}): name each column with --label, in order; one \
+         column of two classes is mostly the probability of the second"
+    )
+}
+
+/// A name a line after its number, so that none is taken for another's.
+fn label_file(labels: &[String]) -> Vec<u8> {
+    labels.iter().enumerate().map(|(number, label)| format!("{number} {label}\n")).collect::<String>().into_bytes()
 }

@@ -1,6 +1,6 @@
 //! A first `model.toml` for an ONNX file: what the graph says is filled in, what only its maker knows is marked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use wildwarden_core::domain::Category;
@@ -64,10 +64,10 @@ impl Draft<'_> {
         let kind = self.kind.name();
         let mut text = format!(
             "# Lines with TODO wait for you; `wildwarden model check` says what is still wrong.\n\
-             name = {:?}\nversion = {:?}\nkind = {kind:?}\nfile = \"model.onnx\"\n\
+             name = {}\nversion = {}\nkind = {kind:?}\nfile = \"model.onnx\"\n\
              # As in the graph; -1 is any size.\ninputs = {}\noutputs = {}\n",
-            self.name,
-            self.version,
+            quoted(self.name),
+            quoted(self.version),
             tensors(self.inputs),
             tensors(self.outputs),
         );
@@ -99,7 +99,7 @@ impl Draft<'_> {
         let named = |name: &str| self.outputs.iter().any(|output| output.name == name);
         if self.kind == Kind::ImageEncoder {
             let embedding = EMBEDDINGS.into_iter().find(|name| named(name)).filter(|name| *name != "embedding");
-            embedding.into_iter().for_each(|name| put(text, format_args!("embedding = {name:?}\n")));
+            embedding.into_iter().for_each(|name| put(text, format_args!("embedding = {}\n", quoted(name))));
             return;
         }
         if self.is_hashed() {
@@ -107,14 +107,23 @@ impl Draft<'_> {
         }
         let output = self.scores().map_or("logits", |output| output.name.as_str());
         let holds = self.found.holds.map_or("logits", name_of);
+        let is_known = self.found.holds.is_some();
         let many = self.outputs.len() > 1 && !named("logits");
-        if output == "logits" && self.found.holds.is_none() {
+        if !is_known {
             text.push_str(
                 "# TODO: what the scores are: \"logits\" before a sigmoid, \"class_logits\" before a softmax, \"sigmoid\" or \"softmax\" after it.\n",
             );
         }
         let which = if many { " # TODO: the graph has several outputs; this is the first" } else { "" };
-        put(text, format_args!("scores = {{ output = {output:?}, holds = {holds:?} }}{which}\n"));
+        let join = if self.joins_logits() { ", join = \"max\"" } else { "" };
+        put(text, format_args!("scores = {{ output = {}, holds = {holds:?}{join} }}{which}\n", quoted(output)));
+    }
+
+    /// Whether several columns that are not of one softmax feed a category.
+    fn joins_logits(&self) -> bool {
+        let categories: BTreeSet<Category> = self.fed.values().copied().collect();
+        let is_one_of_many = matches!(self.found.holds, Some(Holds::Softmax | Holds::ClassLogits));
+        !is_one_of_many && categories.len() < self.fed.len()
     }
 
     /// Whether it reads hashed features, whose outputs bear fixed names.
@@ -158,7 +167,7 @@ impl Draft<'_> {
             };
             let place = if has_file { format!(", column = {column}") } else { String::new() };
             let feeds = category.map_or_else(String::new, |category| format!(", category = {:?}", category.name()));
-            put(text, format_args!("  {{ name = {name:?}{feeds}{place}, calibration = {CALIBRATION} }},\n"));
+            put(text, format_args!("  {{ name = {}{feeds}{place}, calibration = {CALIBRATION} }},\n", quoted(&name)));
         }
         text.push_str("]\n");
         if self.fed.is_empty() && self.only.is_none() {
@@ -292,9 +301,14 @@ const CALIBRATION: &str = "{ slope = 1.0, intercept = 0.0 }";
 fn tensors(specs: &[TensorSpec]) -> String {
     let one = |spec: &TensorSpec| {
         let dtype = spec.dtype.name();
-        format!("{{ name = {:?}, dtype = {dtype:?}, shape = {:?} }}", spec.name, spec.shape)
+        format!("{{ name = {}, dtype = {dtype:?}, shape = {:?} }}", quoted(&spec.name), spec.shape)
     };
     format!("[{}]", specs.iter().map(one).collect::<Vec<_>>().join(", "))
+}
+
+/// As TOML has it.
+fn quoted(text: &str) -> String {
+    toml_edit::Value::from(text).to_string()
 }
 
 /// Writing to a string cannot fail.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Context;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use wildwarden_core::input_spec::{Filter, Resize};
 use wildwarden_core::model::folder::manifest::Holds;
 
@@ -13,6 +14,7 @@ use super::found::{Found, ImageFound};
 struct Config {
     id2label: Option<BTreeMap<String, String>>,
     problem_type: Option<String>,
+    model_type: Option<String>,
     max_position_embeddings: Option<usize>,
 }
 
@@ -20,7 +22,7 @@ struct Config {
 const MOST_TOKENS: usize = 512;
 
 pub(super) fn config(text: &str) -> anyhow::Result<Found> {
-    let Config { id2label, problem_type, max_position_embeddings } = serde_json::from_str(text)?;
+    let Config { id2label, problem_type, model_type, max_position_embeddings } = serde_json::from_str(text)?;
     let labels = id2label.unwrap_or_default();
     let named = (0..labels.len()).map(|number| labels.get(&number.to_string()).cloned());
     let labels: Vec<String> = named.collect::<Option<_>>().context("id2label: does not number its labels from 0 on")?;
@@ -30,10 +32,24 @@ pub(super) fn config(text: &str) -> anyhow::Result<Found> {
         // Transformers' own choice for more than one label.
         _ => (labels.len() > 1).then_some(Holds::ClassLogits),
     };
-    // RoBERTa and XLM-R count two positions more than there are.
-    let max_length =
-        max_position_embeddings.map(|positions| if positions == 514 { 512 } else { positions.min(MOST_TOKENS) });
+    // These count from two on.
+    let is_late = model_type.is_some_and(|name| ["roberta", "xlm-roberta", "camembert"].contains(&name.as_str()));
+    let before = if is_late || max_position_embeddings == Some(514) { 2 } else { 0 };
+    let max_length = max_position_embeddings.map(|positions| positions.saturating_sub(before).min(MOST_TOKENS));
     Ok(Found { labels, holds, max_length, ..Found::default() })
+}
+
+pub(super) fn tokenizer_config(text: &str) -> anyhow::Result<Found> {
+    #[derive(Deserialize)]
+    struct Tokenizer {
+        model_max_length: Option<f64>,
+    }
+    let Tokenizer { model_max_length } = serde_json::from_str(text)?;
+    // Without a limit it is a number of thirty digits.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a few thousand")]
+    let max_length =
+        model_max_length.filter(|most| (4.0..=2048.0).contains(most)).map(|most| (most as usize).min(MOST_TOKENS));
+    Ok(Found { max_length, ..Found::default() })
 }
 
 #[derive(Deserialize)]
@@ -47,6 +63,8 @@ struct Preprocessor {
     resample: Option<u32>,
     do_rescale: Option<bool>,
     rescale_factor: Option<f64>,
+    rescale_offset: Option<bool>,
+    crop_pct: Option<f64>,
     do_normalize: Option<bool>,
     image_mean: Option<[f64; 3]>,
     image_std: Option<[f64; 3]>,
@@ -56,8 +74,15 @@ struct Preprocessor {
 #[serde(untagged)]
 enum Size {
     Number(u32),
-    Shortest { shortest_edge: u32 },
-    Sides { height: u32, width: u32 },
+    Shortest {
+        shortest_edge: u32,
+    },
+    Sides {
+        height: u32,
+        width: u32,
+    },
+    /// Stated in a way that none here is: said by the graph, or left to be filled in.
+    Other(IgnoredAny),
 }
 
 impl Size {
@@ -65,6 +90,7 @@ impl Size {
         match self {
             Self::Number(side) | Self::Shortest { shortest_edge: side } => (side, side),
             Self::Sides { height, width } => (width, height),
+            Self::Other(_) => (224, 224),
         }
     }
 }
@@ -72,7 +98,9 @@ impl Size {
 pub(super) fn preprocessor(text: &str) -> anyhow::Result<Found> {
     let read: Preprocessor = serde_json::from_str(text)?;
     let crop = read.crop_size.filter(|_| read.do_center_crop.unwrap_or(read.crop_size.is_some()));
-    let size = read.size.filter(|_| read.do_resize != Some(false));
+    let is_known = |size: &Size| !matches!(size, Size::Other(_));
+    let crop = crop.filter(is_known);
+    let size = read.size.filter(is_known).filter(|_| read.do_resize != Some(false));
     let resize = match (size, crop) {
         (Some(Size::Shortest { shortest_edge } | Size::Number(shortest_edge)), Some(_)) => {
             Some(Resize::ShorterSide(shortest_edge))
@@ -80,7 +108,18 @@ pub(super) fn preprocessor(text: &str) -> anyhow::Result<Found> {
         (Some(Size::Shortest { .. }), None) => Some(Resize::CenterCrop),
         (Some(Size::Sides { height, width }), Some(_)) => Some(Resize::StretchTo([width, height])),
         (Some(Size::Sides { .. } | Size::Number(_)), None) => Some(Resize::Stretch),
-        (None, _) => None,
+        (None | Some(Size::Other(_)), _) => None,
+    };
+    // ConvNeXt cuts this share out of the middle of small pictures.
+    let resize = match (read.crop_pct, size) {
+        (Some(share), Some(Size::Shortest { shortest_edge: side } | Size::Number(side)))
+            if side < 384 && share > 0.25 =>
+        {
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most four times 384")]
+            let whole = (f64::from(side) / share) as u32;
+            Some(Resize::ShorterSide(whole.max(side)))
+        }
+        _ => resize,
     };
     let filter = match read.resample {
         Some(2) => Some(Filter::Bilinear),
@@ -90,10 +129,16 @@ pub(super) fn preprocessor(text: &str) -> anyhow::Result<Found> {
         None => None,
     };
     let scale = if read.do_rescale == Some(false) { 1.0 } else { read.rescale_factor.unwrap_or(1.0 / 255.0) };
+    anyhow::ensure!(scale.is_finite() && scale > 0.0, "rescale_factor: {scale} must be above 0");
+    // EfficientNet's are between -1 and 1 before the mean is taken off.
+    let offset = if read.rescale_offset == Some(true) { 1.0 } else { 0.0 };
     let in_bytes = |values: [f64; 3]| values.map(|value| value / scale);
     let normalisation = match (read.do_normalize, read.image_mean, read.image_std) {
-        (Some(false), ..) | (None, None, None) => ([0.0; 3], [1.0 / scale; 3]),
-        (_, mean, std) => (in_bytes(mean.unwrap_or([0.0; 3])), in_bytes(std.unwrap_or([1.0; 3]))),
+        (Some(false), ..) | (None, None, None) => (in_bytes([offset; 3]), in_bytes([1.0; 3])),
+        (_, mean, std) => {
+            let mean = mean.unwrap_or([0.0; 3]).map(|mean| mean + offset);
+            (in_bytes(mean), in_bytes(std.unwrap_or([1.0; 3])))
+        }
     };
     let image = ImageFound {
         size: crop.or(size).map(Size::sides),

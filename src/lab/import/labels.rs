@@ -5,6 +5,8 @@ use wildwarden_core::score::policy::Policy;
 
 /// A name a line, with its number before it or without; empty lines at the end are none.
 pub fn lines(text: &str) -> Vec<String> {
+    // Windows' editors put a mark before UTF-8.
+    let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
     let mut names: Vec<String> = text.lines().enumerate().map(|(number, line)| name_in(number, line)).collect();
     while names.last().is_some_and(String::is_empty) {
         names.pop();

@@ -29,12 +29,16 @@ pub(super) fn inference(text: &str) -> anyhow::Result<Found> {
     for (name, options) in read.preparation.map(|read| read.transform_ops).unwrap_or_default().into_iter().flatten() {
         transform(&mut image, &name, &options).with_context(|| format!("PreProcess.transform_ops: {name}"))?;
     }
-    let listed = read.result.as_ref().and_then(|result| result.pointer("/Topk/label_list"));
+    let steps = read.result.as_ref().and_then(Value::as_object);
+    let lists = steps.into_iter().flatten().filter_map(|(_, options)| options.get("label_list"));
+    let listed = lists.into_iter().next();
+    let is_multi_label = steps.is_some_and(|steps| steps.keys().any(|name| name.starts_with("MultiLabel")));
     let labels = listed.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let labels: Vec<String> =
         labels.iter().map(|label| label.as_str().map_or_else(|| label.to_string(), str::to_owned)).collect();
-    // Exports of PaddleClas end in a softmax.
-    Ok(Found { image, labels, holds: Some(Holds::Softmax), ..Found::default() })
+    // Exports of PaddleClas end in a softmax, those of several labels in a sigmoid.
+    let holds = Some(if is_multi_label { Holds::Sigmoid } else { Holds::Softmax });
+    Ok(Found { image, labels, holds, ..Found::default() })
 }
 
 fn transform(image: &mut ImageFound, name: &str, options: &Value) -> anyhow::Result<()> {
@@ -65,6 +69,11 @@ fn transform(image: &mut ImageFound, name: &str, options: &Value) -> anyhow::Res
                 Some("area") => Some(Filter::Area),
                 _ => Some(Filter::Bilinear),
             };
+        }
+        "DecodeImage" => {
+            let is_bgr = options.get("to_rgb").and_then(Value::as_bool) == Some(false)
+                || options.get("img_mode").and_then(Value::as_str) == Some("BGR");
+            image.channels = Some(if is_bgr { Channels::Bgr } else { Channels::Rgb });
         }
         "CropImage" => {
             if let (Some(Resize::Stretch), Some((width, height))) = (image.resize, image.size) {

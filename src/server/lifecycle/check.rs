@@ -249,6 +249,9 @@ fn notes(folder: &ModelFolder) -> Vec<String> {
                 .into(),
         );
     }
+    if let Some(label) = folder.manifest.labels.iter().find(|label| label.name.starts_with("TODO")) {
+        notes.push(format!("labels: {:?} still waits for its name", label.name));
+    }
     if folder.manifest.card.summary.contains("TODO") || folder.manifest.card.licence.contains("TODO") {
         notes.push("[card] is still to be filled in".into());
     }

@@ -1,7 +1,7 @@
 //! What a model of each kind takes and gives, held against what its manifest declares. The engine relies on it.
 
 use crate::input_spec::{ImageInputSpec, Layout};
-use crate::model::folder::manifest::{Kind, Manifest};
+use crate::model::folder::manifest::{Holds, Kind, Manifest};
 use crate::model::folder::tensor::{Dtype, TensorSpec};
 
 /// Most rows of a batch whose size a graph fixes: each run makes so many, whatever is needed.
@@ -102,8 +102,11 @@ fn check_image(manifest: &Manifest) -> Result<(), String> {
         }
     }
     let dtypes = [Dtype::Float32, Dtype::Float16, Dtype::Uint8];
-    only_input(manifest, &dtypes, &image_axes(image, batch(manifest)))
-        .or_else(|problem| only_input(manifest, &dtypes, &free_axes(image, batch(manifest))).map_err(|_also| problem))
+    let rows = batch(manifest);
+    // Exporters leave sides free, and some of them channels, too.
+    let free = [free_axes(image, rows, Some(3)), free_axes(image, rows, Some(-1))];
+    let fits_free = free.iter().any(|axes| only_input(manifest, &dtypes, axes).is_ok());
+    if fits_free { Ok(()) } else { only_input(manifest, &dtypes, &image_axes(image, rows)) }
 }
 
 /// What a tokenizer gives: ids, which of them count, and of which text each is.
@@ -137,10 +140,10 @@ fn image_axes(image: &ImageInputSpec, rows: Option<i64>) -> [Option<i64>; 4] {
 }
 
 /// Sizes of a graph that takes any sides.
-fn free_axes(image: &ImageInputSpec, rows: Option<i64>) -> [Option<i64>; 4] {
+fn free_axes(image: &ImageInputSpec, rows: Option<i64>, channels: Option<i64>) -> [Option<i64>; 4] {
     match image.layout {
-        Layout::Nchw => [rows, Some(3), Some(-1), Some(-1)],
-        Layout::Nhwc => [rows, Some(-1), Some(-1), Some(3)],
+        Layout::Nchw => [rows, channels, Some(-1), Some(-1)],
+        Layout::Nhwc => [rows, Some(-1), Some(-1), channels],
     }
 }
 
@@ -179,6 +182,7 @@ fn check_scores(manifest: &Manifest) -> Result<(), String> {
         _ => check_rows_of_values(manifest, output)?,
     };
     let Some(columns) = columns.filter(|columns| *columns > 0) else { return Ok(()) };
+    check_whole(manifest, columns)?;
     let columns = usize::try_from(columns).unwrap_or(usize::MAX);
     if let Some(label) = manifest.labels.iter().find(|label| label.column.is_some_and(|column| column >= columns)) {
         let (name, column) = (&label.name, label.column.unwrap_or_default());
@@ -195,6 +199,23 @@ fn check_scores(manifest: &Manifest) -> Result<(), String> {
     Err(format!(
         "labels: there are {labels}, and {output} has {columns} columns; name all, or give each its column = NUMBER"
     ))
+}
+
+/// Where exactly one column is true, all of them together say nothing.
+fn check_whole(manifest: &Manifest, columns: i64) -> Result<(), String> {
+    let holds = manifest.scores.as_ref().map_or(Holds::Logits, |scores| scores.holds);
+    if !matches!(holds, Holds::ClassLogits | Holds::Softmax) {
+        return Ok(());
+    }
+    let of = |category| manifest.labels.iter().filter(|label| label.category == Some(category)).count();
+    match manifest.feeds().find(|&category| i64::try_from(of(category)).is_ok_and(|of| of >= columns)) {
+        Some(category) => Err(format!(
+            "labels: all {columns} columns feed {}, and of a softmax one is always true: leave out those that do not show it, or say \
+             holds = \"logits\" or \"sigmoid\"",
+            category.name()
+        )),
+        None => Ok(()),
+    }
 }
 
 fn only_input(manifest: &Manifest, dtypes: &[Dtype], shape: &[Option<i64>]) -> Result<(), String> {

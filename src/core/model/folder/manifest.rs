@@ -134,7 +134,7 @@ pub struct Manifest {
     pub image: Option<ImageInputSpec>,
     /// How texts are prepared; of text classifiers.
     pub text: Option<TextManifest>,
-    /// How texts become the tokens of a tokenizer; of text classifiers that have one in the place of [text].
+    /// How texts become the tokens of a tokenizer; of text classifiers that have one in the place of `[text]`.
     pub tokens: Option<TokensManifest>,
     /// The encoder that a head was made for; none: any whose embedding has the right size.
     pub encoder: Option<EncoderName>,

@@ -221,7 +221,7 @@ mod tests {
     #[test]
     fn weights_in_another_file_are_found_wherever_they_hide() {
         let in_attribute = AttributeProto { t: Some(external()), ..Default::default() };
-        let node = |attribute| NodeProto { op_type: "If".into(), attribute: vec![attribute], domain: String::new() };
+        let node = |attribute| NodeProto { op_type: "If".into(), attribute: vec![attribute], ..NodeProto::default() };
         let inner = GraphProto { initializer: vec![external()], ..Default::default() };
         let in_subgraph = AttributeProto { g: Some(inner), ..Default::default() };
         let sparse = SparseTensorProto { indices: Some(external()), values: None };
@@ -240,7 +240,7 @@ mod tests {
 
     #[test]
     fn functions_of_the_model_are_no_custom_operators() {
-        let node = NodeProto { op_type: "Twice".into(), domain: "mine".into(), attribute: vec![] };
+        let node = NodeProto { op_type: "Twice".into(), domain: "mine".into(), ..NodeProto::default() };
         let mut change = graph(GraphProto { node: vec![node], ..Default::default() });
         assert!(Graph::read(&with(&change)).unwrap_err().contains("Twice of mine"));
         change.functions = vec![FunctionProto { name: "Twice".into(), domain: "mine".into(), node: vec![] }];

@@ -22,6 +22,20 @@ impl Manifest {
         Ok(manifest)
     }
 
+    /// Checks name and version, which are the names of folders.
+    ///
+    /// # Errors
+    /// Which, its value and what is allowed.
+    pub fn check_place_names(name: &str, version: &str) -> std::result::Result<(), String> {
+        for (what, name) in [("name", name), ("version", version)] {
+            let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+            if !(1..=64).contains(&name.len()) || name.starts_with('.') || !name.chars().all(allowed) {
+                return Err(format!("{what}: {name:?} must be 1 to 64 of a-z, A-Z, 0-9, _, - and ., no . first"));
+            }
+        }
+        Ok(())
+    }
+
     fn check(&self) -> std::result::Result<(), String> {
         if self.encoder.is_some() && self.kind != Kind::Head {
             return Err(format!("encoder: is for heads, and this is {:?}", self.kind));
@@ -63,12 +77,7 @@ impl Manifest {
             return Err("labels: none has a category, so the model would rate no text; give one a category".into());
         }
         self.check_files()?;
-        for (what, name) in [("name", &self.name), ("version", &self.version)] {
-            let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-            if !(1..=64).contains(&name.len()) || name.starts_with('.') || !name.chars().all(allowed) {
-                return Err(format!("{what}: {name:?} must be 1 to 64 of a-z, A-Z, 0-9, _, - and ., no . first"));
-            }
-        }
+        Self::check_place_names(&self.name, &self.version)?;
         self.check_preparation()?;
         for label in &self.labels {
             let Calibration { slope, intercept } = label.calibration;

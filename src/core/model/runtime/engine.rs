@@ -1,6 +1,5 @@
 //! The models that serve together. Tensors in, logits out; neither preprocessing nor policy.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -14,7 +13,7 @@ use crate::model::folder::ModelFolder;
 use crate::model::folder::check::Checks;
 use crate::model::folder::set::ModelSet;
 use crate::model::runtime::loaded::LoadedModel;
-use crate::model::runtime::occlusion;
+use crate::model::runtime::occlusion::{self, GoOn, Shared};
 use crate::model::runtime::pace::Budget;
 use crate::model::runtime::provider::Provider;
 use crate::model::runtime::session::Runtime;
@@ -154,40 +153,36 @@ impl Engine {
 
     /// Scores a batch of images on the sessions of `worker`. `tensors[i]` is `f32 [rows, 3, height, width]` as
     /// `image_specs()[i]` says, and image `k` owns the rows `images[k]`, one a frame. An encoder runs once for
-    /// all its heads; a model that fails leaves its labels without a score and its error in `faults`.
+    /// all its heads; a model that fails leaves its labels without a score and its error in `faults`. `maps`: they are asked for,
+    /// as long as it says so.
     pub fn score_images(
         &self,
         worker: usize,
         tensors: &[ArrayView4<'_, f32>],
         images: &[Range<usize>],
-        with_maps: bool,
+        maps: Option<GoOn<'_>>,
     ) -> Vec<ImageScores> {
         let labels = self.image_scorers().map(|model| model.folder().manifest.labels.len()).sum();
         let unscored = || ImageScores { labels: (0..labels).map(|_| None).collect(), faults: Vec::new() };
         let mut scores: Vec<ImageScores> = images.iter().map(|_| unscored()).collect();
         let (of_encoders, of_classifiers) = tensors.split_at(self.encoders.len().min(tensors.len()));
         for (place, (encoder, tensor)) in self.encoders.iter().zip(of_encoders).enumerate() {
-            match encoder.embed(worker, tensor.view().into_dyn(), with_maps) {
+            match encoder.embed(worker, tensor.view().into_dyn(), maps.is_some()) {
                 Ok((embedding, feature_map)) => {
-                    // Of each frame that a head asks for, so that the encoder runs once for all heads.
-                    let covered: RefCell<BTreeMap<usize, Array2<f32>>> = RefCell::default();
-                    let covered_at = |row: usize| -> Result<Array2<f32>> {
-                        if let Some(known) = covered.borrow().get(&row) {
-                            return Ok(known.clone());
-                        }
+                    let shared = Shared::default();
+                    let covered_at = |row: usize, go_on: GoOn<'_>| {
                         let embed = |planes: ArrayViewD<'_, f32>| Ok(encoder.embed(worker, planes, false)?.0);
-                        let made = occlusion::covered(tensor, row, embed)?;
-                        covered.borrow_mut().insert(row, made.clone());
-                        Ok(made)
+                        shared.get(row, || occlusion::covered(tensor, row, go_on, embed))
                     };
                     for head in self.heads.iter().filter(|head| head.encoder == Some(place)) {
                         let logits = head.model.logits(worker, embedding.view().into_dyn());
                         spread(head, logits, images, &mut scores, |logits, rows, scores| {
                             let best = keep_best(head, &logits, rows.start, scores)?;
-                            best.into_iter().filter(|_| with_maps).try_for_each(|best| match &feature_map {
+                            let Some(go_on) = maps else { return Ok(()) };
+                            best.into_iter().try_for_each(|best| match &feature_map {
                                 Some(map) => add_map(&head.model, worker, map, best, scores),
                                 None => {
-                                    let covered = covered_at(best.row)?;
+                                    let Some(covered) = covered_at(best.row, go_on)? else { return Ok(()) };
                                     let logits = head.model.logits(worker, covered.view().into_dyn())?;
                                     add_lost(&best, &logits, scores);
                                     Ok(())
@@ -200,12 +195,15 @@ impl Engine {
             }
         }
         for (classifier, tensor) in self.classifiers.iter().zip(of_classifiers) {
+            let shared = Shared::default();
             let logits = classifier.model.logits(worker, tensor.view().into_dyn());
             spread(classifier, logits, images, &mut scores, |logits, rows, scores| {
                 let best = keep_best(classifier, &logits, rows.start, scores)?;
-                best.into_iter().filter(|_| with_maps).try_for_each(|best| {
+                let Some(go_on) = maps else { return Ok(()) };
+                best.into_iter().try_for_each(|best| {
                     let run = |planes: ArrayViewD<'_, f32>| classifier.model.logits(worker, planes);
-                    add_lost(&best, &occlusion::covered(tensor, best.row, run)?, scores);
+                    let covered = shared.get(best.row, || occlusion::covered(tensor, best.row, go_on, run))?;
+                    covered.iter().for_each(|covered| add_lost(&best, covered, scores));
                     Ok(())
                 })
             });

@@ -46,12 +46,13 @@ pub(super) fn fed<'a>(manifest: &Manifest, given: ArrayViewD<'a, f32>) -> Fed<'a
 }
 
 /// Each row divided by its length; one of zeros stays.
+#[expect(clippy::cast_possible_truncation, reason = "at most 1")]
 fn normalized(rows: &ArrayViewD<'_, f32>) -> ArrayD<f32> {
     let mut rows = rows.to_owned();
     for mut row in rows.axis_iter_mut(Axis(0)) {
-        let length = row.iter().map(|value| value * value).sum::<f32>().sqrt();
+        let length = row.iter().map(|&value| f64::from(value) * f64::from(value)).sum::<f64>().sqrt();
         if length > 0.0 {
-            row.mapv_inplace(|value| value / length);
+            row.mapv_inplace(|value| (f64::from(value) / length) as f32);
         }
     }
     rows

@@ -5,7 +5,7 @@ pub mod engine;
 mod feed;
 mod load;
 pub mod loaded;
-mod occlusion;
+pub mod occlusion;
 pub mod pace;
 pub mod plausible;
 pub mod probe;

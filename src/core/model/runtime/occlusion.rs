@@ -1,27 +1,63 @@
 //! Heat maps for models that have none of their own: what a logit loses when a part of the picture is covered (Zeiler and Fergus
 //! 2014).
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
 use ndarray::{Array2, Array4, ArrayView4, ArrayViewD, Axis, concatenate, s};
 
 use crate::error::{Error, Result};
+
+/// Whether who asked still waits.
+pub type GoOn<'a> = &'a dyn Fn() -> bool;
 
 /// Parts along a side: as many as the shipped encoder's feature map has cells.
 const GRID: usize = 7;
 
 /// What `run` gives for a picture with one part covered, a row a part: `[49, values]`. The picture is the row `row` of `tensor`,
-/// planes `[N, 3, height, width]`; a part takes the picture's mean colour. Runs a row of parts at a time.
+/// planes `[N, 3, height, width]`; a part takes the picture's mean colour. Runs a row of parts at a time; `None`: `go_on` said no
+/// before one of them.
 ///
 /// # Errors
 /// Those of `run`; [`Error::Bug`] when it gives rows of different lengths.
 pub(super) fn covered(
     tensor: &ArrayView4<'_, f32>,
     row: usize,
+    go_on: GoOn<'_>,
     run: impl Fn(ArrayViewD<'_, f32>) -> Result<Array2<f32>>,
-) -> Result<Array2<f32>> {
-    let given: Vec<Array2<f32>> =
-        (0..GRID).map(|above| run(with_parts_covered(tensor, row, above).view().into_dyn())).collect::<Result<_>>()?;
+) -> Result<Option<Array2<f32>>> {
+    let mut given: Vec<Array2<f32>> = Vec::with_capacity(GRID);
+    for above in 0..GRID {
+        if !go_on() {
+            return Ok(None);
+        }
+        given.push(run(with_parts_covered(tensor, row, above).view().into_dyn())?);
+    }
     let views: Vec<_> = given.iter().map(|rows| rows.view()).collect();
-    concatenate(Axis(0), &views).map_err(|cause| Error::Bug(format!("rows of an occlusion: {cause}")))
+    concatenate(Axis(0), &views).map(Some).map_err(|cause| Error::Bug(format!("rows of an occlusion: {cause}")))
+}
+
+/// What was given for each frame that was asked for, by its row: scorers and categories share it.
+#[derive(Default)]
+pub(super) struct Shared(RefCell<BTreeMap<usize, Option<Array2<f32>>>>);
+
+impl Shared {
+    /// What `make` gives for the row, made once.
+    ///
+    /// # Errors
+    /// Those of `make`.
+    pub(super) fn get(
+        &self,
+        row: usize,
+        make: impl FnOnce() -> Result<Option<Array2<f32>>>,
+    ) -> Result<Option<Array2<f32>>> {
+        if let Some(known) = self.0.borrow().get(&row) {
+            return Ok(known.clone());
+        }
+        let made = make()?;
+        self.0.borrow_mut().insert(row, made.clone());
+        Ok(made)
+    }
 }
 
 /// The picture once for each part in the row of parts `above` from the top, with that part covered.
@@ -60,7 +96,8 @@ mod tests {
                 planes.axis_iter(Axis(0)).map(|picture| picture.index_axis(Axis(0), 0).slice(s![8..12, 15..18]).sum());
             Ok(Array2::from_shape_vec((planes.shape()[0], 1), sums.collect()).unwrap())
         };
-        let map = lost(12.0, &covered(&tensor.view(), 1, sum).unwrap(), 0);
+        assert!(covered(&tensor.view(), 1, &|| false, sum).unwrap().is_none());
+        let map = lost(12.0, &covered(&tensor.view(), 1, &|| true, sum).unwrap().unwrap(), 0);
         for ((row, column), &value) in map.indexed_iter() {
             assert_eq!(value > 5.0, (row, column) == (2, 5), "{row}, {column}: {value}");
         }

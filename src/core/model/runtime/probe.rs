@@ -88,7 +88,9 @@ pub(super) fn inputs(manifest: &Manifest, rows: usize) -> Vec<(String, Tensor)> 
     let sides = manifest.image.as_ref().map(|image| image.shape(rows));
     let mut random = SplitMix64(7);
     let one = |spec: &TensorSpec| {
-        let free = |axis: usize| sides.and_then(|sides| sides.get(axis).copied()).unwrap_or(FEATURES);
+        // A window as long as there can be one: a model with fewer positions fails on it.
+        let length = manifest.tokens.as_ref().map_or(FEATURES, |tokens| tokens.max_length);
+        let free = |axis: usize| sides.and_then(|sides| sides.get(axis).copied()).unwrap_or(length);
         let sizes = spec.shape.iter().enumerate().skip(1);
         let sizes = sizes.map(|(axis, &size)| usize::try_from(size).unwrap_or_else(|_any| free(axis)));
         let shape: Vec<usize> = std::iter::once(rows).chain(sizes).collect();

@@ -53,22 +53,27 @@ fn one(row: ArrayView1<'_, f32>, columns: &[usize], holds: Holds, join: ColumnJo
     let logit = |value: f64| match holds {
         Holds::Logits => value,
         Holds::Sigmoid | Holds::Softmax => log_odds(value),
-        Holds::ClassLogits => value - log_sum_exp(|| row.iter().map(|&other| f64::from(other)), Some(value)),
+        Holds::ClassLogits => value,
     };
+    // Of the columns of which one is true, all but these.
+    let all_but = |columns: &[usize]| {
+        let rest = row.iter().enumerate().filter(|(column, _)| !columns.contains(column));
+        log_sum_exp(rest.map(|(_, &value)| f64::from(value)).collect())
+    };
+    // A score of one column that is no number says nothing of the others either, where they share a whole.
+    let shares_a_whole = holds == Holds::ClassLogits;
     let joined = match (join, holds) {
-        (ColumnJoin::Sum, Holds::ClassLogits) => {
-            let inside = log_sum_exp(values, None);
-            let others = || {
-                let rest = row.iter().enumerate().filter(|(column, _)| !columns.contains(column));
-                rest.map(|(_, &value)| f64::from(value))
-            };
-            inside - log_sum_exp(others, None)
+        (ColumnJoin::Sum, Holds::ClassLogits) => log_sum_exp(values().collect()) - all_but(columns),
+        (_, Holds::ClassLogits) => {
+            let against_all = |&column: &usize| Some(f64::from(*row.get(column)?) - all_but(&[column]));
+            columns.iter().filter_map(against_all).fold(f64::NEG_INFINITY, f64::max)
         }
         (ColumnJoin::Sum, _) => log_odds(values().sum()),
         (ColumnJoin::Max, _) => values().map(logit).fold(f64::NEG_INFINITY, f64::max),
-        (ColumnJoin::Logsumexp, _) => log_sum_exp(|| values().map(logit), None),
+        (ColumnJoin::Logsumexp, _) => log_sum_exp(values().map(logit).collect()),
     };
-    if values().any(f64::is_nan) { f32::NAN } else { joined as f32 }
+    let is_odd = values().any(f64::is_nan) || shares_a_whole && row.iter().any(|value| !value.is_finite());
+    if is_odd { f32::NAN } else { joined as f32 }
 }
 
 /// log p / (1 - p), the one scale on which calibration is linear and scores of several models can be joined.
@@ -77,11 +82,14 @@ fn log_odds(probability: f64) -> f64 {
     (p / (1.0 - p)).ln()
 }
 
-/// log Σ exp, without one occurrence of `but`.
-fn log_sum_exp<I: Iterator<Item = f64>>(values: impl Fn() -> I, but: Option<f64>) -> f64 {
-    let most = values().fold(f64::NEG_INFINITY, f64::max);
-    let sum: f64 = values().map(|value| (value - most).exp()).sum();
-    most + (sum - but.map_or(0.0, |value| (value - most).exp())).max(f64::MIN_POSITIVE).ln()
+/// log Σ exp; of none minus infinity.
+fn log_sum_exp(values: Vec<f64>) -> f64 {
+    let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    if most == f64::NEG_INFINITY {
+        most
+    } else {
+        most + values.iter().map(|value| (value - most).exp()).sum::<f64>().ln()
+    }
 }
 
 #[cfg(test)]
@@ -119,6 +127,15 @@ mod tests {
             assert!(one(row.view(), &[1], holds, ColumnJoin::Max) > 15.0);
             assert!(one(row.view(), &[1, 2], holds, ColumnJoin::Max).is_nan());
         }
+    }
+
+    #[test]
+    fn sure_class_logits_keep_their_distance_and_one_that_is_no_number_spoils_the_row() {
+        let row = arr1(&[60.0_f32, 20.0, 0.0]);
+        assert!(near(one(row.view(), &[0], Holds::ClassLogits, ColumnJoin::Sum), 40.0));
+        assert!(near(one(row.view(), &[0, 2], Holds::ClassLogits, ColumnJoin::Max), 40.0));
+        let odd = arr1(&[-4.76_f32, 5.24, f32::NAN]);
+        assert!(one(odd.view(), &[0], Holds::ClassLogits, ColumnJoin::Sum).is_nan());
     }
 
     #[test]

@@ -26,7 +26,7 @@ const RUN_TOKENS: usize = 1 << 12;
 /// `pad`, which the model is told not to look at; where the graph fixes the tokens, all are.
 ///
 /// # Errors
-/// [`Error::Model`] when the model fails, gives scores of another shape, or a non-finite one.
+/// [`Error::Model`] when the model fails or gives scores of another shape. Whether they are finite is the caller's to judge.
 pub fn score_tokens(model: &LoadedModel, worker: usize, windows: &[TokenRow<'_>], pad: u32) -> Result<Array2<f32>> {
     let mut logits = Array2::zeros((windows.len(), model.folder().manifest.labels.len()));
     let mut start = 0;
@@ -79,8 +79,8 @@ fn score_run(model: &LoadedModel, worker: usize, windows: &[TokenRow<'_>], pad: 
     };
     let logits = rows.and_then(|rows| scores::logits(manifest, rows));
     let logits = logits.map_err(|problem| Error::model(model.name(), problem))?;
-    if logits.nrows() < windows.len() || logits.iter().any(|logit| !logit.is_finite()) {
-        return Err(Error::model(model.name(), "gave a non-finite score, or too few"));
+    if logits.nrows() < windows.len() {
+        return Err(Error::model(model.name(), format!("gave {} rows for {} windows", logits.nrows(), windows.len())));
     }
     Ok(logits)
 }

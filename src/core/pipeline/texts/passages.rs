@@ -9,6 +9,7 @@ use crate::domain::{Attribution, TextExplanation, TokenContribution};
 use crate::error::{Error, Result};
 use crate::model::runtime::engine::{TextScores, score_text};
 use crate::model::runtime::loaded::LoadedModel;
+use crate::model::runtime::occlusion::GoOn;
 use crate::pipeline::generation::TextScorer;
 use crate::preprocess::text::{Feature, PRESENT, Passages, Read};
 use crate::score::explain::token_contributions;
@@ -65,7 +66,7 @@ impl Reading for Passaged {
         &self.said
     }
 
-    fn explain(&self, row: usize, read: &Read, _: bool) -> Result<Option<TextExplanation>> {
+    fn explain(&self, row: usize, read: &Read, _: Option<GoOn<'_>>) -> Result<Option<TextExplanation>> {
         let Read::Passages(passages) = read else { return Ok(None) };
         Ok(self.contributions(row, passages))
     }

@@ -2,6 +2,7 @@
 
 use crate::domain::TextExplanation;
 use crate::error::{Error, Result};
+use crate::model::runtime::occlusion::GoOn;
 use crate::preprocess::text::Read;
 
 /// What a scorer makes of a batch.
@@ -9,12 +10,17 @@ pub(super) trait Reading {
     /// Of each text and category the strongest window's word.
     fn said(&self) -> &[Said];
 
+    /// Texts, by their places, that the scorer failed on, and how.
+    fn faults(&self) -> &[(usize, Error)] {
+        &[]
+    }
+
     /// Which tokens of that window weigh how much, for the word at `row`, of a text that was read as `read`. `None`: it cannot be
-    /// told, or only at a price that nobody asked for.
+    /// told, or only at a price that nobody asked for. `asked`: somebody did, and waits as long as it says so.
     ///
     /// # Errors
     /// [`Error::Model`] when the model fails.
-    fn explain(&self, row: usize, read: &Read, is_asked_for: bool) -> Result<Option<TextExplanation>>;
+    fn explain(&self, row: usize, read: &Read, asked: Option<GoOn<'_>>) -> Result<Option<TextExplanation>>;
 }
 
 /// What the strongest window of a text says of a label.

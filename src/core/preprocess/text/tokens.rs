@@ -3,8 +3,9 @@
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use tokenizers::{Encoding, Tokenizer, TruncationDirection, TruncationParams, TruncationStrategy};
+use tokenizers::{Encoding, PostProcessor, PostProcessorWrapper, Tokenizer};
 
+use super::letters::is_han;
 use super::normalize::Normalized;
 use crate::domain::Span;
 use crate::error::{Error, Result};
@@ -14,7 +15,11 @@ use crate::input_spec::{TextForm, TokensInputSpec};
 #[derive(Debug)]
 pub struct TokenReader {
     tokenizer: Tokenizer,
+    /// Adds the special tokens of a window. It is not the tokenizer's any more, which gives the bare tokens of a whole text.
+    special: Option<PostProcessorWrapper>,
     spec: TokensInputSpec,
+    /// Tokens of a text that fit into a window, beside the special ones.
+    room: usize,
     /// Fills windows up to the longest; the model is told not to look at it.
     pad: u32,
     /// Stands in a token's place to see what is lost without it.
@@ -55,25 +60,26 @@ impl TokenReader {
         let padding = tokenizer.get_padding().map(|padding| padding.pad_id);
         let pad = padding.or_else(|| known(&["[PAD]", "<pad>", "<|endoftext|>"])).unwrap_or(0);
         let mask = known(&["[MASK]", "<mask>", "[UNK]", "<unk>"]).unwrap_or(pad);
+        // Windows are cut here: the library gives up a text where its first window ends.
         tokenizer.with_padding(None);
-        let window = TruncationParams {
-            max_length: spec.max_length,
-            stride: spec.overlap,
-            strategy: TruncationStrategy::LongestFirst,
-            direction: TruncationDirection::Right,
-        };
-        let refused =
-            |cause: tokenizers::Error| Error::setup(format!("does not cut windows as [tokens] says: {cause}"));
-        tokenizer.with_truncation(Some(window)).map_err(refused)?;
-        let reader = Self { tokenizer, spec, pad, mask };
-        let special = reader.encode("").map(|window| window.get_ids().len()).unwrap_or_default();
-        if special + spec.overlap >= spec.max_length {
+        tokenizer.with_truncation(None).map_err(|cause| Error::setup(format!("is no tokenizer: {cause}")))?;
+        // What a seller writes is text, also where it looks like a special token.
+        tokenizer.set_encode_special_tokens(true);
+        let special = tokenizer.get_post_processor().cloned();
+        tokenizer.with_post_processor(None::<PostProcessorWrapper>);
+        let added = special.as_ref().map_or(0, |special| special.added_tokens(false));
+        if added + spec.overlap >= spec.max_length {
             let (most, overlap) = (spec.max_length, spec.overlap);
             return Err(Error::setup(format!(
-                "adds {special} special tokens; tokens.max_length {most} must be above that and tokens.overlap {overlap} together"
+                "adds {added} special tokens; tokens.max_length {most} must be above that and tokens.overlap {overlap} together"
             )));
         }
-        Ok(reader)
+        Ok(Self { tokenizer, special, spec, room: spec.max_length - added, pad, mask })
+    }
+
+    /// The highest id that a text can become.
+    pub fn highest_id(&self) -> u32 {
+        self.tokenizer.get_vocab(true).into_values().max().unwrap_or_default().max(self.pad).max(self.mask)
     }
 
     /// What fills a window up.
@@ -91,31 +97,57 @@ impl TokenReader {
         self.spec.max_length
     }
 
-    /// The windows of `original`, in order. Of more than `spec.windows` the first and the last are kept, half and half. None: a
-    /// text without tokens, or one that the tokenizer fails on.
-    pub fn windows(&self, original: &str) -> Vec<TokenWindow> {
+    /// The windows of `original`, in order. Of more than `spec.windows` the first and the last are kept, half and half, and no other
+    /// is made. None: a text without tokens.
+    ///
+    /// # Errors
+    /// What the tokenizer says, when it fails on the text.
+    pub fn windows(&self, original: &str) -> std::result::Result<Vec<TokenWindow>, String> {
         let normalized = (self.spec.text == TextForm::Normalized).then(|| Normalized::new(original));
         let read: String =
             normalized.as_ref().map_or_else(|| original.to_owned(), |text| text.chars().iter().collect());
-        let Some(encoding) = self.encode(&read) else { return Vec::new() };
-        let all: Vec<&Encoding> = std::iter::once(&encoding).chain(encoding.get_overflowing()).collect();
-        let first = self.spec.windows.div_ceil(2);
-        let kept: Vec<&Encoding> = if all.len() > self.spec.windows {
-            let last = all.len() - (self.spec.windows - first);
-            all.iter().take(first).chain(all.iter().skip(last)).copied().collect()
-        } else {
-            all
-        };
+        let whole = guarded(|| self.tokenizer.encode(read.as_str(), false).map_err(|cause| cause.to_string()))?;
         let places = Places::new(&read, original, normalized.as_ref());
-        let windows = kept.into_iter().map(|window| places.window(window));
-        windows.filter(|window| !window.words.is_empty()).collect()
+        let mut windows = Vec::new();
+        for range in self.ranges(whole.len()) {
+            let part = part(&whole, range);
+            let part = match &self.special {
+                Some(special) => guarded(|| special.process(part, None, true).map_err(|cause| cause.to_string()))?,
+                None => part,
+            };
+            windows.push(places.window(&part));
+        }
+        windows.retain(|window| !window.words.is_empty());
+        Ok(windows)
     }
 
-    fn encode(&self, text: &str) -> Option<Encoding> {
-        guarded(|| self.tokenizer.encode(text, true).map_err(|cause| cause.to_string()))
-            .map_err(|problem| tracing::debug!(problem, "a text that the tokenizer fails on"))
-            .ok()
+    /// The tokens of each window that is kept, of a text of so many.
+    fn ranges(&self, tokens: usize) -> Vec<Range<usize>> {
+        let step = self.room - self.spec.overlap;
+        let count = tokens.saturating_sub(self.spec.overlap).div_ceil(step).max(usize::from(tokens > 0));
+        let first = self.spec.windows.div_ceil(2).min(count);
+        let last = count - (self.spec.windows - self.spec.windows.div_ceil(2)).min(count - first);
+        let range = |window: usize| (window * step)..(window * step + self.room).min(tokens);
+        (0..first).chain(last..count).map(range).collect()
     }
+}
+
+/// Some of the tokens of a text.
+fn part(whole: &Encoding, range: Range<usize>) -> Encoding {
+    fn of<T: Clone>(all: &[T], range: &Range<usize>) -> Vec<T> {
+        all.get(range.clone()).unwrap_or_default().to_vec()
+    }
+    Encoding::new(
+        of(whole.get_ids(), &range),
+        of(whole.get_type_ids(), &range),
+        of(whole.get_tokens(), &range),
+        of(whole.get_word_ids(), &range),
+        of(whole.get_offsets(), &range),
+        of(whole.get_special_tokens_mask(), &range),
+        of(whole.get_attention_mask(), &range),
+        Vec::new(),
+        Default::default(),
+    )
 }
 
 /// A tokenizer is data of a model's maker, and texts are anybody's: a panic in it is its own fault and nobody else's.
@@ -125,6 +157,7 @@ fn guarded<T>(run: impl FnOnce() -> std::result::Result<T, String>) -> std::resu
 
 /// Where the bytes of what was read stand in what the caller wrote.
 struct Places<'a> {
+    read: &'a str,
     original: &'a str,
     normalized: Option<&'a Normalized>,
     /// Bytes at which the characters of what was read begin; one more for the end.
@@ -132,9 +165,9 @@ struct Places<'a> {
 }
 
 impl<'a> Places<'a> {
-    fn new(read: &str, original: &'a str, normalized: Option<&'a Normalized>) -> Self {
+    fn new(read: &'a str, original: &'a str, normalized: Option<&'a Normalized>) -> Self {
         let starts = read.char_indices().map(|(start, _)| start).chain([read.len()]);
-        Self { original, normalized, starts: starts.collect() }
+        Self { read, original, normalized, starts: starts.collect() }
     }
 
     /// The whole characters that `bytes`, at least one, lie in, without white space at their ends; `None`: there is nothing else.
@@ -155,6 +188,11 @@ impl<'a> Places<'a> {
         (!text.is_empty()).then(|| (span, text.to_owned()))
     }
 
+    /// Whether Chinese is written there, which has no spaces: what a tokenizer takes for a word may be a clause.
+    fn has_han(&self, bytes: &Range<usize>) -> bool {
+        self.read.get(bytes.clone()).is_some_and(|text| text.chars().any(is_han))
+    }
+
     fn window(&self, encoding: &Encoding) -> TokenWindow {
         let tokens = encoding.get_offsets().iter().zip(encoding.get_word_ids()).zip(encoding.get_special_tokens_mask());
         let mut words: Vec<(Option<u32>, Range<usize>, Range<usize>)> = Vec::new();
@@ -163,7 +201,12 @@ impl<'a> Places<'a> {
                 continue;
             }
             match words.last_mut() {
-                Some((of, tokens, bytes)) if word.is_some() && *of == word && tokens.end == place => {
+                Some((of, tokens, bytes))
+                    if word.is_some()
+                        && *of == word
+                        && tokens.end == place
+                        && (start < bytes.end || !self.has_han(bytes) && !self.has_han(&(start..end))) =>
+                {
                     tokens.end = place + 1;
                     bytes.end = bytes.end.max(end);
                 }
@@ -194,17 +237,20 @@ mod tests {
 
     /// Every byte is a token, as a byte-level BPE without merges has it: characters are cut in pieces.
     fn bytes_alone(text: TextForm) -> TokenReader {
+        TokenReader::new(TokensInputSpec { text, ..SPEC }, bytes_alone_json().as_bytes()).unwrap()
+    }
+
+    fn bytes_alone_json() -> String {
         let printed = (0_u32..256).filter(|byte| matches!(byte, 33..=126 | 161..=172 | 174..=255));
         let vocabulary = printed.chain(256..256 + 68).filter_map(char::from_u32).map(|c| c.to_string());
         let vocabulary: String =
             vocabulary.enumerate().map(|(id, c)| format!("{}{c:?}: {id}", if id > 0 { ", " } else { "" })).collect();
-        let json = format!(
+        format!(
             r#"{{"version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null, "decoder": null,
             "pre_tokenizer": {{"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": false, "use_regex": true}},
             "post_processor": null, "model": {{"type": "BPE", "dropout": null, "unk_token": null, "fuse_unk": false,
             "continuing_subword_prefix": null, "end_of_word_suffix": null, "vocab": {{{vocabulary}}}, "merges": []}}}}"#
-        );
-        TokenReader::new(TokensInputSpec { text, ..SPEC }, json.as_bytes()).unwrap()
+        )
     }
 
     static RAW: LazyLock<TokenReader> = LazyLock::new(|| bytes_alone(TextForm::Raw));
@@ -212,28 +258,33 @@ mod tests {
 
     #[test]
     fn windows_overlap_and_of_many_the_first_and_the_last_are_kept() {
-        let windows = RAW.windows("象牙 ivory");
+        let windows = RAW.windows("象牙 ivory").unwrap();
         let words: Vec<&str> = windows[0].words.iter().map(|word| word.text.as_str()).collect();
-        assert_eq!((windows.len(), words), (1, vec!["象牙", "ivory"]));
-        assert_eq!(windows[0].words[1].span, Span { bytes: 7..12, chars: 3..8 });
+        assert_eq!((windows.len(), words), (1, vec!["象", "牙", "ivory"]));
+        assert_eq!(windows[0].words[2].span, Span { bytes: 7..12, chars: 3..8 });
         let text: String = (b'a'..=b'z').cycle().take(400).map(char::from).collect();
-        let windows = RAW.windows(&text);
+        let windows = RAW.windows(&text).unwrap();
         assert_eq!(windows.len(), 8);
         assert_eq!(windows[0].ids[12..], windows[1].ids[..4], "neighbours share four tokens");
         assert_eq!(windows[7].words.last().unwrap().span.bytes.end, 400, "the end is read");
     }
 
     #[test]
-    fn what_is_no_tokenizer_is_refused_and_a_text_without_words_has_no_windows() {
-        assert!(TokenReader::new(SPEC, b"{}").unwrap_err().to_string().contains("is no tokenizer"));
-        assert!(RAW.windows("").is_empty() && RAW.windows(" \n").is_empty());
+    fn every_word_of_a_text_is_in_a_window_as_far_as_windows_go() {
+        let words: Vec<String> = ('a'..='z').map(|c| format!("w{c}")).collect();
+        let reader = TokenReader::new(TokensInputSpec { windows: 64, ..SPEC }, bytes_alone_json().as_bytes()).unwrap();
+        let windows = reader.windows(&words.join(" ")).unwrap();
+        assert!(windows.len() > 5 && windows.iter().all(|window| window.ids.len() <= 16), "{}", windows.len());
+        for word in &words {
+            assert!(windows.iter().any(|window| window.words.iter().any(|found| found.text == *word)), "{word}");
+        }
     }
 
     proptest! {
         #[test]
         fn every_word_stands_where_its_span_says(text in ".{0,60}") {
             for reader in [&*RAW, &*NORMALIZED] {
-                for window in reader.windows(&text) {
+                for window in reader.windows(&text).unwrap() {
                     prop_assert!(window.ids.len() <= 16 && window.types.len() == window.ids.len());
                     for Word { tokens, text: word, span } in window.words {
                         prop_assert!(tokens.end <= window.ids.len() && !tokens.is_empty());
