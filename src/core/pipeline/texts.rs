@@ -117,7 +117,7 @@ fn read_all<'a>(
     }
     Ok(Some(match &*scorer.reader {
         TextReader::Features(_) => Box::new(passages::Passaged::new(scorer, worker, &reads)?),
-        TextReader::Tokens(reader) => Box::new(windows::Windowed::new(scorer, reader, worker, &reads)?),
+        TextReader::Tokens(reader) => Box::new(windows::Windowed::new(scorer, reader, worker, &reads)),
     }))
 }
 

@@ -91,18 +91,8 @@ impl New {
         let kind = self.kind.or_else(|| guess(&inputs, &outputs));
         let kind = kind.with_context(|| format!("{shown}: its inputs look like no kind of model; see --kind"))?;
         let beside = self.from.clone().unwrap_or_else(|| self.onnx.parent().unwrap_or(Path::new(".")).to_owned());
-        let takes_images = matches!(kind, Kind::ImageEncoder | Kind::ImageClassifier);
         let scores = scores_of(&outputs).filter(|_| kind != Kind::ImageEncoder);
-        let asked = Asked {
-            onnx: &onnx,
-            image: inputs.first().filter(|_| takes_images).map(|input| input.name.as_str()),
-            scores: scores.map(|output| output.name.as_str()),
-        };
-        let mut found = find(self.like, &beside, asked, &|key| session.metadata(key))?;
-        if !self.label.is_empty() {
-            found.labels.clone_from(&self.label);
-        }
-        check_labels(&found, scores)?;
+        let found = self.found(kind, &session, &onnx, &beside)?;
         // Without a policy, no category is known.
         let policy = PolicyFile::read(&config.reloadable.policy).ok().map(|file| file.policy);
         let fed = self.fed(&found, policy.as_ref(), columns_of(scores))?;
@@ -149,6 +139,24 @@ impl New {
         });
         self.tell(&told, &folder.join(MANIFEST), &found.sources, samples);
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// What is known of the model besides its graph's inputs and outputs.
+    fn found(&self, kind: Kind, session: &Session, onnx: &[u8], beside: &Path) -> anyhow::Result<Found> {
+        let (inputs, outputs) = session.signature();
+        let takes_images = matches!(kind, Kind::ImageEncoder | Kind::ImageClassifier);
+        let scores = scores_of(&outputs).filter(|_| kind != Kind::ImageEncoder);
+        let asked = Asked {
+            onnx,
+            image: inputs.first().filter(|_| takes_images).map(|input| input.name.as_str()),
+            scores: scores.map(|output| output.name.as_str()),
+        };
+        let mut found = find(self.like, beside, asked, &|key| session.metadata(key))?;
+        if !self.label.is_empty() {
+            found.labels.clone_from(&self.label);
+        }
+        check_labels(&found, scores)?;
+        Ok(found)
     }
 
     fn tell(&self, told: &serde_json::Value, manifest: &Path, sources: &[String], samples: usize) {

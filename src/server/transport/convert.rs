@@ -9,7 +9,7 @@ use wildwarden_core::domain::{
 };
 use wildwarden_core::error::{Error, Result};
 use wildwarden_core::schedule::Priority;
-use wildwarden_core::score::policy::{Bilingual, CategoryPolicy, MAX_CATEGORIES};
+use wildwarden_core::score::policy::MAX_CATEGORIES;
 use wildwarden_proto::v1 as proto;
 
 /// Checks a request against the contract and `limits`. An empty request id is filled in first, so that every answer,
@@ -334,34 +334,6 @@ fn timings(t: Timings) -> proto::Timings {
         text_inference_us: t.text_inference_us,
         score_us: t.score_us,
         total_us: t.total_us,
-    }
-}
-
-/// What a policy declares, as a message; `rates`: whether models rate images, and texts, for it.
-pub fn category_info(declared: &CategoryPolicy, rates: (bool, bool)) -> proto::CategoryInfo {
-    let words = |words: &Bilingual| [("en".to_owned(), words.en.clone()), ("zh".to_owned(), words.zh.clone())].into();
-    proto::CategoryInfo {
-        name: declared.category.to_string(),
-        titles: words(&declared.title),
-        descriptions: words(&declared.description),
-        rated_by_images: rates.0,
-        rated_by_texts: rates.1,
-    }
-}
-
-/// Limits as a message.
-pub fn limits(limits: &Limits) -> proto::Limits {
-    let wide = |value: usize| u64::try_from(value).unwrap_or(u64::MAX);
-    let short = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
-    proto::Limits {
-        max_images: short(limits.max_images),
-        max_image_bytes: wide(limits.max_image_bytes),
-        max_image_pixels: limits.max_image_pixels,
-        max_text_bytes: wide(limits.max_text_bytes),
-        max_batch_items: short(limits.max_batch_items),
-        max_message_bytes: wide(limits.max_message_bytes),
-        max_id_bytes: short(limits.max_id_bytes),
-        max_infer_rows: short(limits.max_infer_rows),
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod calls;
 pub mod convert;
+mod convert_info;
 pub mod convert_models;
 pub mod guard;
 pub mod methods;

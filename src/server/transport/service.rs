@@ -23,7 +23,7 @@ use wildwarden_proto::v1::{
 };
 
 use crate::transport::status::{error_code_name, item_error, status};
-use crate::transport::{convert, guard};
+use crate::transport::{convert, convert_info, guard};
 
 /// Listings of one batch or stream that are rated at the same time: enough to keep the workers busy, few enough that one
 /// caller's bulk does not fill the queue.
@@ -162,11 +162,11 @@ impl RiskService for Service {
         let generation = pipeline.generation();
         Ok(Response::new(GetServerInfoResponse {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            limits: Some(convert::limits(&self.0.limits)),
+            limits: Some(convert_info::limits(&self.0.limits)),
             categories: generation
                 .policy()
                 .enabled()
-                .map(|declared| convert::category_info(declared, generation.rates(declared.category)))
+                .map(|declared| convert_info::category_info(declared, generation.rates(declared.category)))
                 .collect(),
             models: generation.models().iter().map(convert::model_version).collect(),
             policy: Some(convert::policy_version(generation.policy_version())),

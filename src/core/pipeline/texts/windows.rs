@@ -35,15 +35,12 @@ const PARTS_A_RUN: usize = 8;
 
 impl<'a> Windowed<'a> {
     /// Scores `reads`, each with its place in the batch.
-    ///
-    /// # Errors
-    /// See [`score_tokens`].
     pub(super) fn new<'b>(
         scorer: &'a TextScorer,
         reader: &'a TokenReader,
         worker: usize,
         reads: &[(usize, &'b Read)],
-    ) -> Result<Self> {
+    ) -> Self {
         let of_text = |&(text, read): &(usize, &'b Read)| match read {
             Read::Windows(windows) if !windows.is_empty() => Some((text, windows.iter().map(row).collect::<Vec<_>>())),
             Read::Windows(_) | Read::Passages(_) => None,
@@ -71,7 +68,7 @@ impl<'a> Windowed<'a> {
                 strongest.push(best);
             }
         }
-        Ok(Self { scorer, reader, worker, said, strongest, faults, without: RefCell::default() })
+        Self { scorer, reader, worker, said, strongest, faults, without: RefCell::default() }
     }
 }
 

@@ -270,6 +270,15 @@ mod tests {
     }
 
     #[test]
+    fn a_text_that_the_tokenizer_fails_on_is_no_text_without_words() {
+        let json = r#"{"version": "1.0", "added_tokens": [], "normalizer": null, "pre_tokenizer": null, "post_processor": null,
+            "decoder": null, "model": {"type": "Unigram", "unk_id": null, "vocab": [["a", -1.0], ["b", -2.0]]}}"#;
+        let reader = TokenReader::new(SPEC, json.as_bytes()).unwrap();
+        assert_eq!(reader.windows("ab").unwrap().len(), 1);
+        assert!(reader.windows("a😀").is_err());
+    }
+
+    #[test]
     fn every_word_of_a_text_is_in_a_window_as_far_as_windows_go() {
         let words: Vec<String> = ('a'..='z').map(|c| format!("w{c}")).collect();
         let reader = TokenReader::new(TokensInputSpec { windows: 64, ..SPEC }, bytes_alone_json().as_bytes()).unwrap();
