@@ -113,7 +113,8 @@ impl New {
         };
         let text = draft.text();
         // A graph that cannot play the part is told now, not after the card is written. What waits for a category comes later.
-        let waits = kind == Kind::TextClassifier && fed.is_empty() && draft.only.is_none();
+        let feeds = !fed.is_empty() || draft.only.is_some() && columns_of(scores) == Some(1);
+        let waits = kind == Kind::TextClassifier && !feeds;
         Manifest::check_place_names(&self.name, &self.version).map_err(|problem| anyhow::anyhow!("--{problem}"))?;
         if !waits {
             Manifest::parse(&folder, &text).with_context(|| format!("{shown} cannot serve as {}", kind.name()))?;
