@@ -116,6 +116,22 @@ fn an_execution_provider_that_the_library_lacks_is_refused_or_done_without_where
 }
 
 #[test]
+fn check_names_a_model_that_the_policy_joins_and_that_does_not_serve() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = folder.path().join("policy.toml");
+    let shipped = std::fs::read_to_string("models/policy.toml").unwrap();
+    let joined = "[[category]]\njoin = { texts = { text_classifier = 0.5, text_clasifier = 0.5 } }\n";
+    std::fs::write(&policy, shipped.replacen("[[category]]\n", joined, 1)).unwrap();
+    let output = run(&mut wildwarden(&["check", "--policy", policy.to_str().unwrap()]));
+    let said = text(&output.stdout);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(
+        said.contains("note: the policy joins text_clasifier by texts for") && said.contains("no such model"),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_reader_that_has_seen_enough_is_no_fault() {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);

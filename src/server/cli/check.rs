@@ -8,6 +8,7 @@ use comfy_table::{Table, presets};
 use serde_json::json;
 use wildwarden_core::config::DEFAULT;
 use wildwarden_core::model::runtime::session::Runtime;
+use wildwarden_core::pipeline::generation::Generation;
 
 use super::{Settings, print};
 use crate::lifecycle::check::sets;
@@ -53,7 +54,7 @@ impl Check {
             let told = json!({
                 "set": generation.set(), "policy": policy, "models": generation.models(), "sets": sets,
                 "categories": categories, "onnxruntime_build": Runtime::load(&config.runtime.onnxruntime)?.build(),
-                "execution_providers": providers,
+                "execution_providers": providers, "notes": not_joined(&generation),
             });
             print(&told.to_string());
             return Ok(ExitCode::SUCCESS);
@@ -73,6 +74,7 @@ impl Check {
             Some(problem) => format!("cannot be put in service: {problem}"),
             None => format!("set {name}: names what is there and fits"),
         }));
+        lines.extend(not_joined(&generation).into_iter().map(|note| format!("note: {note}")));
         let told = lines.join("\n");
         print(&format!(
             "{told}\npolicy file {}; ONNX Runtime, commit {}; {what} is in order",
@@ -81,4 +83,18 @@ impl Check {
         ));
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Models that the policy joins and that do not serve: misspelt, or not there.
+fn not_joined(generation: &Generation) -> Vec<String> {
+    let serves = |name: &str| generation.models().iter().any(|model| model.name == name);
+    let declared = generation.policy().declared();
+    let joined = declared
+        .joined()
+        .flat_map(|((category, modality), names)| names.iter().map(move |name| (category, modality, name)));
+    let missing = joined.filter(|(_, _, name)| !serves(name));
+    let told = missing.map(|(category, modality, name)| {
+        format!("the policy joins {name} by {modality} for {category}, and no such model serves")
+    });
+    told.collect()
 }
