@@ -106,31 +106,68 @@ impl TokenReader {
         let normalized = (self.spec.text == TextForm::Normalized).then(|| Normalized::new(original));
         let read: String =
             normalized.as_ref().map_or_else(|| original.to_owned(), |text| text.chars().iter().collect());
-        let whole = guarded(|| self.tokenizer.encode(read.as_str(), false).map_err(|cause| cause.to_string()))?;
         let places = Places::new(&read, original, normalized.as_ref());
+        let (first, last) = (self.spec.windows.div_ceil(2), self.spec.windows / 2);
+        let beginning = |count: usize| 0..first.min(count);
+        let end = |count: usize, after: usize| count - last.min(count - after)..count;
+        let Some((head, tail)) = self.ends(&read) else {
+            return self.windows_of(&places, 0..read.len(), |count| {
+                let beginning = beginning(count);
+                let end = end(count, beginning.end);
+                beginning.chain(end).collect()
+            });
+        };
+        let mut windows = self.windows_of(&places, head, |count| beginning(count).collect())?;
+        windows.extend(self.windows_of(&places, tail, |count| end(count, 0).collect())?);
+        Ok(windows)
+    }
+
+    /// Of a text far longer than its windows, the bytes in which the first and the last of them lie: what is between is not even cut
+    /// into tokens. Ends where words do, if there are spaces.
+    fn ends(&self, read: &str) -> Option<(Range<usize>, Range<usize>)> {
+        let most = self.spec.windows.div_ceil(2) * self.room * BYTES_A_TOKEN;
+        if read.len() <= 2 * most {
+            return None;
+        }
+        let (head, tail) = (read.floor_char_boundary(most), read.floor_char_boundary(read.len() - most));
+        let near = read.floor_char_boundary(head.saturating_sub(SPACE_WITHIN));
+        let head = read.get(near..head)?.rfind(char::is_whitespace).map_or(head, |space| near + space);
+        let near = read.floor_char_boundary((tail + SPACE_WITHIN).min(read.len()));
+        let tail = read.get(tail..near)?.find(char::is_whitespace).map_or(tail, |space| tail + space);
+        Some((0..head, tail..read.len()))
+    }
+
+    /// The windows of the part `bytes` of a text that `keep` chooses, given how many there are.
+    fn windows_of(
+        &self,
+        places: &Places<'_>,
+        bytes: Range<usize>,
+        keep: impl FnOnce(usize) -> Vec<usize>,
+    ) -> std::result::Result<Vec<TokenWindow>, String> {
+        let base = bytes.start;
+        let text = places.read.get(bytes).unwrap_or_default();
+        let whole = guarded(|| self.tokenizer.encode(text, false).map_err(|cause| cause.to_string()))?;
+        let tokens = whole.len();
+        let step = self.room - self.spec.overlap;
+        let count = tokens.saturating_sub(self.spec.overlap).div_ceil(step).max(usize::from(tokens > 0));
         let mut windows = Vec::new();
-        for range in self.ranges(whole.len()) {
-            let part = part(&whole, range);
+        for window in keep(count) {
+            let part = part(&whole, window * step..(window * step + self.room).min(tokens));
             let part = match &self.special {
                 Some(special) => guarded(|| special.process(part, None, true).map_err(|cause| cause.to_string()))?,
                 None => part,
             };
-            windows.push(places.window(&part));
+            windows.push(places.window(&part, base));
         }
         windows.retain(|window| !window.words.is_empty());
         Ok(windows)
     }
-
-    /// The tokens of each window that is kept, of a text of so many.
-    fn ranges(&self, tokens: usize) -> Vec<Range<usize>> {
-        let step = self.room - self.spec.overlap;
-        let count = tokens.saturating_sub(self.spec.overlap).div_ceil(step).max(usize::from(tokens > 0));
-        let first = self.spec.windows.div_ceil(2).min(count);
-        let last = count - (self.spec.windows - self.spec.windows.div_ceil(2)).min(count - first);
-        let range = |window: usize| (window * step)..(window * step + self.room).min(tokens);
-        (0..first).chain(last..count).map(range).collect()
-    }
 }
+
+/// Bytes that a token has at the most, on average, in the parts of a long text that are read: fewer windows are made of more.
+const BYTES_A_TOKEN: usize = 16;
+/// Bytes in which a space is looked for, to cut a long text there.
+const SPACE_WITHIN: usize = 256;
 
 /// Some of the tokens of a text.
 fn part(whole: &Encoding, range: Range<usize>) -> Encoding {
@@ -193,13 +230,15 @@ impl<'a> Places<'a> {
         self.read.get(bytes.clone()).is_some_and(|text| text.chars().any(is_han))
     }
 
-    fn window(&self, encoding: &Encoding) -> TokenWindow {
+    /// The window of `encoding`, of a part that begins at byte `base` of what was read.
+    fn window(&self, encoding: &Encoding, base: usize) -> TokenWindow {
         let tokens = encoding.get_offsets().iter().zip(encoding.get_word_ids()).zip(encoding.get_special_tokens_mask());
         let mut words: Vec<(Option<u32>, Range<usize>, Range<usize>)> = Vec::new();
         for (place, ((&(start, end), &word), &special)) in tokens.enumerate() {
             if special == 1 || start >= end {
                 continue;
             }
+            let (start, end) = (base + start, base + end);
             match words.last_mut() {
                 Some((of, tokens, bytes))
                     if word.is_some()
@@ -267,6 +306,26 @@ mod tests {
         assert_eq!(windows.len(), 8);
         assert_eq!(windows[0].ids[12..], windows[1].ids[..4], "neighbours share four tokens");
         assert_eq!(windows[7].words.last().unwrap().span.bytes.end, 400, "the end is read");
+    }
+
+    #[test]
+    fn of_a_far_longer_text_both_ends_are_read_and_nothing_else() {
+        let text: String =
+            (0..9000).map(|number| if number % 7 == 0 { '牙' } else { ' ' }).chain("末 end".chars()).collect();
+        let windows = RAW.windows(&text).unwrap();
+        let words = || windows.iter().flat_map(|window| &window.words);
+        assert!(
+            windows.len() <= 8 && words().all(|word| text.get(word.span.bytes.clone()) == Some(word.text.as_str()))
+        );
+        assert_eq!(words().next().unwrap().span.bytes.start, 0);
+        assert_eq!(words().last().unwrap().text, "end");
+        assert_eq!(words().last().unwrap().span.chars, 9002..9005);
+    }
+
+    #[test]
+    fn what_is_no_tokenizer_is_refused_and_a_text_without_words_has_no_windows() {
+        assert!(TokenReader::new(SPEC, b"{}").unwrap_err().to_string().contains("is no tokenizer"));
+        assert!(RAW.windows("").unwrap().is_empty() && RAW.windows(" \n").unwrap().is_empty());
     }
 
     #[test]
