@@ -126,7 +126,7 @@ impl ModelSet {
                 && !declared.joins(rated, names)
             {
                 let problem = format!(
-                    "feeds the category {}, as does {}; remove one, or join them in the policy",
+                    "feeds the category {}, as does {}; remove one, leave the category out of its labels, or join them in the policy",
                     rated.0,
                     first.path.display()
                 );
