@@ -47,7 +47,7 @@ pub struct New {
     /// Name of a column of the scores; given once for each, in order, in the place of what the files say.
     #[arg(long, value_name = "NAME")]
     label: Vec<String>,
-    /// A label, or a column's number, that shows a category, as in --category "ivory carving=ivory"; may be given several times,
+    /// A label, or a column's number, that shows a category, as in --category "raw tusk=tusk"; may be given several times,
     /// and then no other shows one. Without it those do that are named as a category of the policy.
     #[arg(long, value_name = "LABEL=CATEGORY", value_parser = label_and_category)]
     category: Vec<(String, Category)>,
