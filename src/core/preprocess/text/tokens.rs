@@ -110,16 +110,21 @@ impl TokenReader {
         let (first, last) = (self.spec.windows.div_ceil(2), self.spec.windows / 2);
         let beginning = |count: usize| 0..first.min(count);
         let end = |count: usize, after: usize| count - last.min(count - after)..count;
-        let Some((head, tail)) = self.ends(&read) else {
-            return self.windows_of(&places, 0..read.len(), |count| {
-                let beginning = beginning(count);
-                let end = end(count, beginning.end);
-                beginning.chain(end).collect()
-            });
+        if let Some((head, tail)) = self.ends(&read) {
+            let (mut windows, of_head) = self.windows_of(&places, head, |count| beginning(count).collect())?;
+            let (of_end, of_tail) = self.windows_of(&places, tail, |count| end(count, 0).collect())?;
+            // Ends that are mostly spaces fill no windows, and what is between would be read by nobody.
+            if of_head >= first && of_tail >= last {
+                windows.extend(of_end);
+                return Ok(windows);
+            }
+        }
+        let all = |count: usize| {
+            let beginning = beginning(count);
+            let end = end(count, beginning.end);
+            beginning.chain(end).collect()
         };
-        let mut windows = self.windows_of(&places, head, |count| beginning(count).collect())?;
-        windows.extend(self.windows_of(&places, tail, |count| end(count, 0).collect())?);
-        Ok(windows)
+        self.windows_of(&places, 0..read.len(), all).map(|(windows, _)| windows)
     }
 
     /// Of a text far longer than its windows, the bytes in which the first and the last of them lie: what is between is not even cut
@@ -137,13 +142,13 @@ impl TokenReader {
         Some((0..head, tail..read.len()))
     }
 
-    /// The windows of the part `bytes` of a text that `keep` chooses, given how many there are.
+    /// The windows of the part `bytes` of a text that `keep` chooses, given how many there are; and how many.
     fn windows_of(
         &self,
         places: &Places<'_>,
         bytes: Range<usize>,
         keep: impl FnOnce(usize) -> Vec<usize>,
-    ) -> std::result::Result<Vec<TokenWindow>, String> {
+    ) -> std::result::Result<(Vec<TokenWindow>, usize), String> {
         let base = bytes.start;
         let text = places.read.get(bytes).unwrap_or_default();
         let whole = guarded(|| self.tokenizer.encode(text, false).map_err(|cause| cause.to_string()))?;
@@ -160,7 +165,7 @@ impl TokenReader {
             windows.push(places.window(&part, base));
         }
         windows.retain(|window| !window.words.is_empty());
-        Ok(windows)
+        Ok((windows, count))
     }
 }
 
@@ -320,6 +325,13 @@ mod tests {
         assert_eq!(words().next().unwrap().span.bytes.start, 0);
         assert_eq!(words().last().unwrap().text, "end");
         assert_eq!(words().last().unwrap().span.chars, 9002..9005);
+        // A tokenizer that makes nothing of spaces finds few tokens: all are read, wherever they stand.
+        let json = r#"{"version": "1.0", "added_tokens": [], "normalizer": null, "pre_tokenizer": {"type": "Whitespace"},
+            "post_processor": null, "decoder": null,
+            "model": {"type": "WordLevel", "vocab": {"[UNK]": 0, "tea": 1}, "unk_token": "[UNK]"}}"#;
+        let reader = TokenReader::new(SPEC, json.as_bytes()).unwrap();
+        let windows = reader.windows(&format!("{0}tea{0}", " ".repeat(30_000))).unwrap();
+        assert_eq!(windows[0].words[0].span.bytes, 30_000..30_003);
     }
 
     #[test]
