@@ -51,7 +51,7 @@ pub(super) fn score(
         }
     }
     let go_on = || texts.iter().any(|(.., deadline)| !deadline.has_passed());
-    run_models(generation, worker, &mut waiting, with_tokens.then_some(&go_on as GoOn<'_>));
+    run_models(generation, worker, &mut waiting, &go_on, with_tokens);
     for Prepared { index, outcome, .. } in waiting {
         if let Some(slot) = outcomes.get_mut(index) {
             *slot = Some(outcome);
@@ -105,10 +105,10 @@ impl Say<'_> {
 
 /// Reads the texts of a batch that hold something for the scorer at `place`; `None`: none does.
 fn read_all<'a>(
-    scorer: &'a TextScorer,
+    (scorer, place): (&'a TextScorer, usize),
     worker: usize,
-    place: usize,
     batch: &[Prepared],
+    go_on: GoOn<'_>,
 ) -> Result<Option<Box<dyn Reading + 'a>>> {
     let reads: Vec<(usize, &Read)> =
         batch.iter().enumerate().filter_map(|(text, prepared)| Some((text, prepared.reads.get(place)?))).collect();
@@ -117,18 +117,19 @@ fn read_all<'a>(
     }
     Ok(Some(match &*scorer.reader {
         TextReader::Features(_) => Box::new(passages::Passaged::new(scorer, worker, &reads)?),
-        TextReader::Tokens(reader) => Box::new(windows::Windowed::new(scorer, reader, worker, &reads)),
+        TextReader::Tokens(reader) => Box::new(windows::Windowed::new(scorer, reader, worker, &reads, go_on)),
     }))
 }
 
-fn run_models(generation: &Generation, worker: usize, batch: &mut [Prepared], asked: Option<GoOn<'_>>) {
+fn run_models(generation: &Generation, worker: usize, batch: &mut [Prepared], go_on: GoOn<'_>, with_tokens: bool) {
+    let asked = with_tokens.then_some(go_on);
     let Ok(texts) = u32::try_from(batch.len()) else { return };
     if texts == 0 {
         return;
     }
     let start = Instant::now();
     let scorers = || generation.text_scorers().iter().enumerate();
-    let readings: Vec<_> = scorers().map(|(place, scorer)| read_all(scorer, worker, place, batch)).collect();
+    let readings: Vec<_> = scorers().map(|(place, scorer)| read_all((scorer, place), worker, batch, go_on)).collect();
     let mut says: Vec<BTreeMap<Category, Vec<Say<'_>>>> = batch.iter().map(|_| BTreeMap::new()).collect();
     for ((place, scorer), reading) in scorers().zip(&readings) {
         let reading = match reading {

@@ -15,7 +15,7 @@ pub(super) fn probe(model: &LoadedModel, reader: &TokenReader) -> Result<()> {
     let rows: Vec<Vec<u32>> = [highest, reader.pad(), reader.mask()].iter().map(|&id| vec![id; length]).collect();
     let types = vec![0; length];
     let rows: Vec<TokenRow<'_>> = rows.iter().map(|ids| TokenRow { ids, types: &types }).collect();
-    let scored = score_tokens(model, 0, &rows, reader.pad());
+    let scored = score_tokens(model, 0, &rows, reader.pad(), &|| true);
     let told = |cause| {
         let problem = format!(
             "fails on a window of {length} tokens with ids up to {highest}, which its tokenizer gives: {cause}"

@@ -18,7 +18,7 @@ use wildwarden_server::cli::{Settings, print};
 
 use super::golden::{inputs_at, record_all, write};
 use crate::import::draft::{Draft, LABEL_FILE, MANY_LABELS, TOKENIZER, guess};
-use crate::import::{Asked, Found, Recipe, by_category, find};
+use crate::import::{Asked, Found, Recipe, by_category, find, one_line};
 
 /// Make a model folder from an ONNX file: what it, its metadata and the files beside it say is filled in, the rest is marked.
 ///
@@ -154,7 +154,7 @@ impl New {
         };
         let mut found = find(self.like, beside, asked, &|key| session.metadata(key))?;
         if !self.label.is_empty() {
-            found.labels.clone_from(&self.label);
+            found.labels = self.label.iter().map(|label| one_line(label)).collect();
         }
         check_labels(&found, scores)?;
         Ok(found)

@@ -74,7 +74,7 @@ pub fn find(
     }
     // As a label file will have them: a name is one line.
     for label in &mut found.labels {
-        *label = label.split_whitespace().collect::<Vec<_>>().join(" ");
+        *label = one_line(label);
     }
     let graph = graph::read(asked.onnx, asked.image, asked.scores);
     if graph.holds.is_none() && matches!(found.holds, Some(Holds::Softmax | Holds::Sigmoid)) {
@@ -85,4 +85,9 @@ pub fn find(
         found.add(graph, "operators of the graph".into());
     }
     Ok(found)
+}
+
+/// A name as a label file can hold it.
+pub fn one_line(name: &str) -> String {
+    name.replace('\u{FEFF}', "").split_whitespace().collect::<Vec<_>>().join(" ")
 }

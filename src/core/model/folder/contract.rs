@@ -104,7 +104,9 @@ fn check_image(manifest: &Manifest) -> Result<(), String> {
     let dtypes = [Dtype::Float32, Dtype::Float16, Dtype::Uint8];
     let rows = batch(manifest);
     // Exporters leave sides free, and some of them channels, too.
-    let free = [free_axes(image, rows, Some(3)), free_axes(image, rows, Some(-1))];
+    let mut sides_alone = image_axes(image, rows);
+    sides_alone.iter_mut().filter(|size| **size == Some(3)).for_each(|channels| *channels = Some(-1));
+    let free = [free_axes(image, rows, Some(3)), free_axes(image, rows, Some(-1)), sides_alone];
     let fits_free = free.iter().any(|axes| only_input(manifest, &dtypes, axes).is_ok());
     if fits_free { Ok(()) } else { only_input(manifest, &dtypes, &image_axes(image, rows)) }
 }

@@ -72,7 +72,8 @@ fn one(row: ArrayView1<'_, f32>, columns: &[usize], holds: Holds, join: ColumnJo
         (ColumnJoin::Max, _) => values().map(logit).fold(f64::NEG_INFINITY, f64::max),
         (ColumnJoin::Logsumexp, _) => log_sum_exp(values().map(logit).collect()),
     };
-    let is_odd = values().any(f64::is_nan) || shares_a_whole && row.iter().any(|value| !value.is_finite());
+    let is_odd = values().any(f64::is_nan)
+        || shares_a_whole && row.iter().any(|value| value.is_nan() || *value == f32::INFINITY);
     if is_odd { f32::NAN } else { joined as f32 }
 }
 
@@ -134,6 +135,9 @@ mod tests {
         let row = arr1(&[60.0_f32, 20.0, 0.0]);
         assert!(near(one(row.view(), &[0], Holds::ClassLogits, ColumnJoin::Sum), 40.0));
         assert!(near(one(row.view(), &[0, 2], Holds::ClassLogits, ColumnJoin::Max), 40.0));
+        // A class that is ruled out is minus infinity, and no fault.
+        let masked = arr1(&[3.0_f32, 1.0, f32::NEG_INFINITY]);
+        assert!(near(one(masked.view(), &[0], Holds::ClassLogits, ColumnJoin::Sum), 2.0));
         let odd = arr1(&[-4.76_f32, 5.24, f32::NAN]);
         assert!(one(odd.view(), &[0], Holds::ClassLogits, ColumnJoin::Sum).is_nan());
     }

@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::model::folder::manifest::Pool;
 use crate::model::folder::tensor::Dtype;
 use crate::model::runtime::loaded::LoadedModel;
+use crate::model::runtime::occlusion::GoOn;
 use crate::model::runtime::scores;
 use crate::model::runtime::tensor::{Input, Tensor};
 
@@ -26,11 +27,21 @@ const RUN_TOKENS: usize = 1 << 12;
 /// `pad`, which the model is told not to look at; where the graph fixes the tokens, all are.
 ///
 /// # Errors
-/// [`Error::Model`] when the model fails or gives scores of another shape. Whether they are finite is the caller's to judge.
-pub fn score_tokens(model: &LoadedModel, worker: usize, windows: &[TokenRow<'_>], pad: u32) -> Result<Array2<f32>> {
+/// [`Error::DeadlineExceeded`] when `go_on` says no before a run; [`Error::Model`] when the model fails or gives scores of another
+/// shape. Whether they are finite is the caller's to judge.
+pub fn score_tokens(
+    model: &LoadedModel,
+    worker: usize,
+    windows: &[TokenRow<'_>],
+    pad: u32,
+    go_on: GoOn<'_>,
+) -> Result<Array2<f32>> {
     let mut logits = Array2::zeros((windows.len(), model.folder().manifest.labels.len()));
     let mut start = 0;
     while start < windows.len() {
+        if !go_on() {
+            return Err(Error::DeadlineExceeded);
+        }
         let rest = windows.get(start..).unwrap_or_default();
         let mut longest = 0;
         let fits = rest.iter().enumerate().take_while(|(before, window)| {

@@ -40,6 +40,7 @@ impl<'a> Windowed<'a> {
         reader: &'a TokenReader,
         worker: usize,
         reads: &[(usize, &'b Read)],
+        go_on: GoOn<'_>,
     ) -> Self {
         let of_text = |&(text, read): &(usize, &'b Read)| match read {
             Read::Windows(windows) if !windows.is_empty() => Some((text, windows.iter().map(row).collect::<Vec<_>>())),
@@ -48,7 +49,7 @@ impl<'a> Windowed<'a> {
         let texts: Vec<(usize, Vec<TokenRow<'b>>)> = reads.iter().filter_map(of_text).collect();
         let fed: Vec<usize> = (0..scorer.labels.len()).filter(|&column| feeds(scorer, column)).collect();
         let (mut said, mut strongest, mut faults) = (Vec::new(), Vec::new(), Vec::new());
-        for ((text, _), logits) in texts.iter().zip(score_each(scorer, reader, worker, &texts)) {
+        for ((text, _), logits) in texts.iter().zip(score_each(scorer, reader, worker, &texts, go_on)) {
             let logits = match logits {
                 Ok(logits) => logits,
                 Err(fault) => {
@@ -78,6 +79,7 @@ fn score_each(
     reader: &TokenReader,
     worker: usize,
     texts: &[(usize, Vec<TokenRow<'_>>)],
+    go_on: GoOn<'_>,
 ) -> Vec<Result<Array2<f32>>> {
     let model = &scorer.model;
     let together: Vec<TokenRow<'_>> = texts.iter().flat_map(|(_, rows)| rows.iter().copied()).collect();
@@ -85,7 +87,7 @@ fn score_each(
         let all = logits.iter().all(|logit| logit.is_finite());
         if all { Ok(logits) } else { Err(Error::model(model.name(), "gave a non-finite score")) }
     };
-    match score_tokens(model, worker, &together, reader.pad()) {
+    match score_tokens(model, worker, &together, reader.pad(), go_on) {
         Ok(logits) => {
             let mut start = 0;
             let own = texts.iter().map(|(_, rows)| {
@@ -96,9 +98,10 @@ fn score_each(
             own.collect()
         }
         Err(fault) if texts.len() < 2 => texts.iter().map(|_| Err(fault.clone())).collect(),
-        Err(_of_one) => {
-            texts.iter().map(|(_, rows)| score_tokens(model, worker, rows, reader.pad()).and_then(finite)).collect()
-        }
+        Err(_of_one) => texts
+            .iter()
+            .map(|(_, rows)| score_tokens(model, worker, rows, reader.pad(), go_on).and_then(finite))
+            .collect(),
     }
 }
 
@@ -180,7 +183,7 @@ impl Windowed<'_> {
             if !go_on() {
                 return Ok(None);
             }
-            let given = score_tokens(&self.scorer.model, self.worker, rows, self.reader.pad())?;
+            let given = score_tokens(&self.scorer.model, self.worker, rows, self.reader.pad(), go_on)?;
             logits
                 .append(Axis(0), given.view())
                 .map_err(|cause| Error::Bug(format!("rows of an occlusion: {cause}")))?;
@@ -200,6 +203,6 @@ pub(super) fn first(
     windows: &[TokenWindow],
 ) -> Result<Vec<f32>> {
     let first = windows.first().ok_or_else(wordless)?;
-    let logits = score_tokens(model, worker, &[row(first)], reader.pad())?;
+    let logits = score_tokens(model, worker, &[row(first)], reader.pad(), &|| true)?;
     Ok(logits.index_axis(Axis(0), 0).to_vec())
 }

@@ -108,23 +108,26 @@ impl TokenReader {
             normalized.as_ref().map_or_else(|| original.to_owned(), |text| text.chars().iter().collect());
         let places = Places::new(&read, original, normalized.as_ref());
         let (first, last) = (self.spec.windows.div_ceil(2), self.spec.windows / 2);
-        let beginning = |count: usize| 0..first.min(count);
-        let end = |count: usize, after: usize| count - last.min(count - after)..count;
+        let step = self.room - self.spec.overlap;
+        let count =
+            |tokens: usize| tokens.saturating_sub(self.spec.overlap).div_ceil(step).max(usize::from(tokens > 0));
+        let beginning = |windows: usize| (0..windows).map(move |window| window * step);
+        // From the end backwards, so that the last window is a whole one.
+        let end = |tokens: usize| (0..last).rev().map(move |back| tokens.saturating_sub(self.room + back * step));
         if let Some((head, tail)) = self.ends(&read) {
-            let (mut windows, of_head) = self.windows_of(&places, head, |count| beginning(count).collect())?;
-            let (of_end, of_tail) = self.windows_of(&places, tail, |count| end(count, 0).collect())?;
-            // Ends that are mostly spaces fill no windows, and what is between would be read by nobody.
-            if of_head >= first && of_tail >= last {
+            let (mut windows, of_head) = self.windows_of(&places, head, |_| beginning(first).collect())?;
+            let (of_end, of_tail) = self.windows_of(&places, tail, |tokens| end(tokens).collect())?;
+            // Ends that are mostly spaces or unknown words fill no windows, and what is between would be read by nobody.
+            if count(of_head) > first && count(of_tail) > last {
                 windows.extend(of_end);
                 return Ok(windows);
             }
         }
-        let all = |count: usize| {
-            let beginning = beginning(count);
-            let end = end(count, beginning.end);
-            beginning.chain(end).collect()
+        let starts = |tokens: usize| match count(tokens) {
+            all if all <= self.spec.windows => beginning(all).collect(),
+            _ => beginning(first).chain(end(tokens)).collect(),
         };
-        self.windows_of(&places, 0..read.len(), all).map(|(windows, _)| windows)
+        self.windows_of(&places, 0..read.len(), starts).map(|(windows, _)| windows)
     }
 
     /// Of a text far longer than its windows, the bytes in which the first and the last of them lie: what is between is not even cut
@@ -142,22 +145,21 @@ impl TokenReader {
         Some((0..head, tail..read.len()))
     }
 
-    /// The windows of the part `bytes` of a text that `keep` chooses, given how many there are; and how many.
+    /// The windows of the part `bytes` of a text that begin at the tokens that `starts` gives, told how many tokens there are; and
+    /// how many.
     fn windows_of(
         &self,
         places: &Places<'_>,
         bytes: Range<usize>,
-        keep: impl FnOnce(usize) -> Vec<usize>,
+        starts: impl FnOnce(usize) -> Vec<usize>,
     ) -> std::result::Result<(Vec<TokenWindow>, usize), String> {
         let base = bytes.start;
         let text = places.read.get(bytes).unwrap_or_default();
         let whole = guarded(|| self.tokenizer.encode(text, false).map_err(|cause| cause.to_string()))?;
         let tokens = whole.len();
-        let step = self.room - self.spec.overlap;
-        let count = tokens.saturating_sub(self.spec.overlap).div_ceil(step).max(usize::from(tokens > 0));
         let mut windows = Vec::new();
-        for window in keep(count) {
-            let part = part(&whole, window * step..(window * step + self.room).min(tokens));
+        for start in starts(tokens) {
+            let part = part(&whole, start.min(tokens)..(start + self.room).min(tokens));
             let part = match &self.special {
                 Some(special) => guarded(|| special.process(part, None, true).map_err(|cause| cause.to_string()))?,
                 None => part,
@@ -165,7 +167,7 @@ impl TokenReader {
             windows.push(places.window(&part, base));
         }
         windows.retain(|window| !window.words.is_empty());
-        Ok((windows, count))
+        Ok((windows, tokens))
     }
 }
 
@@ -311,6 +313,7 @@ mod tests {
         assert_eq!(windows.len(), 8);
         assert_eq!(windows[0].ids[12..], windows[1].ids[..4], "neighbours share four tokens");
         assert_eq!(windows[7].words.last().unwrap().span.bytes.end, 400, "the end is read");
+        assert_eq!(windows[7].ids.len(), 16, "by a whole window");
     }
 
     #[test]
@@ -332,6 +335,9 @@ mod tests {
         let reader = TokenReader::new(SPEC, json.as_bytes()).unwrap();
         let windows = reader.windows(&format!("{0}tea{0}", " ".repeat(30_000))).unwrap();
         assert_eq!(windows[0].words[0].span.bytes, 30_000..30_003);
+        let long = format!("{0}tea {0}", format!("{} ", "q".repeat(110)).repeat(150));
+        let reader = TokenReader::new(TokensInputSpec { windows: 64, ..SPEC }, json.as_bytes()).unwrap();
+        assert!(reader.windows(&long).unwrap().iter().any(|window| window.words.iter().any(|word| word.text == "tea")));
     }
 
     #[test]
