@@ -17,7 +17,7 @@ use wildwarden_core::score::policy::Policy;
 use wildwarden_server::cli::{Settings, print};
 
 use super::golden::{inputs_at, record_all, write};
-use crate::import::draft::{Draft, LABEL_FILE, MANY_LABELS, TOKENIZER, guess};
+use crate::import::draft::{Draft, LABEL_FILE, MANY_LABELS, TOKENIZER, columns_of, guess, scores_of};
 use crate::import::{Asked, Found, Recipe, by_category, find, one_line};
 
 /// Make a model folder from an ONNX file: what it, its metadata and the files beside it say is filled in, the rest is marked.
@@ -222,17 +222,6 @@ fn files_of(
         files.insert(LABEL_FILE.to_owned(), label_file(&found.labels));
     }
     Ok(files)
-}
-
-/// The output with the scores: the one called `logits`, else the first.
-fn scores_of(outputs: &[TensorSpec]) -> Option<&TensorSpec> {
-    outputs.iter().find(|output| output.name == "logits").or(outputs.first())
-}
-
-/// Columns of the scores; `None`: the graph leaves them free, or has no scores.
-fn columns_of(scores: Option<&TensorSpec>) -> Option<usize> {
-    let sizes = scores?.shape.get(1..).unwrap_or_default();
-    usize::try_from(sizes.iter().copied().find(|size| *size != 1).unwrap_or(1)).ok()
 }
 
 /// As many labels as columns, where both are known: a list of another model's would name each column by its neighbour.

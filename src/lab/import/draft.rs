@@ -58,6 +58,17 @@ pub fn guess(inputs: &[TensorSpec], outputs: &[TensorSpec]) -> Option<Kind> {
 /// What exporters call an embedding.
 const EMBEDDINGS: [&str; 4] = ["embedding", "image_embeds", "pooler_output", "features"];
 
+/// The output with the scores: the one called `logits`, else the first.
+pub fn scores_of(outputs: &[TensorSpec]) -> Option<&TensorSpec> {
+    outputs.iter().find(|output| output.name == "logits").or(outputs.first())
+}
+
+/// Columns of the scores; `None`: the graph leaves them free, or has no scores.
+pub fn columns_of(scores: Option<&TensorSpec>) -> Option<usize> {
+    let sizes = scores?.shape.get(1..).unwrap_or_default();
+    usize::try_from(sizes.iter().copied().find(|size| *size != 1).unwrap_or(1)).ok()
+}
+
 impl Draft<'_> {
     /// The text of `model.toml`.
     pub fn text(&self) -> String {
@@ -105,7 +116,7 @@ impl Draft<'_> {
         if self.is_hashed() {
             return;
         }
-        let output = self.scores().map_or("logits", |output| output.name.as_str());
+        let output = scores_of(self.outputs).map_or("logits", |output| output.name.as_str());
         let holds = self.found.holds.map_or("logits", name_of);
         let is_known = self.found.holds.is_some();
         let many = self.outputs.len() > 1 && !named("logits");
@@ -131,22 +142,12 @@ impl Draft<'_> {
         self.kind == Kind::TextClassifier && self.inputs.iter().any(|input| input.name == "ids")
     }
 
-    /// The output with the scores: the one called `logits`, else the first.
-    fn scores(&self) -> Option<&TensorSpec> {
-        self.outputs.iter().find(|output| output.name == "logits").or(self.outputs.first())
-    }
-
     /// One line a column of the scores; of many only those that feed a category.
     fn labels(&self, text: &mut String) {
         if self.kind == Kind::ImageEncoder {
             return;
         }
-        let sizes = self.scores().map(|output| output.shape.get(1..).unwrap_or_default()).unwrap_or_default();
-        let columns = sizes.iter().copied().filter(|size| *size != 1).max().unwrap_or(1);
-        let columns = usize::try_from(columns).unwrap_or(self.found.labels.len());
-        if columns == 0 {
-            return;
-        }
+        let columns = columns_of(scores_of(self.outputs)).unwrap_or(self.found.labels.len());
         let has_file = self.files.contains_key(LABEL_FILE);
         if has_file {
             put(text, format_args!("# Every column by name, one a line.\nlabel_file = {LABEL_FILE:?}\n"));
@@ -202,7 +203,7 @@ impl Draft<'_> {
                         length / 8
                     ),
                 );
-                if self.scores().is_some_and(|output| output.shape.len() == 3) {
+                if scores_of(self.outputs).is_some_and(|output| output.shape.len() == 3) {
                     text.push_str("pool = \"max\" # TODO: or \"mean\": how scores of tokens become one\n");
                 }
             }
