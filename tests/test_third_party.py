@@ -331,6 +331,10 @@ class InService(unittest.TestCase):
         for _ in range(3):
             self.assertEqual(self.versions(self.rate(photo))["ivory"], "1")
         self.wait("3 listings compared", "model", "report")
+        self.call("model", "stop")
+        self.call("model", "canary", "ivory=2", "--share", "1")
+        self.assertEqual(self.versions(self.rate(photo))["ivory"], "2")
+        self.wait("1 listings compared", "model", "report")
         self.call("model", "promote")
         rating = self.rate(photo)
         self.assertEqual(self.versions(rating)["ivory"], "2")
@@ -338,7 +342,7 @@ class InService(unittest.TestCase):
         self.assertEqual(scores["ivory"]["explanation"]["attribution"], "ATTRIBUTION_OCCLUSION")
         self.assertEqual(scores["pangolin_scale"]["explanation"]["attribution"], "ATTRIBUTION_EXACT")
         fed = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype(np.uint8)
-        given = self.infer("ivory", fed, "UINT8")
+        given = self.infer("ivory", {"image": ("UINT8", fed)})
         np.testing.assert_allclose(given, third.session(model).run(None, {"image": fed})[0], atol=1e-6)
         self.call("model", "rollback")
         self.assertEqual(self.versions(self.rate(photo))["ivory"], "1")
@@ -364,6 +368,11 @@ class InService(unittest.TestCase):
                 span = {key: int(value) for key, value in token["span"].items()}
                 self.assertEqual(title.encode()[span.get("byte_start", 0):span["byte_end"]].decode(), token["token"])
                 self.assertEqual(title[span.get("char_start", 0):span["char_end"]], token["token"])
+        window = cut.encode(title)
+        rows = {"input_ids": window.ids, "attention_mask": window.attention_mask, "token_type_ids": window.type_ids}
+        tensors = {name: np.array([values], np.int64) for name, values in rows.items()}
+        given = self.infer("text_classifier", {name: ("INT64", values) for name, values in tensors.items()})
+        np.testing.assert_allclose(given[0], expected, atol=1e-4)
         # Far more text than windows: an answer, and soon.
         long = self.folder / "long.txt"
         long.write_text("老料 " * 5000, encoding="utf-8")
@@ -396,7 +405,7 @@ class InService(unittest.TestCase):
         rated = {line["listing_id"]: line for line in map(json.loads, ended.stdout.splitlines()) if "risk" in line}
         self.assertEqual({number for number, text in enumerate(texts) if text != "horn"}, {int(number) for number in rated}, ended.stderr[-600:])
 
-    def infer(self, name: str, fed: np.ndarray, datatype: str) -> np.ndarray:
+    def infer(self, name: str, fed: dict[str, tuple[str, np.ndarray]]) -> np.ndarray:
         """The one output of a model by the Open Inference Protocol."""
         import grpc
 
@@ -407,8 +416,9 @@ class InService(unittest.TestCase):
             sys.path.insert(0, out)
             self.addCleanup(sys.path.remove, out)
             messages = importlib.import_module("inference.grpc_service_pb2")
-        request = messages.ModelInferRequest(model_name=name, raw_input_contents=[fed.tobytes()])
-        request.inputs.add(name="image", datatype=datatype, shape=fed.shape)
+        request = messages.ModelInferRequest(model_name=name, raw_input_contents=[values.tobytes() for _, values in fed.values()])
+        for input_, (datatype, values) in fed.items():
+            request.inputs.add(name=input_, datatype=datatype, shape=values.shape)
         with grpc.insecure_channel(self.server) as channel:
             method = channel.unary_unary("/inference.GRPCInferenceService/ModelInfer", messages.ModelInferRequest.SerializeToString, messages.ModelInferResponse.FromString)
             answer = method(request, timeout=20)
