@@ -73,8 +73,7 @@ class ThirdParty(unittest.TestCase):
             return third.joined(third.run(model, third.prepared(photo, image, dtype), output), groups, holds, join or "sum")
         scores = {"output": output, "holds": holds} | ({"join": join} if join else {})
         manifest = {"kind": "image_classifier", "image": image, "scores": scores, "labels": labelled or labels(groups, columns)}
-        half = model.graph.output[-1].type.tensor_type.elem_type == HALF
-        return Shape(name, model, manifest | (more or {}), self.small, expected, files=files or {}, tolerance=2e-2 if half else 1e-4)
+        return Shape(name, model, manifest | (more or {}), self.small, expected, files=files or {})
 
     def resize(self, name: str, image: dict) -> Shape:
         image = {"width": 24, "height": 20} | BYTES | image
@@ -93,7 +92,7 @@ class ThirdParty(unittest.TestCase):
                 row = row / np.linalg.norm(row) if normalized else row
                 return third.joined(third.run(model, row[None].astype(dtype), output), groups, holds, "sum")
             manifest = {"kind": "head", "labels": labels(groups, columns), "scores": {"output": output, "holds": holds}} | ({"l2_normalize": True} if normalized else {})
-            return Shape(name, model, manifest, rows, expected, tolerance=2e-2 if dtype == "float16" else 1e-4)
+            return Shape(name, model, manifest, rows, expected)
         return [
             shape("head_plain", third.head()),
             shape("head_normalised", third.head(), normalized=True),
