@@ -65,8 +65,7 @@ pub fn scores_of(outputs: &[TensorSpec]) -> Option<&TensorSpec> {
 
 /// Columns of the scores; `None`: the graph leaves them free, or has no scores.
 pub fn columns_of(scores: Option<&TensorSpec>) -> Option<usize> {
-    let sizes = scores?.shape.get(1..).unwrap_or_default();
-    usize::try_from(sizes.iter().copied().find(|size| *size != 1).unwrap_or(1)).ok()
+    usize::try_from(scores?.values()).ok()
 }
 
 impl Draft<'_> {

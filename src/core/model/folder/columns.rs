@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::model::folder::manifest::{ColumnJoin, Holds, Label, Manifest};
+use crate::model::folder::tensor::TensorSpec;
 
 /// The labels of a manifest as the file has them, with their columns, those of one category as one.
 ///
@@ -23,7 +24,7 @@ pub(super) fn joined(manifest: &Manifest) -> Result<Vec<Label>, String> {
     if let Some(join) = manifest.scores.as_ref().and_then(|scores| scores.join)
         && join_of(manifest).is_none()
     {
-        let holds = manifest.scores.clone().unwrap_or_default().holds;
+        let holds = manifest.holds();
         return Err(format!(
             "scores.join: {join:?} is not for what scores.holds says, {holds:?}; it allows {}",
             allowed(holds)
@@ -51,7 +52,7 @@ pub(super) fn joined(manifest: &Manifest) -> Result<Vec<Label>, String> {
 
 fn check_join(manifest: &Manifest, first: &Label, label: &Label) -> Result<(), String> {
     let category = first.category.as_ref().map(|category| category.name()).unwrap_or_default();
-    let allowed = allowed(manifest.scores.clone().unwrap_or_default().holds);
+    let allowed = allowed(manifest.holds());
     if manifest.text.is_some() {
         return Err(format!("labels: more than one feeds the category {category}"));
     }
@@ -92,8 +93,7 @@ pub(in crate::model) fn join_of(manifest: &Manifest) -> Option<ColumnJoin> {
 pub(super) fn check_label_file(manifest: &Manifest, text: &str) -> Result<(), String> {
     let lines: Vec<&str> = text.lines().enumerate().map(|(number, line)| name_in(number, line)).collect();
     let output = manifest.outputs.iter().find(|output| output.name == manifest.score_output());
-    let sizes = output.map(|output| output.shape.get(1..).unwrap_or_default()).unwrap_or_default();
-    let columns = sizes.iter().copied().find(|size| *size != 1).unwrap_or(1);
+    let columns = output.map_or(1, TensorSpec::values);
     if columns > 0 && usize::try_from(columns).is_ok_and(|columns| columns != lines.len()) {
         return Err(format!("names {} labels, and the scores have {columns} columns", lines.len()));
     }

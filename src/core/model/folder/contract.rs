@@ -1,6 +1,6 @@
 //! What a model of each kind takes and gives, held against what its manifest declares. The engine relies on it.
 
-use crate::input_spec::{ImageInputSpec, Layout};
+use crate::input_spec::Layout;
 use crate::model::folder::manifest::{Holds, Kind, Manifest};
 use crate::model::folder::tensor::{Dtype, TensorSpec};
 
@@ -104,11 +104,10 @@ fn check_image(manifest: &Manifest) -> Result<(), String> {
     let dtypes = [Dtype::Float32, Dtype::Float16, Dtype::Uint8];
     let rows = batch(manifest);
     // Exporters leave sides free, and some of them channels, too.
-    let mut sides_alone = image_axes(image, rows);
-    sides_alone.iter_mut().filter(|size| **size == Some(3)).for_each(|channels| *channels = Some(-1));
-    let free = [free_axes(image, rows, Some(3)), free_axes(image, rows, Some(-1)), sides_alone];
-    let fits_free = free.iter().any(|axes| only_input(manifest, &dtypes, axes).is_ok());
-    if fits_free { Ok(()) } else { only_input(manifest, &dtypes, &image_axes(image, rows)) }
+    let own = (i64::from(image.height), i64::from(image.width));
+    let takes = |channels, sides| only_input(manifest, &dtypes, &image_axes(image.layout, rows, channels, sides));
+    let free = [(3, (-1, -1)), (-1, (-1, -1)), (-1, own)];
+    if free.into_iter().any(|(channels, sides)| takes(channels, sides).is_ok()) { Ok(()) } else { takes(3, own) }
 }
 
 /// What a tokenizer gives: ids, which of them count, and of which text each is.
@@ -132,20 +131,11 @@ fn check_tokens(manifest: &Manifest) -> Result<(), String> {
     Ok(())
 }
 
-/// Sizes of a graph made for these sides.
-fn image_axes(image: &ImageInputSpec, rows: Option<i64>) -> [Option<i64>; 4] {
-    let (height, width) = (Some(i64::from(image.height)), Some(i64::from(image.width)));
-    match image.layout {
-        Layout::Nchw => [rows, Some(3), height, width],
-        Layout::Nhwc => [rows, height, width, Some(3)],
-    }
-}
-
-/// Sizes of a graph that takes any sides.
-fn free_axes(image: &ImageInputSpec, rows: Option<i64>, channels: Option<i64>) -> [Option<i64>; 4] {
-    match image.layout {
-        Layout::Nchw => [rows, channels, Some(-1), Some(-1)],
-        Layout::Nhwc => [rows, Some(-1), Some(-1), channels],
+/// Sizes of the axes of a batch of images; -1 is free. `sides`: height and width.
+fn image_axes(layout: Layout, rows: Option<i64>, channels: i64, (height, width): (i64, i64)) -> [Option<i64>; 4] {
+    match layout {
+        Layout::Nchw => [rows, Some(channels), Some(height), Some(width)],
+        Layout::Nhwc => [rows, Some(height), Some(width), Some(channels)],
     }
 }
 
@@ -205,8 +195,7 @@ fn check_scores(manifest: &Manifest) -> Result<(), String> {
 
 /// Where exactly one column is true, all of them together say nothing.
 fn check_whole(manifest: &Manifest, columns: i64) -> Result<(), String> {
-    let holds = manifest.scores.as_ref().map_or(Holds::Logits, |scores| scores.holds);
-    if !matches!(holds, Holds::ClassLogits | Holds::Softmax) {
+    if !matches!(manifest.holds(), Holds::ClassLogits | Holds::Softmax) {
         return Ok(());
     }
     let of = |category| manifest.labels.iter().filter(|label| label.category == Some(category)).count();

@@ -282,6 +282,11 @@ impl Manifest {
         self.scores.as_ref().map_or("logits", |scores| &scores.output)
     }
 
+    /// What its scores are.
+    pub fn holds(&self) -> Holds {
+        self.scores.as_ref().map_or_else(Holds::default, |scores| scores.holds)
+    }
+
     /// Name of the output with an encoder's embedding.
     pub fn embedding_output(&self) -> &str {
         self.embedding.as_deref().unwrap_or("embedding")
@@ -335,8 +340,7 @@ impl Manifest {
             Kind::Head => self.inputs.first(),
             Kind::ImageClassifier | Kind::TextClassifier => None,
         };
-        let sizes = tensor.map(|tensor| tensor.shape.get(1..).unwrap_or_default())?;
-        Some(sizes.iter().copied().find(|size| *size != 1).unwrap_or(1))
+        tensor.map(TensorSpec::values)
     }
 }
 

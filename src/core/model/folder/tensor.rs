@@ -58,6 +58,13 @@ pub struct TensorSpec {
     pub shape: Vec<i64>,
 }
 
+impl TensorSpec {
+    /// Values in a row: the size of the axis besides the rows' that is not 1; -1: any.
+    pub fn values(&self) -> i64 {
+        self.shape.iter().skip(1).copied().find(|size| *size != 1).unwrap_or(1)
+    }
+}
+
 impl std::fmt::Display for TensorSpec {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {} {:?}", self.name, self.dtype.name(), self.shape)

@@ -32,12 +32,12 @@ pub fn notes(model: &LoadedModel) -> Result<Vec<String>> {
         Kind::ImageEncoder => {}
         Kind::Head | Kind::ImageClassifier => {
             let given = model.run_on(0, stretched(manifest).view(), &[manifest.score_output()])?.pop();
-            let holds = manifest.scores.as_ref().map_or(Holds::Logits, |scores| scores.holds);
+            let holds = manifest.holds();
             notes.extend(given.and_then(|given| misnamed(&given.view(), holds)));
         }
         Kind::TextClassifier if manifest.tokens.is_some() => {
             let given = probe::run(model, &probe::inputs(manifest, TOKEN_ROWS), &[manifest.score_output()])?.pop();
-            let holds = manifest.scores.as_ref().map_or(Holds::Logits, |scores| scores.holds);
+            let holds = manifest.holds();
             notes.extend(given.filter(|given| given.ndim() == 2).and_then(|given| misnamed(&given.view(), holds)));
         }
         Kind::TextClassifier => notes.extend(text(model, manifest)?),

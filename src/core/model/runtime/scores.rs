@@ -27,7 +27,7 @@ pub(super) fn rows_of_values(output: ArrayD<f32>) -> Result<Array2<f32>, String>
 /// # Errors
 /// A sentence when it has no such column.
 pub(super) fn logits(manifest: &Manifest, output: Array2<f32>) -> Result<Array2<f32>, String> {
-    let holds = manifest.scores.as_ref().map_or(Holds::Logits, |scores| scores.holds);
+    let holds = manifest.holds();
     let as_given = |(place, label): (usize, &Label)| label.columns == [place];
     let columns = output.ncols();
     if holds == Holds::Logits && manifest.labels.len() == columns && manifest.labels.iter().enumerate().all(as_given) {
