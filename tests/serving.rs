@@ -14,7 +14,7 @@ use tokio_stream::StreamExt;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
-use wildwarden_core::model::folder::manifest::Manifest;
+use wildwarden_core::model::folder::manifest::{Manifest, hex_sha256};
 use wildwarden_core::score::policy::Policy;
 use wildwarden_proto::v1::classify_result::Outcome;
 use wildwarden_proto::v1::{
@@ -25,6 +25,12 @@ use wildwarden_server::server::Server;
 
 const OFFER: &str = "老象牙手串 包浆好 私聊";
 const DRESS: &str = "夏季新款连衣裙 女 显瘦";
+
+/// `request`, answered with the hash of each image.
+fn hashed(mut request: ClassifyRequest) -> ClassifyRequest {
+    request.options = Some(Options { image_sha256: true, ..Default::default() });
+    request
+}
 
 #[tokio::test]
 async fn an_offer_in_words_is_rated_and_a_dress_passes() {
@@ -235,20 +241,21 @@ async fn distinct_concurrent_listings_each_get_their_own_answer() {
     ];
     let mut alone = Vec::new();
     for (photo, title) in kinds {
-        alone.push(client.clone().classify(listing(title, &[photo])).await.unwrap().into_inner());
+        alone.push(client.clone().classify(hashed(listing(title, &[photo]))).await.unwrap().into_inner());
     }
     let mut running = tokio::task::JoinSet::new();
     for i in 0..80 {
         let mut client = client.clone();
         running.spawn(async move {
             let (photo, title) = kinds[i % 4];
-            let request = ClassifyRequest { listing_id: i.to_string(), ..listing(title, &[photo]) };
+            let request = ClassifyRequest { listing_id: i.to_string(), ..hashed(listing(title, &[photo])) };
             (i, client.classify(request).await.unwrap().into_inner())
         });
     }
     while let Some(finished) = running.join_next().await {
         let (i, response) = finished.unwrap();
         assert_eq!(response.listing_id, i.to_string());
+        assert_eq!(response.images[0].sha256.len(), 64);
         assert_eq!(response.images[0].sha256, alone[i % 4].images[0].sha256);
         assert!((response.risk - alone[i % 4].risk).abs() < 1e-6, "{i}");
     }
@@ -321,10 +328,12 @@ async fn a_photo_sent_again_is_answered_from_the_cache_with_the_same_scores_and_
     let server = start(&[]).await;
     let mut client = client(&server).await;
     let first = client.classify(listing("", &["tusk.jpg"])).await.unwrap().into_inner();
-    let again = client.classify(listing("", &["tusk.jpg"])).await.unwrap().into_inner();
+    let again = client.classify(hashed(listing("", &["tusk.jpg"]))).await.unwrap().into_inner();
     let (first_image, image) = (&first.images[0], &again.images[0]);
     assert!(!first_image.cached && image.cached);
-    assert_eq!((first_image.scores.clone(), &first_image.sha256), (image.scores.clone(), &image.sha256));
+    assert_eq!(first_image.scores, image.scores);
+    let content = &listing("", &["tusk.jpg"]).images[0].content;
+    assert_eq!((first_image.sha256.as_str(), &image.sha256), ("", &hex_sha256(content)), "only who asks gets it");
     assert_eq!((first_image.width, first_image.frames), (image.width, image.frames));
     assert!((first.risk - again.risk).abs() < 1e-12);
     assert_eq!(again.timings.unwrap().decode_us, 0);

@@ -43,6 +43,13 @@ struct Lookup {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LookLabels {
+    modality: &'static str,
+    look: u32,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Suggested {
     suggestion: &'static str,
 }
@@ -56,6 +63,7 @@ pub struct Metrics {
     listings: Histogram,
     images: Family<ImageLabels, Counter>,
     cache: Family<Lookup, Counter>,
+    looks: Family<LookLabels, Counter>,
     suggestions: Family<Suggested, Counter>,
     queued: Gauge,
     cached_images: Gauge<u64, AtomicU64>,
@@ -81,6 +89,7 @@ impl Metrics {
             listings: seconds(),
             images: Family::default(),
             cache: Family::default(),
+            looks: Family::default(),
             suggestions: Family::default(),
             queued: Gauge::default(),
             cached_images: Gauge::default(),
@@ -104,6 +113,11 @@ impl Metrics {
         );
         r.register("images", "Images looked at, by status", metrics.images.clone());
         r.register("image_cache_lookups", "Images by whether the cache knew them: hit, miss", metrics.cache.clone());
+        r.register(
+            "looks",
+            "Looks at images and texts: taken, or why one that the policy wants was left out: busy, budget, absent",
+            metrics.looks.clone(),
+        );
         r.register("listings_rated", "Listings rated, by suggestion", metrics.suggestions.clone());
         r.register("queue_jobs", "Images and texts that wait for a worker", metrics.queued.clone());
         r.register("image_cache_images", "Images the cache holds", metrics.cached_images.clone());
@@ -143,6 +157,18 @@ impl Metrics {
         self.cache.get_or_create(&Lookup { outcome: if cached { "hit" } else { "miss" } }).inc();
     }
 
+    /// An image or a text took `taken` looks, and another was left out for the reason of that name.
+    pub fn looks(&self, modality: &'static str, taken: usize, left_out: Option<&'static str>) {
+        let taken = u32::try_from(taken).unwrap_or(u32::MAX);
+        let count = |look, outcome| self.looks.get_or_create(&LookLabels { modality, look, outcome }).inc();
+        (1..=taken).for_each(|look| {
+            count(look, "taken");
+        });
+        left_out.into_iter().for_each(|why| {
+            count(taken.saturating_add(1), why);
+        });
+    }
+
     /// A listing was rated.
     pub fn rated(&self, suggestion: &'static str, score: Duration, total: Duration) {
         self.suggestions.get_or_create(&Suggested { suggestion }).inc();
@@ -175,6 +201,8 @@ mod tests {
         let metrics = Metrics::new();
         metrics.image("ok", true);
         metrics.image("ok", false);
+        metrics.looks("images", 1, Some("busy"));
+        metrics.looks("images", 2, None);
         metrics.stage("decode", Duration::from_millis(3));
         metrics.call("Classify", "OK");
         metrics
@@ -188,6 +216,9 @@ mod tests {
             "wildwarden_stage_duration_seconds_count{stage=\"decode\"} 1",
             "wildwarden_requests_total{rpc=\"Classify\",code=\"OK\"} 1",
             "wildwarden_model_info{model=\"tusk\",version=\"2\",sha256=\"cd\",role=\"stable\"} 1",
+            "wildwarden_looks_total{modality=\"images\",look=\"1\",outcome=\"taken\"} 2",
+            "wildwarden_looks_total{modality=\"images\",look=\"2\",outcome=\"taken\"} 1",
+            "wildwarden_looks_total{modality=\"images\",look=\"2\",outcome=\"busy\"} 1",
             "wildwarden_queue_jobs 5",
             "wildwarden_image_cache_images 7",
         ] {

@@ -12,6 +12,8 @@ mod images;
 pub mod infer;
 mod inputs;
 mod job;
+mod look_plan;
+mod looks;
 mod outcome;
 mod run;
 pub mod shadow;
@@ -67,7 +69,7 @@ impl Pipeline {
     pub fn start(config: &Config, generation: Generation, metrics: Arc<Metrics>) -> Result<Self> {
         let workers = (0..config.runtime.workers).map(|index| -> Worker<Job> {
             let mut inputs = Inputs::default();
-            Box::new(move |batch| worker::run(index, &mut inputs, batch))
+            Box::new(move |batch, load| worker::run(index, &mut inputs, batch, load))
         });
         Ok(Self {
             scheduler: Scheduler::start(workers.collect(), config.queue)?,
@@ -268,7 +270,8 @@ fn jobs(generation: &Arc<Generation>, listing: &Listing) -> (Vec<Job>, Tickets) 
     let (mut jobs, mut tickets) = (Vec::with_capacity(listing.images.len() + 2), Tickets::default());
     for image in &listing.images {
         let (reply, answer) = ticket();
-        jobs.push(job(Task::Image { content: image.content.clone(), with_maps: options.explain_images, reply }));
+        let (with_maps, with_sha256) = (options.explain_images, options.image_sha256);
+        jobs.push(job(Task::Image { content: image.content.clone(), with_maps, with_sha256, reply }));
         tickets.images.push(answer);
     }
     let texts = [(TextField::Title, &listing.title), (TextField::Description, &listing.description)];

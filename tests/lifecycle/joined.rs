@@ -104,7 +104,7 @@ async fn a_category_is_rated_by_the_mean_of_the_models_that_the_policy_joins() {
 }
 
 /// Both encoders, a head of each for ivory, and two text classifiers, joined.
-fn with_twins() -> Repository {
+pub(crate) fn with_twins() -> Repository {
     let repository = Repository::shipped();
     for head in CATEGORIES {
         repository.add(head, "1", made_for("image_encoder/1"));

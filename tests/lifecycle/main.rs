@@ -11,6 +11,7 @@ mod categories;
 #[path = "../common/mod.rs"]
 mod common;
 mod joined;
+mod looks;
 mod repository;
 mod restart;
 mod sets;

@@ -48,6 +48,9 @@ pub struct Options {
     /// Who goes first when the server is busy. Unspecified: INTERACTIVE for Classify, BULK for ClassifyBatch and ClassifyStream.
     #[prost(enumeration = "Priority", tag = "4")]
     pub priority: i32,
+    /// Answer with the SHA-256 of each image. It costs a large photo as much as decoding it on some processors, so it is off by default.
+    #[prost(bool, tag = "5")]
+    pub image_sha256: bool,
 }
 /// What the server looks for. The policy declares it; the order of its list is the order of answers.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -113,7 +116,9 @@ pub struct ClassifyResponse {
     pub degraded: bool,
     /// What did not take part: "image", "text", "image:" with the image_id, the same with ":frames_left_out" when an animation goes on
     /// beyond its budget or its later frames are damaged, or with ":damaged" when decoders make different pictures of a damaged file
-    /// (the higher scores count), "model:" with the name, "category:" with the name of one that no
+    /// (the higher scores count), or with ":look:" and why a further look that the policy wants was not taken: "busy" (too much waits),
+    /// "budget" (the share that may take it is used up) or "absent" (none of its models serves); "text:title" and "text:description"
+    /// with the same; "model:" with the name, "category:" with the name of one that no
     /// model in service feeds, or "text:language". An absent modality, such a category and a language that nothing
     /// here reads are listed without making the rating degraded.
     #[prost(string, repeated, tag = "12")]
@@ -175,7 +180,7 @@ pub struct ImageRating {
     pub width: u32,
     #[prost(uint32, tag = "6")]
     pub height: u32,
-    /// SHA-256 of `content`, lower-case hex.
+    /// SHA-256 of `content`, lower-case hex, when `Options.image_sha256` was set; else empty.
     #[prost(string, tag = "7")]
     pub sha256: ::prost::alloc::string::String,
     /// One entry a rated category; empty unless `status` is OK.
@@ -190,6 +195,10 @@ pub struct ImageRating {
     /// Labels of image models that feed no category, such as live_animal; of an animation what all its frames show.
     #[prost(message, repeated, tag = "11")]
     pub labels: ::prost::alloc::vec::Vec<ImageLabel>,
+    /// Looks that the scores are made of: 1 where the first was sure enough, more where models that see more looked again; 0 when the
+    /// image was not rated. A look that the policy wants and that was left out is in `ClassifyResponse.missing`.
+    #[prost(uint32, tag = "12")]
+    pub looks: u32,
 }
 /// A label that informs.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -211,6 +220,9 @@ pub struct ImageCategoryScore {
     /// Set when `Options.explain_images` was.
     #[prost(message, optional, tag = "3")]
     pub explanation: ::core::option::Option<ImageExplanation>,
+    /// Where several looks were taken: `probability` as it was after each of them, the first look's first.
+    #[prost(double, repeated, tag = "4")]
+    pub by_look: ::prost::alloc::vec::Vec<f64>,
 }
 /// Where in the image the evidence is.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -218,7 +230,7 @@ pub struct ImageExplanation {
     /// Class-activation map: the category's logit at each cell of the encoder's last feature map, rows from the top, before
     /// calibration. For a linear head the mean of the cells is exactly the head's logit. Of models that have no feature map: what the
     /// logit loses when that part of the image is covered, at the price of a run a part. Where the policy joins several models: the
-    /// mean of their calibrated maps, by their weights.
+    /// mean of their calibrated maps, by their weights. It is of the first look: later ones are not asked where.
     #[prost(message, optional, tag = "1")]
     pub heat_map: ::core::option::Option<HeatMap>,
     /// The box around the strongest connected region above half of the map's peak; unset when no cell speaks for the category.
@@ -264,6 +276,9 @@ pub struct TextRating {
     /// Lexicon terms found, in order of position.
     #[prost(message, repeated, tag = "4")]
     pub terms: ::prost::alloc::vec::Vec<Term>,
+    /// Looks that the scores are made of, as of images.
+    #[prost(uint32, tag = "5")]
+    pub looks: u32,
 }
 /// The score of one text for one category.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -284,6 +299,9 @@ pub struct TextCategoryScore {
     /// What the contributions of `tokens` are; set with them.
     #[prost(enumeration = "Attribution", tag = "5")]
     pub attribution: i32,
+    /// Where several looks were taken: `probability` as it was after each of them, the first look's first.
+    #[prost(double, repeated, tag = "6")]
+    pub by_look: ::prost::alloc::vec::Vec<f64>,
 }
 /// A half-open range of the caller's original string.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -396,13 +414,13 @@ pub struct Timings {
     /// Resizing and normalising, summed over images.
     #[prost(uint64, tag = "3")]
     pub resize_us: u64,
-    /// Image models, summed over images.
+    /// Image models of all looks, summed over images.
     #[prost(uint64, tag = "4")]
     pub image_inference_us: u64,
     /// Normalising, cutting and hashing the texts.
     #[prost(uint64, tag = "5")]
     pub text_features_us: u64,
-    /// Text model.
+    /// Text models of all looks.
     #[prost(uint64, tag = "6")]
     pub text_inference_us: u64,
     /// Calibration, fusion, rating and explanation.
@@ -411,6 +429,9 @@ pub struct Timings {
     /// From the decoded request to the finished response.
     #[prost(uint64, tag = "8")]
     pub total_us: u64,
+    /// Of `image_inference_us` and `text_inference_us`, what looks after the first took.
+    #[prost(uint64, tag = "9")]
+    pub later_looks_us: u64,
 }
 /// Several listings.
 #[derive(Clone, PartialEq, ::prost::Message)]

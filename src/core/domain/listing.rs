@@ -41,6 +41,8 @@ pub struct Options {
     pub explain_text: bool,
     /// Return heat maps and boxes.
     pub explain_images: bool,
+    /// Answer with the SHA-256 of each image.
+    pub image_sha256: bool,
 }
 
 /// What became of an image.

@@ -117,14 +117,16 @@ pub struct ImageRating {
     pub image_id: String,
     /// What it is.
     pub facts: ImageFacts,
-    /// SHA-256 of the bytes, lower-case hex.
+    /// SHA-256 of the bytes, lower-case hex; empty unless asked for.
     pub sha256: String,
     /// Calibrated probability a category.
     pub scores: Vec<ImageCategoryScore>,
     /// Calibrated probability of labels that feed no category, by name.
     pub labels: Vec<(String, Probability)>,
-    /// Whether the scores are those of an earlier look at the same bytes.
+    /// Whether the scores were remembered: the same bytes were rated before.
     pub cached: bool,
+    /// Looks that the scores are made of; 0 when it was not rated.
+    pub looks: usize,
 }
 
 /// Score of an image for a category.
@@ -134,6 +136,8 @@ pub struct ImageCategoryScore {
     pub category: Category,
     /// Calibrated.
     pub probability: Probability,
+    /// The same after each look, the last of which gives `probability`.
+    pub by_look: Vec<Probability>,
     /// Where the evidence is.
     pub explanation: Option<ImageExplanation>,
 }
@@ -164,6 +168,8 @@ pub struct TextRating {
     pub scores: Vec<TextCategoryScore>,
     /// Lexicon terms found.
     pub terms: Vec<FoundTerm>,
+    /// Looks that the scores are made of; 0 when it was not rated.
+    pub looks: usize,
 }
 
 /// Score of a text for a category.
@@ -173,6 +179,8 @@ pub struct TextCategoryScore {
     pub category: Category,
     /// Calibrated, of the strongest passage, less the policy's caution.
     pub probability: Probability,
+    /// The same after each look, the last of which gives `probability`.
+    pub by_look: Vec<Probability>,
     /// Which tokens of that passage weigh how much; when asked for.
     pub explanation: Option<TextExplanation>,
 }
@@ -303,6 +311,10 @@ pub enum Missing {
     Frames(String),
     /// This image is damaged, and decoders make different pictures of it.
     Damaged(String),
+    /// A further look at this image that the policy wants, and why it was not taken.
+    ImageLook(String, &'static str),
+    /// The same of this text.
+    TextLook(TextField, &'static str),
     /// This model.
     Model(String),
     /// No model in service feeds this category.
@@ -319,6 +331,8 @@ impl std::fmt::Display for Missing {
             Self::Image(id) => write!(f, "image:{id}"),
             Self::Frames(id) => write!(f, "image:{id}:frames_left_out"),
             Self::Damaged(id) => write!(f, "image:{id}:damaged"),
+            Self::ImageLook(id, why) => write!(f, "image:{id}:look:{why}"),
+            Self::TextLook(field, why) => write!(f, "text:{}:look:{why}", field.name()),
             Self::Model(name) => write!(f, "model:{name}"),
             Self::Category(category) => write!(f, "category:{category}"),
         }
@@ -372,6 +386,9 @@ pub struct Timings {
     pub text_features_us: u64,
     /// Text models, summed.
     pub text_inference_us: u64,
+    /// Of both, what looks after the first took.
+    #[serde(default)]
+    pub later_looks_us: u64,
     /// Calibration to explanation.
     pub score_us: u64,
     /// From the arrival at the pipeline to the rating, waits included.

@@ -1,4 +1,4 @@
-//! The least that answering costs: decoding and sessions, with nothing around them. What a server is measured against.
+//! The least that answering costs: decoding and the sessions of the first look, with nothing around them. What a server is measured against.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ pub struct Bare<'a> {
 pub struct Spent {
     /// Decoding, resizing, normalising.
     pub preparing: Duration,
-    /// The models.
+    /// The models of the first look.
     pub inference: Duration,
 }
 
@@ -43,7 +43,8 @@ impl<'a> Bare<'a> {
         let decoded = decode(content, self.generation.limits(), self.wanted)
             .map_err(|fault| Error::invalid("image", fault.message))?;
         let engine = self.generation.engine();
-        let tensors = self.inputs.fill(decoded.frames.iter(), engine.image_specs())?;
+        let first = |place: usize| self.generation.looks().of_input(place) == 0;
+        let tensors = self.inputs.fill(decoded.frames.iter(), engine.image_specs(), first)?;
         let preparing = start.elapsed();
         let start = Instant::now();
         let frames = 0..decoded.frames.len();

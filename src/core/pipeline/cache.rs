@@ -1,26 +1,22 @@
 //! Scores of images seen before, by the hash of their bytes: reposted photos are the rule on marketplaces. The cache
 //! belongs to a generation and goes with it, so a score never outlives the models that gave it.
 
-use moka::sync::Cache;
-use sha2::{Digest, Sha256};
+use std::time::Duration;
 
-use super::outcome::ImageOutcome;
+use moka::sync::Cache;
+
+use super::outcome::{ImageOutcome, Taken};
 use crate::domain::{ImageFacts, Logit, PerCategory, Probability};
 use crate::preprocess::image::Doubt;
 
-/// SHA-256 of an image's bytes.
+/// What tells images apart: BLAKE3 of their bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ContentHash([u8; 32]);
 
 impl ContentHash {
     /// The hash of `content`. Cryptographic, so nobody can craft a photo that is answered with another's scores.
     pub fn of(content: &[u8]) -> Self {
-        Self(Sha256::digest(content).into())
-    }
-
-    /// Lower-case hex.
-    pub fn to_hex(self) -> String {
-        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+        Self(blake3::hash(content).into())
     }
 }
 
@@ -30,6 +26,7 @@ struct Kept {
     facts: ImageFacts,
     doubt: Option<Doubt>,
     logits: PerCategory<Logit>,
+    looks: Taken,
     labels: Box<[(String, Probability)]>,
 }
 
@@ -52,13 +49,13 @@ impl ImageCache {
 
     /// What became of the image with this hash before; times are zero.
     pub fn get(&self, hash: ContentHash) -> Option<ImageOutcome> {
-        let Kept { facts, doubt, logits, labels } = self.outcomes.as_ref()?.get(&hash)?;
+        let Kept { facts, doubt, logits, looks, labels } = self.outcomes.as_ref()?.get(&hash)?;
         Some(ImageOutcome {
             facts,
-            sha256: hash.to_hex(),
             doubt,
             cached: true,
             logits,
+            looks: Taken { later: Duration::ZERO, ..looks },
             labels: labels.into(),
             ..ImageOutcome::default()
         })
@@ -72,6 +69,7 @@ impl ImageCache {
                 facts: outcome.facts.clone(),
                 doubt: outcome.doubt,
                 logits: outcome.logits.clone(),
+                looks: outcome.looks.clone(),
                 labels: outcome.labels.as_slice().into(),
             };
             outcomes.insert(hash, kept);
@@ -98,7 +96,7 @@ mod tests {
     fn an_outcome_is_found_by_its_bytes_and_says_that_it_was_kept() {
         let cache = ImageCache::new(10);
         let facts = ImageFacts { width: 7, ..Default::default() };
-        let outcome = ImageOutcome { facts, decode: std::time::Duration::from_millis(3), ..Default::default() };
+        let outcome = ImageOutcome { facts, decode: Duration::from_millis(3), ..Default::default() };
         cache.put(ContentHash::of(b"a photo"), &outcome);
         let found = cache.get(ContentHash::of(b"a photo")).unwrap();
         assert!(found.cached && found.facts.width == 7 && found.decode.is_zero());

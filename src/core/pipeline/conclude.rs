@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 use super::generation::Generation;
 use super::outcome::{ImageOutcome, TextOutcome};
 use crate::domain::{
-    Category, ImageCategoryScore, ImageRating, ImageStatus, Language, Listing, ListingImage, Missing, PerCategory,
-    Rating, TextCategoryScore, TextField, TextRating, Timings, TokenContribution,
+    Category, ImageCategoryScore, ImageRating, ImageStatus, Language, Listing, ListingImage, Missing, ModelVersion,
+    PerCategory, Rating, TextCategoryScore, TextField, TextRating, Timings, TokenContribution,
 };
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
@@ -35,12 +35,14 @@ impl Gathered {
                 metrics.stage("decode", outcome.decode);
                 metrics.stage("resize", outcome.resize);
                 metrics.stage("image_inference", outcome.inference);
+                outcome.looks.count(metrics, "images", "later_image_looks");
             }
         }
         let t = &mut self.timings;
         t.decode_us += micros(outcome.decode);
         t.resize_us += micros(outcome.resize);
         t.image_inference_us += micros(outcome.inference);
+        t.later_looks_us += micros(outcome.looks.later);
         self.images.push(outcome);
     }
 
@@ -51,10 +53,12 @@ impl Gathered {
         if let Some(metrics) = metrics {
             metrics.stage("text_features", outcome.features);
             metrics.stage("text_inference", outcome.inference);
+            outcome.looks.count(metrics, "texts", "later_text_looks");
         }
         let t = &mut self.timings;
         t.text_features_us += micros(outcome.features);
         t.text_inference_us += micros(outcome.inference);
+        t.later_looks_us += micros(outcome.looks.later);
         self.texts.push(outcome);
     }
 
@@ -72,10 +76,12 @@ fn image_rating(image_id: String, mut outcome: ImageOutcome, categories: &[Categ
     let scores = categories.iter().filter_map(|&category| {
         let probability = outcome.logits.get(category)?.probability();
         let explanation = outcome.explanations.take(category);
-        Some(ImageCategoryScore { category, probability, explanation })
+        let by_look = outcome.looks.probabilities(category);
+        Some(ImageCategoryScore { category, probability, by_look, explanation })
     });
     ImageRating {
         scores: scores.collect(),
+        looks: outcome.looks.logits.len(),
         labels: outcome.labels,
         image_id,
         facts: outcome.facts,
@@ -87,13 +93,15 @@ fn image_rating(image_id: String, mut outcome: ImageOutcome, categories: &[Categ
 fn text_rating(mut outcome: TextOutcome, categories: &[Category]) -> TextRating {
     let scores = categories.iter().filter_map(|&category| {
         let probability = outcome.logits.get(category)?.probability();
-        Some(TextCategoryScore { category, probability, explanation: outcome.tokens.take(category) })
+        let by_look = outcome.looks.probabilities(category);
+        Some(TextCategoryScore { category, probability, by_look, explanation: outcome.tokens.take(category) })
     });
     TextRating {
         field: outcome.field,
         language: outcome.language,
         scores: scores.collect(),
         terms: outcome.found.terms,
+        looks: outcome.looks.logits.len(),
     }
 }
 
@@ -147,15 +155,22 @@ pub(super) fn conclude(generation: &Generation, listing: &Listing, gathered: Gat
     let evidence = Evidence { categories: categories.clone(), ..Evidence::default() };
     let (missing, faults) = (Vec::new(), Vec::new());
     let mut parts = Parts { generation, listing, categories, evidence, missing, faults, unreadable: 0 };
-    let image_ratings = listing.images.iter().zip(images).map(|(given, outcome)| parts.image(given, outcome)).collect();
+    let image_ratings: Vec<ImageRating> =
+        listing.images.iter().zip(images).map(|(given, outcome)| parts.image(given, outcome)).collect();
     let has_text = !texts.is_empty();
-    let text_ratings = texts.into_iter().map(|outcome| parts.text(outcome)).collect();
+    let text_ratings: Vec<TextRating> = texts.into_iter().map(|outcome| parts.text(outcome)).collect();
     parts.check(has_text)?;
     let missing_models: BTreeSet<String> = parts.faults.iter().map(fault_name).collect();
     let degraded = !parts.missing.is_empty() || !missing_models.is_empty();
     parts.name_missing(has_text, &missing_models);
     let Parts { mut evidence, missing, .. } = parts;
-    let models = generation.models().iter().filter(|model| !missing_models.contains(&model.name)).cloned().collect();
+    let looks = (
+        most_looks(image_ratings.iter().map(|image| image.looks)),
+        most_looks(text_ratings.iter().map(|text| text.looks)),
+    );
+    let took_part =
+        |model: &&ModelVersion| generation.looks().takes_part(model, looks) && !missing_models.contains(&model.name);
+    let models = generation.models().iter().filter(took_part).cloned().collect();
     evidence.missing_models = missing_models.into_iter().collect();
 
     let verdict = rate(generation.policy(), &evidence);
@@ -191,6 +206,9 @@ impl Parts<'_> {
         } else {
             self.missing.push(Missing::Image(id.clone()));
         }
+        if let Some(why) = outcome.looks.left_out {
+            self.missing.push(Missing::ImageLook(id.clone(), why.name()));
+        }
         if let Some(doubt) = outcome.doubt {
             self.missing.push(match doubt {
                 Doubt::FramesLeftOut => Missing::Frames(id.clone()),
@@ -210,6 +228,9 @@ impl Parts<'_> {
         let field = outcome.field;
         let (evidence, text) = (&mut self.evidence, given_text(self.listing, field));
         self.faults.append(&mut outcome.faults);
+        if let Some(why) = outcome.looks.left_out {
+            self.missing.push(Missing::TextLook(field, why.name()));
+        }
         if !outcome.logits.is_empty() {
             evidence.texts.push((field, outcome.logits.clone()));
         }
@@ -272,6 +293,11 @@ impl Parts<'_> {
             missing.push(Missing::Model(Kind::ImageClassifier.name().to_owned()));
         }
     }
+}
+
+/// The most looks that one of a listing's parts took, the first at least.
+fn most_looks(taken: impl Iterator<Item = usize>) -> usize {
+    taken.max().unwrap_or_default().max(1)
 }
 
 /// Whole microseconds.

@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::cache::ImageCache;
 use super::health::Health;
+use super::look_plan::LookPlan;
 use super::vocabulary;
 use crate::config::{Batching, Config};
-use crate::domain::{Category, DEFAULT_SET, ModelVersion, PolicyVersion, SetVersion};
+use crate::domain::{Category, DEFAULT_SET, Modality, ModelVersion, PolicyVersion, SetVersion};
 use crate::error::{Error, Result};
 use crate::model::catalogue::named::NamedSet;
 use crate::model::catalogue::repository::Version;
@@ -23,7 +24,7 @@ use crate::model::runtime::pace::{Budget, Pace};
 use crate::model::runtime::session::Runtime;
 use crate::preprocess::image::{DecodeLimits, MARGIN, WantedSize};
 use crate::preprocess::text::{Lexicon, LexiconEntry, Meaning, SignRule, TextProcessor, TextReader, TokenReader};
-use crate::score::policy::{Policy, SignGroup, located};
+use crate::score::policy::{Policy, Profile, SignGroup, located};
 
 /// Models and policy that serve together.
 #[derive(Debug)]
@@ -34,6 +35,7 @@ pub struct Generation {
     models: Vec<ModelVersion>,
     image_labels: Vec<WeightedLabel>,
     text_scorers: Vec<TextScorer>,
+    looks: LookPlan,
     policy: Arc<PolicyFile>,
     lexicon: Lexicon,
     cache: Arc<ImageCache>,
@@ -61,6 +63,8 @@ pub struct TextScorer {
     pub reader: Arc<TextReader>,
     /// Its labels, by column.
     pub labels: Vec<WeightedLabel>,
+    /// The look in which it takes part; 0 is the first.
+    pub look: usize,
 }
 
 /// Largest policy file that is read: far more than the longest lexicon needs.
@@ -140,13 +144,18 @@ impl Generation {
             let known = text_scorers.iter().find(|scorer| Arc::ptr_eq(&scorer.model, model));
             let known = known.map(|scorer| Arc::clone(&scorer.reader));
             let reader = known.map_or_else(|| text_reader(model).map(Arc::new), Ok)?;
-            Ok(TextScorer { model: Arc::clone(model), reader, labels: labels(model) })
+            let look = policy.policy.looks.number(Modality::Texts, model.name());
+            Ok(TextScorer { model: Arc::clone(model), reader, labels: labels(model), look })
         };
         let text_scorers = engine.text_scorers().iter().map(scorer).collect::<Result<Vec<_>>>()?;
-        // What is remembered was joined by the weights of then.
+        let looks = LookPlan::new(&engine, &policy.policy)?;
+        // What is remembered was joined by the weights of then, after the looks of then.
         let weights = |labels: &[WeightedLabel]| labels.iter().map(|fed| fed.weight.to_bits()).collect::<Vec<_>>();
         let same = |before: &&Self| {
-            same_image_models(&before.engine, &engine) && weights(&before.image_labels) == weights(&image_labels)
+            same_image_models(&before.engine, &engine)
+                && weights(&before.image_labels) == weights(&image_labels)
+                && before.policy().looks == policy.policy.looks
+                && before.looks.categories == looks.categories
         };
         let cache = before.filter(same).map(|before| Arc::clone(&before.cache));
         let models = set.versions();
@@ -157,6 +166,7 @@ impl Generation {
             models,
             image_labels,
             text_scorers,
+            looks,
             wanted: WantedSize::for_inputs(engine.image_specs(), MARGIN),
             engine,
             lexicon: Lexicon::new(lexicon_entries(&policy.policy))
@@ -179,6 +189,21 @@ impl Generation {
     pub fn named(mut self, name: &str) -> Self {
         name.clone_into(&mut self.set.name);
         self
+    }
+
+    /// For work that nobody waits for: looks are taken under `profile`, or the policy's, whatever waits and whatever was spent. What
+    /// is rated then depends on nothing that came before it.
+    #[must_use]
+    pub fn unhurried(mut self, profile: Option<Profile>) -> Self {
+        let profile = profile.unwrap_or(self.policy().looks.profile);
+        self.looks.images.unlimited(profile);
+        self.looks.texts.unlimited(profile);
+        self
+    }
+
+    /// What is spent on looks after the first.
+    pub fn profile(&self) -> Profile {
+        self.looks.images.profile()
     }
 
     /// The set's name, and a hash of all that rates.
@@ -209,6 +234,11 @@ impl Generation {
     /// The scorers of texts.
     pub fn text_scorers(&self) -> &[TextScorer] {
         &self.text_scorers
+    }
+
+    /// Which model takes part in which look, and who takes more than the first.
+    pub(super) fn looks(&self) -> &LookPlan {
+        &self.looks
     }
 
     /// What makes scores a rating.

@@ -12,16 +12,27 @@ use tokio::time::Instant;
 use super::cache::ContentHash;
 use super::generation::{Generation, WeightedLabel};
 use super::inputs::Inputs;
+use super::looks::{Next, stands};
 use super::outcome::ImageOutcome;
 use crate::domain::{Attribution, Category, ImageExplanation, ImageFacts, ImageStatus, Logit};
-use crate::model::folder::manifest::Calibration;
+use crate::model::folder::manifest::{Calibration, hex_sha256};
 use crate::model::runtime::engine::{ImageScores, LabelScore, ScoreMap};
 use crate::model::runtime::occlusion::GoOn;
 use crate::preprocess::image::{Decoded, ImageFault, decode_while};
-use crate::schedule::Deadline;
+use crate::schedule::{Deadline, Load};
 use crate::score::calibrate::calibrate;
 use crate::score::explain::image_explanation;
 use crate::score::fuse::join;
+
+/// An image to score.
+pub(super) struct Photo {
+    /// The file's bytes.
+    pub content: Bytes,
+    /// Answer with the SHA-256 of the bytes.
+    pub with_sha256: bool,
+    /// When its caller stops waiting.
+    pub deadline: Deadline,
+}
 
 /// An image that waits for the models.
 struct Prepared {
@@ -31,61 +42,75 @@ struct Prepared {
     outcome: ImageOutcome,
     frames: Vec<RgbImage>,
     deadline: Deadline,
+    /// What the models of all looks so far gave for each label.
+    scores: Vec<Option<LabelScore>>,
 }
 
-/// Scores a batch of images: an outcome for each, in their order; `None`: its deadline passed. Those that the cache knows or that
-/// do not decode are done before the models run.
+/// Scores a batch of images: `done` is told of each with its place, as soon as it is; not of those whose deadline passes. What the
+/// cache knows or does not decode is done before the models run, and what the first look is sure of before another begins.
 pub(super) fn score(
-    generation: &Generation,
-    worker: usize,
+    (generation, worker, load): (&Generation, usize, Load),
     inputs: &mut Inputs,
-    images: &[(Bytes, Deadline)],
+    images: &[Photo],
     with_maps: bool,
-) -> Vec<Option<ImageOutcome>> {
-    let mut outcomes: Vec<Option<ImageOutcome>> = Vec::with_capacity(images.len());
+    done: &mut dyn FnMut(usize, ImageOutcome),
+) {
     let mut waiting: Vec<Prepared> = Vec::with_capacity(images.len());
-    for (index, (content, deadline)) in images.iter().enumerate() {
+    let mut done = |index: usize, mut outcome: ImageOutcome| {
+        if let Some(photo) = images.get(index).filter(|photo| photo.with_sha256) {
+            outcome.sha256 = hex_sha256(&photo.content);
+        }
+        done(index, outcome);
+    };
+    for (index, Photo { content, deadline, .. }) in images.iter().enumerate() {
         let hash = ContentHash::of(content);
         let known = if with_maps { None } else { generation.cache().get(hash) };
-        let is_known = known.is_some();
-        outcomes.push(known);
-        if is_known {
+        if let Some(known) = known.filter(|known| stands(known.looks.left_out, load)) {
+            done(index, known);
             continue;
         }
-        let (outcome, frames) = open(generation, content, hash, *deadline);
+        let (outcome, frames) = open(generation, content, *deadline);
         if deadline.has_passed() {
             // Given up between frames, the picture says nothing of these bytes: it must not be remembered.
         } else if frames.is_empty() {
             generation.cache().put(hash, &outcome);
-            set(&mut outcomes, index, outcome);
+            done(index, outcome);
         } else {
-            waiting.push(Prepared { index, hash, outcome, frames, deadline: *deadline });
+            waiting.push(Prepared { index, hash, outcome, frames, deadline: *deadline, scores: Vec::new() });
         }
     }
-    // Decoding may have taken all the caller's time: no model time is spent after it.
-    waiting.retain(|image| !image.deadline.has_passed());
-    run_models(generation, worker, inputs, &mut waiting, with_maps);
-    for Prepared { index, hash, outcome, .. } in waiting {
-        generation.cache().put(hash, &outcome);
-        set(&mut outcomes, index, outcome);
-    }
-    outcomes
-}
-
-fn set(outcomes: &mut [Option<ImageOutcome>], index: usize, outcome: ImageOutcome) {
-    if let Some(slot) = outcomes.get_mut(index) {
-        *slot = Some(outcome);
+    let plan = generation.looks();
+    for look in 0..plan.images.count() {
+        // Decoding, or the look before, may have taken all the caller's time: no model time is spent after it.
+        waiting.retain(|image| !image.deadline.has_passed());
+        if waiting.is_empty() {
+            return;
+        }
+        run_models((generation, worker, look), inputs, &mut waiting, with_maps);
+        let next = |image: &mut Prepared| {
+            let seen = &image.outcome.logits;
+            match plan.images.next(look + 1, seen, &plan.categories, load) {
+                Next::Look => true,
+                Next::Done => false,
+                Next::LeaveOut(why) => {
+                    image.outcome.looks.left_out = Some(why);
+                    false
+                }
+            }
+        };
+        let (again, finished) =
+            waiting.into_iter().map(|mut image| (next(&mut image), image)).partition::<Vec<_>, _>(|(again, _)| *again);
+        for (_, Prepared { index, hash, outcome, .. }) in finished {
+            generation.cache().put(hash, &outcome);
+            done(index, outcome);
+        }
+        waiting = again.into_iter().map(|(_, image)| image).collect();
     }
 }
 
 /// Decodes one image; without frames the outcome says why.
-fn open(
-    generation: &Generation,
-    content: &[u8],
-    hash: ContentHash,
-    deadline: Deadline,
-) -> (ImageOutcome, Vec<RgbImage>) {
-    let mut outcome = ImageOutcome { sha256: hash.to_hex(), ..ImageOutcome::default() };
+fn open(generation: &Generation, content: &[u8], deadline: Deadline) -> (ImageOutcome, Vec<RgbImage>) {
+    let mut outcome = ImageOutcome::default();
     let start = Instant::now();
     let decoded = decode_while(content, generation.limits(), generation.decode_size(), &|| !deadline.has_passed());
     outcome.decode = start.elapsed();
@@ -105,21 +130,25 @@ fn open(
     }
 }
 
-/// Resizes, runs the models over the whole batch, calibrates.
-fn run_models(generation: &Generation, worker: usize, inputs: &mut Inputs, batch: &mut [Prepared], with_maps: bool) {
-    if batch.is_empty() {
-        return;
-    }
+/// Resizes, runs the models of a look over the whole batch, and puts together what all looks so far say.
+fn run_models(
+    (generation, worker, look): (&Generation, usize, usize),
+    inputs: &mut Inputs,
+    batch: &mut [Prepared],
+    with_maps: bool,
+) {
     let start = Instant::now();
     let rows = rows_of(batch);
     let frames = batch.iter().flat_map(|image| &image.frames);
-    let tensors = inputs.fill(frames, generation.engine().image_specs());
+    let tensors =
+        inputs.fill(frames, generation.engine().image_specs(), |place| generation.looks().of_input(place) == look);
     let resized = share(start.elapsed(), batch.len());
     let start = Instant::now();
     let scores = match &tensors {
         Ok(tensors) => {
             let go_on = || batch.iter().any(|image| !image.deadline.has_passed());
-            let maps = with_maps.then_some(&go_on as GoOn<'_>);
+            // Where the first look has shown the place, what a later one adds is not worth a run for each part of the picture.
+            let maps = (with_maps && look == 0).then_some(&go_on as GoOn<'_>);
             generation.engine().score_images(worker, tensors, &rows, maps)
         }
         Err(fault) => {
@@ -127,12 +156,18 @@ fn run_models(generation: &Generation, worker: usize, inputs: &mut Inputs, batch
             batch.iter().map(|_| failed()).collect()
         }
     };
-    for (image, scores) in batch.iter_mut().zip(scores) {
-        calibrate_labels(&mut image.outcome, scores, generation.image_labels());
+    for (image, ImageScores { labels, mut faults }) in batch.iter_mut().zip(scores) {
+        image.outcome.faults.append(&mut faults);
+        image.scores.resize_with(image.scores.len().max(labels.len()), || None);
+        let given = image.scores.iter_mut().zip(labels).filter(|(_, score)| score.is_some());
+        given.for_each(|(slot, score)| *slot = score);
+        calibrate_labels(&mut image.outcome, &image.scores, generation.image_labels());
     }
     let inferred = share(start.elapsed(), batch.len());
-    for image in batch {
-        (image.outcome.resize, image.outcome.inference) = (resized, inferred);
+    for ImageOutcome { resize, inference, looks, .. } in batch.iter_mut().map(|image| &mut image.outcome) {
+        *resize += resized;
+        *inference += inferred;
+        looks.later += if look > 0 { inferred } else { Duration::ZERO };
     }
 }
 
@@ -150,7 +185,7 @@ fn rows_of(batch: &[Prepared]) -> Vec<Range<usize>> {
 /// A label's say in a category.
 struct Say<'a> {
     fed: &'a WeightedLabel,
-    score: LabelScore,
+    score: &'a LabelScore,
 }
 
 impl Say<'_> {
@@ -160,10 +195,11 @@ impl Say<'_> {
     }
 }
 
-fn calibrate_labels(outcome: &mut ImageOutcome, scores: ImageScores, labels: &[WeightedLabel]) {
-    outcome.faults = scores.faults;
+/// What the models asked so far make of an image.
+fn calibrate_labels(outcome: &mut ImageOutcome, scores: &[Option<LabelScore>], labels: &[WeightedLabel]) {
     let mut says: BTreeMap<Category, Vec<Say<'_>>> = BTreeMap::new();
-    for (fed, score) in labels.iter().zip(scores.labels) {
+    outcome.labels.clear();
+    for (fed, score) in labels.iter().zip(scores) {
         let Some(score) = score else { continue };
         let say = Say { fed, score };
         match fed.label.category {
@@ -180,10 +216,12 @@ fn calibrate_labels(outcome: &mut ImageOutcome, scores: ImageScores, labels: &[W
             outcome.explanations.set(category, explanation);
         }
     }
-    if outcome.logits.is_empty() {
-        outcome.facts.status = ImageStatus::NotRated;
-        outcome.facts.message = "no image model answered".into();
-    }
+    outcome.looks.logits.push(outcome.logits.clone());
+    (outcome.facts.status, outcome.facts.message) = if outcome.logits.is_empty() {
+        (ImageStatus::NotRated, "no image model answered".into())
+    } else {
+        (ImageStatus::Ok, String::new())
+    };
 }
 
 /// Where the evidence is: of one scorer its map as it is, of several the mean of their calibrated ones by weight, as far as they

@@ -15,7 +15,7 @@ pub(super) struct Inputs {
 }
 
 impl Inputs {
-    /// A tensor `f32 [frames, 3, height, width]` for each of `specs`.
+    /// A tensor `f32 [frames, 3, height, width]` for each of `specs` that is `wanted`, by its place.
     ///
     /// # Errors
     /// See [`TensorMaker::fill`].
@@ -23,20 +23,25 @@ impl Inputs {
         &mut self,
         frames: impl Iterator<Item = &'a RgbImage> + Clone,
         specs: &[ImageInputSpec],
-    ) -> Result<Vec<ArrayView4<'_, f32>>> {
+        wanted: impl Fn(usize) -> bool,
+    ) -> Result<Vec<Option<ArrayView4<'_, f32>>>> {
         let rows = frames.clone().count();
         self.values.resize_with(specs.len(), Vec::new);
-        for (values, spec) in self.values.iter_mut().zip(specs) {
+        for (_, (values, spec)) in self.values.iter_mut().zip(specs).enumerate().filter(|(place, _)| wanted(*place)) {
             values.resize(rows * values_of(spec), 0.0);
             for (frame, planes) in frames.clone().zip(values.chunks_exact_mut(values_of(spec))) {
                 self.maker.fill(planes, frame, spec)?;
             }
         }
         let mut views = Vec::with_capacity(specs.len());
-        for (values, spec) in self.values.iter().zip(specs) {
+        for (place, (values, spec)) in self.values.iter().zip(specs).enumerate() {
+            if !wanted(place) {
+                views.push(None);
+                continue;
+            }
             let shape = (rows, 3, spec.height as usize, spec.width as usize);
             let view = ArrayView4::from_shape(shape, values.as_slice());
-            views.push(view.map_err(|cause| Error::Bug(format!("a tensor: {cause}")))?);
+            views.push(Some(view.map_err(|cause| Error::Bug(format!("a tensor: {cause}")))?));
         }
         Ok(views)
     }

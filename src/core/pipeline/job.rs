@@ -31,6 +31,8 @@ pub(super) enum Task {
         content: Bytes,
         /// Explain where the evidence is.
         with_maps: bool,
+        /// Answer with the SHA-256 of the bytes.
+        with_sha256: bool,
         /// Where the answer goes.
         reply: Reply<ImageOutcome>,
     },

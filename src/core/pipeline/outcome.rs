@@ -2,12 +2,40 @@
 
 use std::time::Duration;
 
+use super::looks::LeftOut;
 use crate::domain::{
-    ImageExplanation, ImageFacts, Language, Logit, PerCategory, Probability, TextExplanation, TextField,
+    Category, ImageExplanation, ImageFacts, Language, Logit, PerCategory, Probability, TextExplanation, TextField,
 };
 use crate::error::Error;
+use crate::metrics::Metrics;
 use crate::preprocess::image::Doubt;
 use crate::preprocess::text::Found;
+
+/// The looks that a photo or text took.
+#[derive(Debug, Clone, Default)]
+pub struct Taken {
+    /// Calibrated and joined after each of them, the first look's first.
+    pub logits: Vec<PerCategory<Logit>>,
+    /// Why it did not take another that the policy wants.
+    pub left_out: Option<LeftOut>,
+    /// Time in models after the first.
+    pub later: Duration,
+}
+
+impl Taken {
+    /// Of a category, after each look that says something of it.
+    pub(super) fn probabilities(&self, category: Category) -> Vec<Probability> {
+        self.logits.iter().filter_map(|logits| logits.get(category)).map(|logit| logit.probability()).collect()
+    }
+
+    /// Counts them; `stage` is what the time after the first is counted as.
+    pub(super) fn count(&self, metrics: &Metrics, modality: &'static str, stage: &'static str) {
+        metrics.looks(modality, self.logits.len(), self.left_out.map(LeftOut::name));
+        if self.logits.len() > 1 {
+            metrics.stage(stage, self.later);
+        }
+    }
+}
 
 /// An image, looked at.
 #[derive(Debug, Clone, Default)]
@@ -16,12 +44,14 @@ pub struct ImageOutcome {
     pub facts: ImageFacts,
     /// Why a person should look, too.
     pub doubt: Option<Doubt>,
-    /// Of the bytes, lower-case hex.
+    /// Of the bytes, lower-case hex; empty when nobody asked for it.
     pub sha256: String,
     /// Whether the scores were found in the cache: nothing was decoded.
     pub cached: bool,
-    /// Calibrated, of the best frame.
+    /// Calibrated, of the best frame, after the last look.
     pub logits: PerCategory<Logit>,
+    /// The looks it took.
+    pub looks: Taken,
     /// Labels of image models that feed no category, by name.
     pub labels: Vec<(String, Probability)>,
     /// When asked for.
@@ -45,8 +75,10 @@ pub(super) struct TextOutcome {
     pub language: Language,
     /// What the lexicon finds.
     pub found: Found,
-    /// Calibrated, of the strongest window; empty when the text has no words or the model failed.
+    /// Calibrated, of the strongest window, after the last look; empty when the text has no words or the model failed.
     pub logits: PerCategory<Logit>,
+    /// The looks it took.
+    pub looks: Taken,
     /// Which tokens of that window weigh how much; when asked for.
     pub tokens: PerCategory<TextExplanation>,
     /// Models that failed.

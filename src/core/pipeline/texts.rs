@@ -5,59 +5,76 @@ mod reading;
 mod windows;
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
 use self::reading::Reading;
 use super::generation::{Generation, TextScorer, WeightedLabel};
-use super::outcome::TextOutcome;
+use super::looks::Next;
+use super::outcome::{Taken, TextOutcome};
 use crate::domain::{Attribution, Category, Logit, PerCategory, TextExplanation, TextField, TokenContribution};
 use crate::error::{Error, Result};
 use crate::model::folder::manifest::Calibration;
 use crate::model::runtime::loaded::LoadedModel;
 use crate::model::runtime::occlusion::GoOn;
 use crate::preprocess::text::{Normalized, Read, TextReader, language, look_up};
-use crate::schedule::Deadline;
+use crate::schedule::{Deadline, Load};
 use crate::score::calibrate::calibrate;
 use crate::score::fuse::join;
 
 /// A text that waits for the models: its place in the batch, what is known of it, and what each scorer is given of it.
-struct Prepared {
+struct Prepared<'a> {
     index: usize,
     outcome: TextOutcome,
     reads: Vec<Read>,
+    deadline: Deadline,
+    /// What the scorers of all looks so far say.
+    says: BTreeMap<Category, Vec<Say<'a>>>,
 }
 
-/// Scores a batch of texts: an outcome for each, in their order; `None`: its deadline passed. Of each model their strongest windows
-/// share runs.
+/// Scores a batch of texts: `done` is told of each with its place, as soon as it is; not of those whose deadline passes. Of each model
+/// their strongest windows share runs.
 pub(super) fn score(
-    generation: &Generation,
-    worker: usize,
+    (generation, worker, load): (&Generation, usize, Load),
     texts: &[(TextField, String, Deadline)],
     with_tokens: bool,
-) -> Vec<Option<TextOutcome>> {
-    let mut outcomes: Vec<Option<TextOutcome>> = Vec::with_capacity(texts.len());
-    let mut waiting: Vec<Prepared> = Vec::with_capacity(texts.len());
+    done: &mut dyn FnMut(usize, TextOutcome),
+) {
+    let mut waiting: Vec<Prepared<'_>> = Vec::with_capacity(texts.len());
     for (index, (field, text, deadline)) in texts.iter().enumerate() {
         let (outcome, reads) = prepare(generation, *field, text);
         if deadline.has_passed() {
-            outcomes.push(None);
+            // Nobody waits for it.
         } else if reads.iter().all(Read::is_empty) {
-            outcomes.push(Some(outcome));
+            done(index, outcome);
         } else {
-            outcomes.push(None);
-            waiting.push(Prepared { index, outcome, reads });
+            waiting.push(Prepared { index, outcome, reads, deadline: *deadline, says: BTreeMap::new() });
         }
     }
-    let go_on = || texts.iter().any(|(.., deadline)| !deadline.has_passed());
-    run_models(generation, worker, &mut waiting, &go_on, with_tokens);
-    for Prepared { index, outcome, .. } in waiting {
-        if let Some(slot) = outcomes.get_mut(index) {
-            *slot = Some(outcome);
+    let plan = generation.looks();
+    for look in 0..plan.texts.count() {
+        waiting.retain(|text| !text.deadline.has_passed());
+        let deadlines: Vec<Deadline> = waiting.iter().map(|text| text.deadline).collect();
+        let go_on = || deadlines.iter().any(|deadline| !deadline.has_passed());
+        run_models((generation, worker, look), &mut waiting, &go_on);
+        let mut again = Vec::new();
+        for mut text in waiting {
+            match plan.texts.next(look + 1, &text.outcome.logits, &plan.categories, load) {
+                Next::Look => {
+                    again.push(text);
+                    continue;
+                }
+                Next::Done => {}
+                Next::LeaveOut(why) => text.outcome.looks.left_out = Some(why),
+            }
+            explain(generation, &mut text, with_tokens.then_some(&go_on));
+            done(text.index, text.outcome);
         }
+        waiting = again;
     }
-    outcomes
 }
 
 /// Language, lexicon terms and what each scorer reads of one text. Without a scorer of texts the lexicon is read all the same.
@@ -79,10 +96,11 @@ fn prepare(generation: &Generation, field: TextField, text: &str) -> (TextOutcom
         language: language(text),
         found: look_up(&normalized, generation.lexicon()),
         logits: PerCategory::default(),
+        looks: Taken::default(),
         tokens: PerCategory::default(),
         faults,
         features: start.elapsed(),
-        inference: std::time::Duration::ZERO,
+        inference: Duration::ZERO,
     };
     (outcome, reads)
 }
@@ -91,7 +109,7 @@ fn prepare(generation: &Generation, field: TextField, text: &str) -> (TextOutcom
 struct Say<'a> {
     place: usize,
     label: &'a WeightedLabel,
-    reading: &'a dyn Reading,
+    reading: Rc<dyn Reading + 'a>,
     row: usize,
     logit: f64,
 }
@@ -107,33 +125,34 @@ impl Say<'_> {
 fn read_all<'a>(
     (scorer, place): (&'a TextScorer, usize),
     worker: usize,
-    batch: &[Prepared],
+    batch: &[Prepared<'_>],
     go_on: GoOn<'_>,
-) -> Result<Option<Box<dyn Reading + 'a>>> {
+) -> Result<Option<Rc<dyn Reading + 'a>>> {
     let reads: Vec<(usize, &Read)> =
         batch.iter().enumerate().filter_map(|(text, prepared)| Some((text, prepared.reads.get(place)?))).collect();
     if reads.iter().all(|(_, read)| read.is_empty()) {
         return Ok(None);
     }
     Ok(Some(match &*scorer.reader {
-        TextReader::Features(_) => Box::new(passages::Passaged::new(scorer, worker, &reads)?),
-        TextReader::Tokens(reader) => Box::new(windows::Windowed::new(scorer, reader, worker, &reads, go_on)),
+        TextReader::Features(_) => Rc::new(passages::Passaged::new(scorer, worker, &reads)?),
+        TextReader::Tokens(reader) => Rc::new(windows::Windowed::new(scorer, reader, worker, &reads, go_on)),
     }))
 }
 
-fn run_models(generation: &Generation, worker: usize, batch: &mut [Prepared], go_on: GoOn<'_>, with_tokens: bool) {
-    let asked = with_tokens.then_some(go_on);
+/// Runs the models of a look over the whole batch, and puts together what all looks so far say.
+fn run_models<'a>(
+    (generation, worker, look): (&'a Generation, usize, usize),
+    batch: &mut [Prepared<'a>],
+    go_on: GoOn<'_>,
+) {
     let Ok(texts) = u32::try_from(batch.len()) else { return };
     if texts == 0 {
         return;
     }
     let start = Instant::now();
-    let scorers = || generation.text_scorers().iter().enumerate();
-    let readings: Vec<_> = scorers().map(|(place, scorer)| read_all((scorer, place), worker, batch, go_on)).collect();
-    let mut says: Vec<BTreeMap<Category, Vec<Say<'_>>>> = batch.iter().map(|_| BTreeMap::new()).collect();
-    for ((place, scorer), reading) in scorers().zip(&readings) {
-        let reading = match reading {
-            Ok(Some(reading)) => &**reading,
+    for (place, scorer) in generation.text_scorers().iter().enumerate().filter(|(_, scorer)| scorer.look == look) {
+        let reading = match read_all((scorer, place), worker, batch, go_on) {
+            Ok(Some(reading)) => reading,
             Ok(None) => continue,
             Err(fault) => {
                 batch.iter_mut().for_each(|text| text.outcome.faults.push(fault.clone()));
@@ -146,50 +165,53 @@ fn run_models(generation: &Generation, worker: usize, batch: &mut [Prepared], go
         for (row, said) in reading.said().iter().enumerate() {
             let label = scorer.labels.get(said.column);
             let of_category = label.and_then(|label| Some((label, label.label.category?)));
-            if let (Some((label, category)), Some(of_text)) = (of_category, says.get_mut(said.text)) {
-                of_text.entry(category).or_default().push(Say { place, label, reading, row, logit: said.logit });
+            if let (Some((label, category)), Some(text)) = (of_category, batch.get_mut(said.text)) {
+                let say = Say { place, label, reading: Rc::clone(&reading), row, logit: said.logit };
+                text.says.entry(category).or_default().push(say);
             }
         }
     }
-    for (prepared, says) in batch.iter_mut().zip(&says) {
-        for (category, says) in says {
-            join_says(generation, *category, says, prepared, asked);
-        }
-    }
+    batch.iter_mut().for_each(|text| join_says(text, generation.policy().text_caution));
     let share = start.elapsed() / texts;
-    for text in batch {
-        text.outcome.inference = share;
+    for TextOutcome { inference, looks, .. } in batch.iter_mut().map(|text| &mut text.outcome) {
+        *inference += share;
+        looks.later += if look > 0 { share } else { Duration::ZERO };
     }
 }
 
-/// Keeps a text's logit for a category, of each scorer's strongest window, calibrated and joined, less the policy's caution; and
-/// which of their tokens weigh how much when asked, or when the text alone is evidence by the policy: then a reason names its words.
-fn join_says(
-    generation: &Generation,
-    category: Category,
-    says: &[Say<'_>],
-    prepared: &mut Prepared,
-    asked: Option<GoOn<'_>>,
-) {
-    let policy = generation.policy();
-    let scored: Vec<(Logit, f64)> = says.iter().map(|say| (say.calibrated(), say.label.weight)).collect();
-    let Some(logit) = join(&scored).map(|joined| Logit(joined.0 - policy.text_caution)) else { return };
-    let Prepared { outcome, reads, .. } = prepared;
-    outcome.logits.set(category, logit);
-    if asked.is_none() && logit.probability() < policy.evidence {
-        return;
-    }
-    let mut told: Vec<(&Say<'_>, TextExplanation)> = Vec::with_capacity(says.len());
-    for say in says {
-        let Some(read) = reads.get(say.place) else { continue };
-        match say.reading.explain(say.row, read, asked) {
-            Ok(Some(explanation)) => told.push((say, explanation)),
-            Ok(None) => {}
-            Err(fault) => outcome.faults.push(fault),
+/// Keeps a text's logit for each category, of each scorer's strongest window, calibrated and joined, less the policy's caution.
+fn join_says(Prepared { outcome, says, .. }: &mut Prepared<'_>, caution: f64) {
+    for (category, says) in says {
+        let scored: Vec<(Logit, f64)> = says.iter().map(|say| (say.calibrated(), say.label.weight)).collect();
+        if let Some(joined) = join(&scored) {
+            outcome.logits.set(*category, Logit(joined.0 - caution));
         }
     }
-    if let Some(tokens) = joined_tokens(told, policy.text_caution) {
-        outcome.tokens.set(category, tokens);
+    outcome.looks.logits.push(outcome.logits.clone());
+}
+
+/// Which tokens weigh how much for each category, when asked, or when the text alone is evidence by the policy: then a reason names its
+/// words.
+fn explain(generation: &Generation, text: &mut Prepared<'_>, asked: Option<GoOn<'_>>) {
+    let policy = generation.policy();
+    let Prepared { outcome, reads, says, .. } = text;
+    for (category, says) in says {
+        let is_evidence = outcome.logits.get(*category).is_some_and(|logit| logit.probability() >= policy.evidence);
+        if asked.is_none() && !is_evidence {
+            continue;
+        }
+        let mut told: Vec<(&Say<'_>, TextExplanation)> = Vec::with_capacity(says.len());
+        for say in &*says {
+            let Some(read) = reads.get(say.place) else { continue };
+            match say.reading.explain(say.row, read, asked) {
+                Ok(Some(explanation)) => told.push((say, explanation)),
+                Ok(None) => {}
+                Err(fault) => outcome.faults.push(fault),
+            }
+        }
+        if let Some(tokens) = joined_tokens(told, policy.text_caution) {
+            outcome.tokens.set(*category, tokens);
+        }
     }
 }
 

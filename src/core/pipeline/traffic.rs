@@ -96,7 +96,12 @@ mod tests {
             title: title.into(),
             description: String::new(),
             images: vec![ListingImage { image_id: "0".into(), content: Bytes::from_static(content) }],
-            options: Options { categories: Vec::new(), explain_text: false, explain_images: false },
+            options: Options {
+                categories: Vec::new(),
+                explain_text: false,
+                explain_images: false,
+                image_sha256: false,
+            },
         }
     }
 

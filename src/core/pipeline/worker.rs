@@ -4,16 +4,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::images;
+use super::images::{self, Photo};
 use super::inputs::Inputs;
 use super::job::{Job, Task};
 use super::run::infer;
 use super::texts;
+use crate::schedule::Load;
 use crate::schedule::scheduler::Taken;
 use crate::schedule::ticket::Reply;
 
-/// Runs a batch of one lane on the sessions of `worker` and replies to each job. The reply of one that came too late is dropped.
-pub(super) fn run(worker: usize, inputs: &mut Inputs, batch: Vec<Taken<Job>>) {
+/// Runs a batch of one lane on the sessions of `worker` and replies to each job as soon as it is done. The reply of one that came too
+/// late is dropped. `load`: what waits behind the batch.
+pub(super) fn run(worker: usize, inputs: &mut Inputs, batch: Vec<Taken<Job>>, load: Load) {
     let Some(first) = batch.first() else { return };
     let generation = Arc::clone(&first.job.generation);
     let (mut photos, mut photo_replies) = (Vec::new(), Vec::new());
@@ -22,32 +24,27 @@ pub(super) fn run(worker: usize, inputs: &mut Inputs, batch: Vec<Taken<Job>>) {
     // A lane holds images, texts or runs, never two of them.
     for Taken { job, deadline, queue_wait } in batch {
         match job.task {
-            Task::Image { content, with_maps, reply } => {
+            Task::Image { content, with_maps, with_sha256, reply } => {
                 explained |= with_maps;
-                photos.push((content, deadline));
-                photo_replies.push((reply, queue_wait));
+                photos.push(Photo { content, with_sha256, deadline });
+                photo_replies.push(Some((reply, queue_wait)));
             }
             Task::Text { field, text, with_tokens, reply } => {
                 explained |= with_tokens;
                 words.push((field, text, deadline));
-                word_replies.push((reply, queue_wait));
+                word_replies.push(Some((reply, queue_wait)));
             }
             Task::Infer { .. } if deadline.has_passed() => {}
             Task::Infer { run, reply } => reply.give(infer(worker, run), queue_wait),
         }
     }
-    if !photos.is_empty() {
-        answer(photo_replies, images::score(&generation, worker, inputs, &photos, explained));
-    }
-    if !words.is_empty() {
-        answer(word_replies, texts::score(&generation, worker, &words, explained));
-    }
+    let with = (&*generation, worker, load);
+    images::score(with, inputs, &photos, explained, &mut |place, outcome| answer(&mut photo_replies, place, outcome));
+    texts::score(with, &words, explained, &mut |place, outcome| answer(&mut word_replies, place, outcome));
 }
 
-fn answer<R>(replies: Vec<(Reply<R>, Duration)>, outcomes: Vec<Option<R>>) {
-    for ((reply, queue_wait), outcome) in replies.into_iter().zip(outcomes) {
-        if let Some(outcome) = outcome {
-            reply.give(outcome, queue_wait);
-        }
+fn answer<R>(replies: &mut [Option<(Reply<R>, Duration)>], place: usize, outcome: R) {
+    if let Some((reply, queue_wait)) = replies.get_mut(place).and_then(Option::take) {
+        reply.give(outcome, queue_wait);
     }
 }

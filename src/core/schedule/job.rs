@@ -15,6 +15,10 @@ impl Deadline {
     }
 }
 
+/// How full the queue is: jobs that wait, as a share of those that may. Above 1 when an idle queue took a listing larger than itself.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+pub struct Load(pub f64);
+
 /// Who waits for the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Priority {

@@ -7,4 +7,4 @@ pub mod queue;
 pub mod scheduler;
 pub mod ticket;
 
-pub use job::{BatchRule, Batchable, Deadline, Priority};
+pub use job::{BatchRule, Batchable, Deadline, Load, Priority};

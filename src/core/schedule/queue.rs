@@ -7,7 +7,7 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use tokio::time::Instant;
 
-use super::job::{Batchable, Deadline, Priority};
+use super::job::{Batchable, Deadline, Load, Priority};
 use super::policy::{self, Dispatch};
 
 /// A job that waits.
@@ -92,8 +92,9 @@ impl<J: Batchable> Queue<J> {
         Ok(())
     }
 
-    /// The next batch: entries of one lane, in their order, each still waited for. Blocks; `None` once closed and empty.
-    pub(super) fn pop(&self) -> Option<Vec<Entry<J>>> {
+    /// The next batch: entries of one lane, in their order, each still waited for; and what is left behind it. Blocks; `None` once
+    /// closed and empty.
+    pub(super) fn pop(&self) -> Option<(Vec<Entry<J>>, Load)> {
         let mut state = self.lock();
         loop {
             let Some(priority) = self.next_class(&mut state) else {
@@ -106,7 +107,7 @@ impl<J: Batchable> Queue<J> {
             let closed = state.closed;
             match choose(state.class(priority), self.workers, closed) {
                 NextBatch::Start(batch) if batch.is_empty() => {} // all of it was abandoned meanwhile
-                NextBatch::Start(batch) => return Some(batch),
+                NextBatch::Start(batch) => return Some((batch, self.load(state.len()))),
                 NextBatch::Wait(longest) => {
                     self.changed.wait_for(&mut state, longest);
                 }
@@ -123,6 +124,11 @@ impl<J: Batchable> Queue<J> {
         }
         let since = |queue: &VecDeque<Entry<J>>| queue.front().map(|entry| entry.enqueued);
         policy::next_class(since(&state.interactive), since(&state.bulk), self.bulk_yields)
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "numbers of jobs")]
+    fn load(&self, waiting: usize) -> Load {
+        Load(waiting as f64 / self.capacity.max(1) as f64)
     }
 
     pub(super) fn close(&self) {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::job::{Batchable, Deadline, Priority};
+use super::job::{Batchable, Deadline, Load, Priority};
 use super::policy::retry_after;
 use super::queue::{Entry, Queue};
 use crate::error::{Error, Result};
@@ -24,8 +24,8 @@ pub struct Taken<J> {
     pub queue_wait: Duration,
 }
 
-/// What a thread runs: a batch of one lane. It replies to each job.
-pub type Worker<J> = Box<dyn FnMut(Vec<Taken<J>>) + Send>;
+/// What a thread runs: a batch of one lane, told what waits behind it. It replies to each job.
+pub type Worker<J> = Box<dyn FnMut(Vec<Taken<J>>, Load) + Send>;
 
 /// The queue's settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,13 +98,13 @@ impl<J: Batchable> Drop for Scheduler<J> {
 }
 
 fn run<J: Batchable>(mut worker: Worker<J>, queue: &Queue<J>, mean_job_us: &AtomicU64) {
-    while let Some(batch) = queue.pop() {
+    while let Some((batch, load)) = queue.pop() {
         let started = Instant::now();
         let size = u64::try_from(batch.len().max(1)).unwrap_or(u64::MAX);
         let take = |Entry { job, deadline, enqueued }| Taken { job, deadline, queue_wait: started - enqueued };
         let batch: Vec<Taken<J>> = batch.into_iter().map(take).collect();
         // A panic is that batch's error. Sessions are plain handles that a later run does not find half changed.
-        let outcome = catch_unwind(AssertUnwindSafe(|| worker(batch)));
+        let outcome = catch_unwind(AssertUnwindSafe(|| worker(batch, load)));
         let took = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX) / size;
         let mean = mean_job_us.load(Ordering::Relaxed);
         mean_job_us.store(if mean == 0 { took } else { (mean * 7 + took) / 8 }, Ordering::Relaxed);
@@ -168,7 +168,7 @@ mod tests {
         let (permit, permits) = mpsc::channel();
         let ran = Ran::default();
         let notes = Arc::clone(&ran);
-        let worker: Worker<Job> = Box::new(move |batch| {
+        let worker: Worker<Job> = Box::new(move |batch, _| {
             permits.recv().unwrap();
             let numbers: Vec<u32> = batch.iter().map(|taken| taken.job.0).collect();
             notes.lock().unwrap().push(numbers.clone());

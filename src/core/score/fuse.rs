@@ -152,6 +152,15 @@ mod tests {
         }
 
         #[test]
+        fn what_two_looks_agree_on_no_second_look_moves_against_both(w in weights(), first in -12.0..12.0, second in -12.0..12.0, text in -12.0..12.0, shares in (0.001..1.0, 0.001..1.0)) {
+            prop_assume!(w.check().is_ok());
+            let joined = join(&[(Logit(first), shares.0), (Logit(second), shares.1)]).unwrap();
+            let fused = |image: Logit| w.fuse(Some(image), Some(Logit(text))).0;
+            let (low, high) = (fused(Logit(first.min(second))), fused(Logit(first.max(second))));
+            prop_assert!(low - 1e-9 <= fused(joined) && fused(joined) <= high + 1e-9);
+        }
+
+        #[test]
         fn a_fused_probability_is_a_probability(w in weights(), a in -1e6..1e6, b in -1e6..1e6) {
             let p = w.fuse(Some(Logit(a)), Some(Logit(b))).probability().value();
             prop_assert!((0.0..=1.0).contains(&p));

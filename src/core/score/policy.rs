@@ -1,6 +1,7 @@
 //! `policy.toml`: categories, priors, thresholds, rules, lexicon and legal bases, parsed and checked. Unknown keys are errors.
 
 mod category;
+mod looks;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,6 +9,8 @@ use serde::Deserialize;
 
 pub use self::category::{Bilingual, CategoryPolicy, Join, MAX_CATEGORIES, Weights};
 use self::category::{RawCategory, checked, probability, suggestion_thresholds};
+use self::looks::RawLooks;
+pub use self::looks::{Look, Looks, Profile};
 use crate::domain::{
     Category, Declared, FoundTerm, LegalBasis, Level, Modality, Notice, Probability, Rated, Sign, TermKind,
 };
@@ -36,6 +39,8 @@ pub struct Policy {
     pub evidence: Probability,
     /// Taken off the calibrated logit of every text, in 0 to [`LOGIT_BOUND`].
     pub text_caution: f64,
+    /// Which models look at what.
+    pub looks: Looks,
     /// The lexicon, in groups of one kind and category.
     pub terms: Vec<TermGroup>,
     /// Words that hold a term and mean something else.
@@ -166,6 +171,8 @@ struct RawPolicy {
     #[serde(default)]
     text_caution: f64,
     category: Vec<RawCategory>,
+    #[serde(default)]
+    looks: RawLooks,
     levels: RawLevels,
     suggestions: RawSuggestions,
     #[serde(default)]
@@ -245,6 +252,7 @@ impl Policy {
         let (review, block) = suggestion_thresholds((raw.suggestions.review, raw.suggestions.block))
             .map_err(|problem| format!("suggestions.{problem}"))?;
         let categories = checked(raw.category, (review, block), &raw.legal_basis)?;
+        let looks = raw.looks.checked(&categories)?;
         Ok(Self {
             version: raw.version,
             deployment_prior: probability("deployment_prior", raw.deployment_prior)?,
@@ -256,6 +264,7 @@ impl Policy {
             disagreement_margin: raw.disagreement_margin,
             evidence: probability("evidence", raw.evidence)?,
             text_caution: raw.text_caution,
+            looks,
             terms: raw.lexicon,
             harmless: raw.harmless,
             signs: raw.signs,

@@ -51,6 +51,7 @@ impl Listings {
     pub(super) fn compare(&self, config: &Config, a: Generation, b: Generation) -> anyhow::Result<ExitCode> {
         let cases = input::read(&self.listings, self.images_root.as_deref(), &LabelNames::Ignored)?.cases;
         let runner = |generation| -> anyhow::Result<Runner> {
+            let generation = Generation::unhurried(generation, None);
             Ok(Runner::new(Pipeline::start(config, generation, Arc::default())?, config))
         };
         let (a, b) = async_runtime()?.block_on(rate_by_turns(&runner(a)?, &runner(b)?, &cases))?;

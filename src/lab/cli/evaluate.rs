@@ -13,6 +13,7 @@ use wildwarden_core::config::Config;
 use wildwarden_core::pipeline::Pipeline;
 use wildwarden_core::preprocess::image::DecodeLimits;
 use wildwarden_core::random::SplitMix64;
+use wildwarden_core::score::policy::Profile;
 use wildwarden_server::cli::{Settings, async_runtime, print, progress, tell};
 use wildwarden_server::lifecycle::first_generation;
 
@@ -27,7 +28,7 @@ use crate::evaluate::slices::SliceBy;
 use crate::evaluate::store::Store;
 use crate::evaluate::thresholds::{Demand, thresholds};
 use crate::evaluate::worst::WrongListing;
-use crate::evaluate::{calibration, html, input, operation, sheet, stress};
+use crate::evaluate::{calibration, html, input, looks, operation, sheet, stress};
 
 /// Measure the models and the policy on labelled listings.
 ///
@@ -67,6 +68,9 @@ pub struct Evaluate {
     /// Listings to degrade; half of them positive if there are enough. Default: all.
     #[arg(long, value_name = "N", requires = "stress")]
     stress_limit: Option<usize>,
+    /// Take looks as this profile says instead of the policy's. No budget applies: every listing is rated for itself.
+    #[arg(long)]
+    profile: Option<ProfileName>,
     /// Stop after scores.jsonl.
     #[arg(long)]
     scores: bool,
@@ -92,6 +96,27 @@ pub struct Evaluate {
     settings: Settings,
 }
 
+/// What is spent on looks after the first.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ProfileName {
+    /// Nothing.
+    Fast,
+    /// What the bands say.
+    Balanced,
+    /// All looks for all.
+    Thorough,
+}
+
+impl From<ProfileName> for Profile {
+    fn from(name: ProfileName) -> Self {
+        match name {
+            ProfileName::Fast => Self::Fast,
+            ProfileName::Balanced => Self::Balanced,
+            ProfileName::Thorough => Self::Thorough,
+        }
+    }
+}
+
 fn positive(text: &str) -> Result<f64, String> {
     text.parse().ok().filter(|value: &f64| value.is_finite() && *value > 0.0).ok_or_else(|| "must be above 0".into())
 }
@@ -107,7 +132,7 @@ impl Evaluate {
     /// One sentence: a wrong setting, input, model or library.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let config = self.settings.load([])?;
-        let generation = first_generation(&config, None)?;
+        let generation = first_generation(&config, None)?.unhurried(self.profile.map(Into::into));
         let declared = generation.policy().enabled().map(|declared| (declared.category, declared.aliases.clone()));
         let names = LabelNames::known(declared.collect(), &self.negative).map_err(anyhow::Error::msg)?;
         let input = input::read(&self.input, self.images_root.as_deref(), &names)?;
@@ -236,7 +261,20 @@ impl Evaluate {
         let demand = Demand { listings_a_day: self.listings_a_day, precision: self.precision };
         let thresholds = thresholds(&records, &service.categories, demand, setting);
         let failures = rated.failures.clone();
-        Ok(Report { format: FORMAT, data, service, method, unmeasured, operation, thresholds, categories, failures })
+        let looked_for: Vec<_> = service.categories.iter().map(|declared| declared.category).collect();
+        let looks = looks::report(&records, service.profile, &looked_for);
+        Ok(Report {
+            format: FORMAT,
+            data,
+            service,
+            method,
+            unmeasured,
+            operation,
+            thresholds,
+            looks,
+            categories,
+            failures,
+        })
     }
 
     fn write(&self, report: &Report, cases: &[Case], config: &Config) -> anyhow::Result<()> {

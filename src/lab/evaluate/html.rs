@@ -2,6 +2,7 @@
 
 mod category;
 mod figures;
+mod looks;
 
 use std::collections::HashMap;
 
@@ -35,6 +36,7 @@ pub fn page(report: &Report, shown: &Shown<'_>) -> Markup {
         (header(report))
         (operation(report))
         (thresholds(report))
+        @if let Some(found) = &report.looks { (looks::section(report, found)) }
         @for measured in &report.categories { (category::section(measured, report, shown)) }
         (failures(report))
         (definitions(report))

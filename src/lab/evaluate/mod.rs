@@ -5,7 +5,7 @@
 //! | [`input`] | a labelled folder, JSONL or CSV becomes cases; [`case`] says what one is |
 //! | [`run`] | rates cases with the served pipeline; [`store`] keeps what is done, [`record`] says how |
 //! | [`statistics`], [`calibration`], [`bootstrap`] | pure numbers, weighted, with intervals |
-//! | [`measures`], [`fusion`], [`operation`], [`thresholds`], [`slices`], [`stress`], [`worst`] | the questions a report answers |
+//! | [`measures`], [`fusion`], [`operation`], [`thresholds`], [`looks`], [`slices`], [`stress`], [`worst`] | the questions a report answers |
 //! | [`report`] | all of them as one value, `evaluation.json` |
 //! | [`html`], [`svg`], [`sheet`] | the same value as a page, charts and pictures |
 //!
@@ -23,6 +23,7 @@ pub mod fusion;
 pub mod glyphs;
 pub mod html;
 pub mod input;
+pub mod looks;
 pub mod measures;
 pub mod operation;
 pub mod quality;

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde::Serialize;
-use wildwarden_core::domain::{Category, CategoryRating, ImageRating, Probability, Rating, Reason, Timings};
+use wildwarden_core::domain::{
+    Category, CategoryRating, ImageRating, Probability, Rating, Reason, TextRating, Timings,
+};
 
 use crate::evaluate::case::Case;
 use crate::evaluate::quality::Quality;
@@ -39,6 +41,9 @@ pub struct Record {
     pub suggestion: String,
     /// One entry an image, in the order of the input.
     pub images: Vec<ImageRecord>,
+    /// One entry a non-blank text (title, description).
+    #[serde(default)]
+    pub texts: Vec<TextRecord>,
     /// One entry a non-blank text (title, description): chinese, english, mixed or other.
     pub languages: Vec<String>,
     /// A lexicon term was found in disguise.
@@ -75,8 +80,18 @@ pub struct ImageRecord {
     pub height: u32,
     /// Calibrated, at the policy's training prior.
     pub probabilities: BTreeMap<Category, f64>,
+    /// The same after each look.
+    #[serde(default)]
+    pub by_look: BTreeMap<Category, Vec<f64>>,
     /// How bright and sharp it is; null when not decoded, and for degraded copies.
     pub quality: Option<Quality>,
+}
+
+/// What was read in a text.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TextRecord {
+    /// Calibrated, at the policy's training prior, after each look.
+    pub by_look: BTreeMap<Category, Vec<f64>>,
 }
 
 impl Record {
@@ -107,6 +122,7 @@ impl Record {
             level: rating.level.name().to_owned(),
             suggestion: rating.suggestion.name().to_owned(),
             images: images.collect(),
+            texts: rating.texts.iter().map(text_record).collect(),
             languages: rating.texts.iter().map(|text| text.language.name().to_owned()).collect(),
             obfuscated: rating.texts.iter().flat_map(|text| &text.terms).any(|term| term.obfuscated),
             reasons: rating.reasons.iter().map(reason).collect(),
@@ -148,8 +164,17 @@ fn image_record(image: &ImageRating, quality: Option<Quality>) -> ImageRecord {
         width: image.facts.width,
         height: image.facts.height,
         probabilities: probabilities.collect(),
+        by_look: image.scores.iter().map(|score| by_look(score.category, &score.by_look)).collect(),
         quality,
     }
+}
+
+fn text_record(text: &TextRating) -> TextRecord {
+    TextRecord { by_look: text.scores.iter().map(|score| by_look(score.category, &score.by_look)).collect() }
+}
+
+fn by_look(category: Category, probabilities: &[Probability]) -> (Category, Vec<f64>) {
+    (category, probabilities.iter().map(|probability| probability.value()).collect())
 }
 
 fn reason(reason: &Reason) -> String {

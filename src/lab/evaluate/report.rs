@@ -16,6 +16,7 @@ use crate::evaluate::fusion;
 use crate::evaluate::fusion::Priors;
 use crate::evaluate::fusion::Rule;
 use crate::evaluate::fusion::RuleComparison;
+use crate::evaluate::looks::LooksReport;
 use crate::evaluate::measures::Counts;
 use crate::evaluate::measures::Evaluator;
 use crate::evaluate::measures::Figures;
@@ -56,6 +57,8 @@ pub struct Report {
     pub operation: Vec<operation::Row>,
     /// What each threshold would catch and cost.
     pub thresholds: Thresholds,
+    /// What looks after the first cost and gave; null when none was taken.
+    pub looks: Option<LooksReport>,
     /// The measured categories.
     pub categories: Vec<CategoryReport>,
     /// Listings that could not be rated.
@@ -86,6 +89,8 @@ pub struct Data {
 pub struct Service {
     /// Version of this program.
     pub program: &'static str,
+    /// What was spent on looks after the first: fast, balanced or thorough.
+    pub profile: &'static str,
     /// Name, version, sha256 of each model.
     pub models: Vec<Version>,
     /// The same of the policy.
@@ -217,6 +222,7 @@ impl Service {
         };
         Self {
             program: env!("CARGO_PKG_VERSION"),
+            profile: generation.profile().name(),
             models: generation.models().iter().map(version).collect(),
             policy: Version {
                 name: "policy".into(),

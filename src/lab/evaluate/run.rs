@@ -27,7 +27,7 @@ use crate::evaluate::record::Record;
 use crate::evaluate::store::Store;
 
 /// Raised when a record holds more than before, so that old ones are made anew.
-const RECORD_VERSION: u32 = 1;
+const RECORD_VERSION: u32 = 2;
 
 /// A listing that could not be rated.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -73,7 +73,8 @@ impl Runner {
     pub fn new(pipeline: Pipeline, config: &Config) -> Self {
         let generation = pipeline.generation();
         let models: Vec<String> = generation.models().iter().map(|model| model.sha256.clone()).collect();
-        let fingerprint = format!("{RECORD_VERSION} {} {}", generation.policy_version().sha256, models.join(" "));
+        let (policy, profile) = (&generation.policy_version().sha256, generation.profile().name());
+        let fingerprint = format!("{RECORD_VERSION} {policy} {profile} {}", models.join(" "));
         // Two a worker keep every core busy; more would only fill the queue, which refuses when it is full.
         let places = config.queue.capacity / (config.limits.max_images + 2);
         let in_flight = (2 * config.runtime.workers).min(places).max(1);

@@ -2,6 +2,7 @@
 
 use crate::evaluate::calibration::Bin;
 use crate::evaluate::fusion::Rule;
+use crate::evaluate::looks::Curve;
 use crate::evaluate::report::ScoreReport;
 use crate::evaluate::statistics::HIGH_FPR;
 use crate::evaluate::statistics::precision_at;
@@ -66,6 +67,14 @@ pub fn precision_recall(scores: &[ScoreReport], prior: f64) -> String {
         body += &line(&points.collect::<Vec<_>>(), colour(first.rule), "5 3");
     }
     chart("Precision over recall; dashed: at the deployment prior", &body)
+}
+
+/// What is found over what is looked at again.
+pub fn recall_over_cost(curve: &Curve) -> String {
+    let mut body = axes("share of harmless listings looked at again", "found of what all looks find");
+    let points: Vec<Place> = curve.points.iter().map(|point| (point.cost, point.recall)).collect();
+    body += &line(&points, POSITIVE, "");
+    chart("Recall over the cost of looking again", &body)
 }
 
 /// Observed over stated probability.

@@ -131,7 +131,7 @@ impl Classify {
     async fn rate_all(&self, config: &Config, listings: Vec<Line>) -> anyhow::Result<ExitCode> {
         let mut rater = if self.embedded {
             Rater::Here(
-                Box::new(Pipeline::start(config, first_generation(config, None)?, Arc::default())?),
+                Box::new(Pipeline::start(config, first_generation(config, None)?.unhurried(None), Arc::default())?),
                 config.limits,
             )
         } else {
@@ -219,6 +219,7 @@ impl Classify {
             categories: Vec::new(),
             explain_text: self.explain,
             explain_images: self.explain,
+            image_sha256: true,
             priority: 0,
         });
         let Line { listing_id, title, description, .. } = line;

@@ -91,7 +91,8 @@ fn options(options: proto::Options) -> Result<Options> {
         Category::new(name).map_err(|problem| Error::invalid(format!("options.categories[{index}]"), problem))
     };
     let categories = options.categories.iter().enumerate().map(named).collect::<Result<_>>()?;
-    Ok(Options { categories, explain_text: options.explain_text, explain_images: options.explain_images })
+    let proto::Options { explain_text, explain_images, image_sha256, .. } = options;
+    Ok(Options { categories, explain_text, explain_images, image_sha256 })
 }
 
 /// The priority that a request asks for; `usual` when it asks for none.
@@ -202,6 +203,7 @@ fn image_rating(rating: ImageRating) -> proto::ImageRating {
         labels: rating.labels.into_iter().map(image_label).collect(),
         cached: rating.cached,
         frames: u32::try_from(frames).unwrap_or(u32::MAX),
+        looks: look_count(rating.looks),
     }
 }
 
@@ -219,7 +221,7 @@ fn image_score(score: ImageCategoryScore) -> proto::ImageCategoryScore {
         proto::ImageExplanation { heat_map, r#box: explanation.bounding_box.map(to_box), attribution }
     });
     let (category, probability) = (score.category.to_string(), score.probability.value());
-    proto::ImageCategoryScore { category, probability, explanation }
+    proto::ImageCategoryScore { category, probability, by_look: by_look(&score.by_look), explanation }
 }
 
 fn text_rating(rating: TextRating) -> proto::TextRating {
@@ -238,6 +240,7 @@ fn text_rating(rating: TextRating) -> proto::TextRating {
         language: language.into(),
         scores: rating.scores.into_iter().map(text_score).collect(),
         terms: rating.terms.into_iter().map(term).collect(),
+        looks: look_count(rating.looks),
     }
 }
 
@@ -248,11 +251,21 @@ fn text_score(score: TextCategoryScore) -> proto::TextCategoryScore {
         contribution: token.contribution,
     };
     let (category, probability) = (score.category.to_string(), score.probability.value());
+    let by_look = by_look(&score.by_look);
     let Some(TextExplanation { tokens, bias, attribution }) = score.explanation else {
-        return proto::TextCategoryScore { category, probability, ..Default::default() };
+        return proto::TextCategoryScore { category, probability, by_look, ..Default::default() };
     };
     let (tokens, attribution) = (tokens.into_iter().map(token).collect(), self::attribution(attribution).into());
-    proto::TextCategoryScore { category, probability, tokens, bias, attribution }
+    proto::TextCategoryScore { category, probability, by_look, tokens, bias, attribution }
+}
+
+fn look_count(looks: usize) -> u32 {
+    u32::try_from(looks).unwrap_or(u32::MAX)
+}
+
+/// Where there was one look, `probability` says it all.
+fn by_look(probabilities: &[Probability]) -> Vec<f64> {
+    if probabilities.len() > 1 { probabilities.iter().map(|p| p.value()).collect() } else { Vec::new() }
 }
 
 fn attribution(attribution: Attribution) -> proto::Attribution {
@@ -332,6 +345,7 @@ fn timings(t: Timings) -> proto::Timings {
         image_inference_us: t.image_inference_us,
         text_features_us: t.text_features_us,
         text_inference_us: t.text_inference_us,
+        later_looks_us: t.later_looks_us,
         score_us: t.score_us,
         total_us: t.total_us,
     }

@@ -136,6 +136,11 @@ impl Engine {
         self.encoders.iter().chain(self.image_scorers())
     }
 
+    /// Image encoders.
+    pub fn encoders(&self) -> &[Arc<LoadedModel>] {
+        &self.encoders
+    }
+
     /// Models over images that give logits.
     pub fn image_scorers(&self) -> impl Iterator<Item = &Arc<LoadedModel>> {
         self.heads.iter().chain(&self.classifiers).map(|scorer| &scorer.model)
@@ -151,14 +156,21 @@ impl Engine {
         &self.image_specs
     }
 
+    /// The scorers behind each input, in the order of [`Self::image_specs`]: heads of an encoder, or the classifier itself.
+    pub fn scorers_by_input(&self) -> impl Iterator<Item = Vec<&Arc<LoadedModel>>> {
+        let heads = |place: usize| self.heads.iter().filter(move |head| head.encoder == Some(place));
+        let of_encoders = (0..self.encoders.len()).map(move |place| heads(place).map(|head| &head.model).collect());
+        of_encoders.chain(self.classifiers.iter().map(|classifier| vec![&classifier.model]))
+    }
+
     /// Scores a batch of images on the sessions of `worker`. `tensors[i]` is `f32 [rows, 3, height, width]` as
-    /// `image_specs()[i]` says, and image `k` owns the rows `images[k]`, one a frame. An encoder runs once for
-    /// all its heads; a model that fails leaves its labels without a score and its error in `faults`. `maps`: they are asked for,
+    /// `image_specs()[i]` says, and image `k` owns the rows `images[k]`, one a frame; what reads an input without a tensor does not
+    /// run. An encoder runs once for all its heads; a model that fails leaves its labels without a score and its error in `faults`. `maps`: they are asked for,
     /// as long as it says so.
     pub fn score_images(
         &self,
         worker: usize,
-        tensors: &[ArrayView4<'_, f32>],
+        tensors: &[Option<ArrayView4<'_, f32>>],
         images: &[Range<usize>],
         maps: Option<GoOn<'_>>,
     ) -> Vec<ImageScores> {
@@ -167,6 +179,7 @@ impl Engine {
         let mut scores: Vec<ImageScores> = images.iter().map(|_| unscored()).collect();
         let (of_encoders, of_classifiers) = tensors.split_at(self.encoders.len().min(tensors.len()));
         for (place, (encoder, tensor)) in self.encoders.iter().zip(of_encoders).enumerate() {
+            let Some(tensor) = tensor else { continue };
             match encoder.embed(worker, tensor.view().into_dyn(), maps.is_some()) {
                 Ok((embedding, feature_map)) => {
                     let shared = Shared::default();
@@ -195,6 +208,7 @@ impl Engine {
             }
         }
         for (classifier, tensor) in self.classifiers.iter().zip(of_classifiers) {
+            let Some(tensor) = tensor else { continue };
             let shared = Shared::default();
             let logits = classifier.model.logits(worker, tensor.view().into_dyn());
             spread(classifier, logits, images, &mut scores, |logits, rows, scores| {

@@ -1,0 +1,79 @@
+//! Which model takes part in which look, and who takes more than the first.
+
+use std::sync::Arc;
+
+use super::looks::Gates;
+use crate::domain::{Category, Modality, ModelVersion};
+use crate::error::{Error, Result};
+use crate::model::runtime::engine::Engine;
+use crate::model::runtime::loaded::LoadedModel;
+use crate::score::policy::{Looks, Policy};
+
+/// The looks of a generation. Numbers of looks begin at 0, the first.
+#[derive(Debug)]
+pub(super) struct LookPlan {
+    /// Of every image input, in the order of [`Engine::image_specs`].
+    inputs: Vec<usize>,
+    /// What each model speaks about, and in which look, by the model's name.
+    models: Vec<(String, Modality, usize)>,
+    /// Who is looked at again, of photos.
+    pub images: Gates,
+    /// Who is read again, of texts.
+    pub texts: Gates,
+    /// Every category that is looked for: what is remembered of a photo depends on no caller's choice.
+    pub categories: Vec<Category>,
+}
+
+impl LookPlan {
+    /// As `policy` says, for the models of `engine`.
+    ///
+    /// # Errors
+    /// [`Error::Setup`] when heads of one encoder take part in different looks: it runs once for all of them.
+    pub(super) fn new(engine: &Engine, policy: &Policy) -> Result<Self> {
+        let looks = &policy.looks;
+        let inputs =
+            engine.scorers_by_input().map(|scorers| look_of_input(looks, &scorers)).collect::<Result<Vec<_>>>()?;
+        let encoders = engine.encoders().iter().zip(&inputs);
+        let encoders = encoders.map(|(encoder, look)| (encoder.name().to_owned(), Modality::Images, *look));
+        let scorers = |modality| {
+            move |model: &Arc<LoadedModel>| (model.name().to_owned(), modality, looks.number(modality, model.name()))
+        };
+        let models: Vec<_> = encoders
+            .chain(engine.image_scorers().map(scorers(Modality::Images)))
+            .chain(engine.text_scorers().iter().map(scorers(Modality::Texts)))
+            .collect();
+        let gates = |modality| {
+            let serves = |name: &str| models.iter().any(|(model, of, _)| model == name && *of == modality);
+            Gates::new(looks, modality, serves)
+        };
+        let (images, texts) = (gates(Modality::Images), gates(Modality::Texts));
+        Ok(Self { inputs, models, images, texts, categories: policy.chosen(&[]) })
+    }
+
+    /// The look in which the image input at `place` is read.
+    pub(super) fn of_input(&self, place: usize) -> usize {
+        self.inputs.get(place).copied().unwrap_or_default()
+    }
+
+    /// Whether `model` takes part where the most looks that a listing's photos and texts took are so many.
+    pub(super) fn takes_part(&self, model: &ModelVersion, (of_images, of_texts): (usize, usize)) -> bool {
+        let of = self.models.iter().find(|(name, ..)| *name == model.name);
+        of.is_none_or(|(_, modality, look)| match modality {
+            Modality::Images => *look < of_images,
+            Modality::Texts => *look < of_texts,
+        })
+    }
+}
+
+fn look_of_input(looks: &Looks, scorers: &[&Arc<LoadedModel>]) -> Result<usize> {
+    let number = |model: &Arc<LoadedModel>| looks.number(Modality::Images, model.name());
+    let Some((first, others)) = scorers.split_first() else { return Ok(0) };
+    match others.iter().find(|other| number(other) != number(first)) {
+        None => Ok(number(first)),
+        Some(other) => Err(Error::setup(format!(
+            "policy: looks.images: {} and {} are heads of one encoder and take part in different looks; name all its heads in one, or none",
+            first.name(),
+            other.name()
+        ))),
+    }
+}

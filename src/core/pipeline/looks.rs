@@ -1,0 +1,256 @@
+//! Who is looked at again. Bands say where doubt is; how much of it is heeded depends on what is spent already and on how much waits,
+//! so that under load looks after the first are what is given up first, and no listing is refused for their sake.
+
+use std::fmt;
+
+use parking_lot::Mutex;
+
+use crate::domain::{Category, Logit, Modality, PerCategory};
+use crate::schedule::Load;
+use crate::score::policy::{Look, Looks, Profile};
+
+/// Load from which less doubt is heeded, and from which none is. The queue refuses at 1.
+const NARROWS: f64 = 1.0 / 16.0;
+const CLOSES: f64 = 0.5;
+
+/// How fast the band follows what is spent: about so many parts of it a photo or text.
+const GAIN: f64 = 0.02;
+
+/// Why a look that the policy wants was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LeftOut {
+    /// Too much waits.
+    Busy,
+    /// The share that may take it is used up.
+    Budget,
+    /// None of its models is in service.
+    Absent,
+}
+
+impl LeftOut {
+    /// The name used in answers and metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Busy => "busy",
+            Self::Budget => "budget",
+            Self::Absent => "absent",
+        }
+    }
+}
+
+impl fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Whether what is remembered of a photo is still what it would get: one that was looked at less than the policy wants, because too
+/// much waited, is looked at anew once there is room.
+pub(super) fn stands(left_out: Option<LeftOut>, load: Load) -> bool {
+    match left_out {
+        None | Some(LeftOut::Absent) => true,
+        Some(LeftOut::Busy | LeftOut::Budget) => load.0 >= NARROWS,
+    }
+}
+
+/// What becomes of a photo or text after a look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    /// It is done.
+    Done,
+    /// It takes the next look.
+    Look,
+    /// It should, and does not.
+    LeaveOut(LeftOut),
+}
+
+/// The looks after the first of one modality, and what was spent on them.
+#[derive(Debug)]
+pub(super) struct Gates {
+    profile: Profile,
+    /// Neither what waits nor what was spent counts.
+    unlimited: bool,
+    gates: Vec<Gate>,
+}
+
+#[derive(Debug)]
+struct Gate {
+    look: Look,
+    /// Whether one of its models serves.
+    present: bool,
+    /// The doubt that is heeded: 0 all in the band, 1 none. Follows the share that takes the look.
+    tightness: Mutex<f64>,
+}
+
+impl Gates {
+    /// Of `modality`, as `looks` says; `serves`: whether a model of that name is in service.
+    pub(super) fn new(looks: &Looks, modality: Modality, serves: impl Fn(&str) -> bool) -> Self {
+        let gate = |look: &Look| Gate {
+            look: look.clone(),
+            present: look.models.iter().any(|name| serves(name)),
+            tightness: Mutex::default(),
+        };
+        Self { profile: looks.profile, unlimited: false, gates: looks.of(modality).iter().map(gate).collect() }
+    }
+
+    /// From now on under `profile`, and whatever it costs.
+    pub(super) fn unlimited(&mut self, profile: Profile) {
+        (self.profile, self.unlimited) = (profile, true);
+    }
+
+    /// What is spent.
+    pub(super) fn profile(&self) -> Profile {
+        self.profile
+    }
+
+    /// How many looks there are, the first among them.
+    pub(super) fn count(&self) -> usize {
+        self.gates.len() + 1
+    }
+
+    /// Whether a part that has taken `taken` looks and gave `seen` takes another, of which the caller takes note of once: it counts as
+    /// spent.
+    pub(super) fn next(&self, taken: usize, seen: &PerCategory<Logit>, categories: &[Category], load: Load) -> Next {
+        let Some(gate) = taken.checked_sub(1).and_then(|place| self.gates.get(place)) else { return Next::Done };
+        let doubt = match self.profile {
+            Profile::Fast => return Next::Done,
+            Profile::Balanced => gate.look.doubt(seen, categories),
+            Profile::Thorough => Some(1.0),
+        };
+        match doubt {
+            None => {
+                gate.spend(false);
+                Next::Done
+            }
+            Some(_) if !gate.present => Next::LeaveOut(LeftOut::Absent),
+            Some(_) if self.unlimited => Next::Look,
+            Some(doubt) => gate.decide(doubt, load, self.profile == Profile::Balanced),
+        }
+    }
+}
+
+impl Gate {
+    fn decide(&self, doubt: f64, load: Load, limited: bool) -> Next {
+        let of_load = ((load.0 - NARROWS) / (CLOSES - NARROWS)).clamp(0.0, 1.0);
+        if !is_heeded(doubt, of_load) {
+            self.spend(false);
+            return Next::LeaveOut(LeftOut::Busy);
+        }
+        if limited && !is_heeded(doubt, *self.tightness.lock()) {
+            self.spend(false);
+            return Next::LeaveOut(LeftOut::Budget);
+        }
+        self.spend(true);
+        Next::Look
+    }
+
+    /// Moves the doubt that is heeded so that in the long run no larger share takes the look than may.
+    fn spend(&self, taken: bool) {
+        let mut tightness = self.tightness.lock();
+        let spent = if taken { 1.0 } else { 0.0 };
+        *tightness = (*tightness + GAIN * (spent - self.look.share)).clamp(0.0, 1.0);
+    }
+}
+
+/// Whether so much doubt is heeded where the band is narrowed by `tightness`.
+fn is_heeded(doubt: f64, tightness: f64) -> bool {
+    doubt >= tightness && tightness < 1.0
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::score::policy::Policy;
+
+    const IDLE: Load = Load(0.0);
+
+    /// The first declared category, and gates with one look at photos whose probability for it is 0.1 to 0.9.
+    fn gates(profile: &str, share: f64, serves: bool) -> (Category, Gates) {
+        let shipped = include_str!("../../../models/policy.toml");
+        let category = Policy::parse(shipped).unwrap().categories[0].category;
+        let mut document: toml::Table = shipped.parse().unwrap();
+        document.remove("looks");
+        let looks = format!(
+            "[looks]\nprofile = \"{profile}\"\n[[looks.images]]\nmodels = [\"again\"]\nshare = {share:?}\nbands = {{ {category} = {{ from = 0.1, to = 0.9 }} }}\n"
+        );
+        document.extend(looks.parse::<toml::Table>().unwrap());
+        let policy = Policy::parse(&document.to_string()).unwrap();
+        (category, Gates::new(&policy.looks, Modality::Images, |_| serves))
+    }
+
+    fn seen(category: Category, logit: f64) -> PerCategory<Logit> {
+        let mut seen = PerCategory::default();
+        seen.set(category, Logit(logit));
+        seen
+    }
+
+    #[test]
+    fn a_profile_says_what_is_looked_at_again() {
+        let looked = |profile: &str, logit: f64| {
+            let (category, gates) = gates(profile, 1.0, true);
+            gates.next(1, &seen(category, logit), &[category], IDLE)
+        };
+        assert_eq!([looked("fast", 0.0), looked("fast", 5.0)], [Next::Done, Next::Done]);
+        assert_eq!([looked("balanced", 0.0), looked("balanced", 5.0)], [Next::Look, Next::Done]);
+        assert_eq!([looked("thorough", 0.0), looked("thorough", 5.0)], [Next::Look, Next::Look]);
+    }
+
+    #[test]
+    fn after_the_last_look_a_photo_is_done_and_a_look_without_models_is_said_to_be_absent() {
+        let (category, gates_there) = gates("thorough", 1.0, true);
+        assert_eq!(gates_there.next(2, &seen(category, 0.0), &[category], IDLE), Next::Done);
+        let (category, gates) = gates("balanced", 1.0, false);
+        assert_eq!(gates.next(1, &seen(category, 0.0), &[category], IDLE), Next::LeaveOut(LeftOut::Absent));
+        assert_eq!(gates.next(1, &seen(category, 5.0), &[category], IDLE), Next::Done);
+    }
+
+    #[test]
+    fn looks_are_given_up_well_before_the_queue_is_full_whatever_the_profile() {
+        for profile in ["balanced", "thorough"] {
+            let (category, gates) = gates(profile, 1.0, true);
+            let at = |load| gates.next(1, &seen(category, 1.0), &[category], Load(load));
+            assert_eq!(at(0.05), Next::Look);
+            assert_eq!(at(0.5), Next::LeaveOut(LeftOut::Busy), "{profile}");
+        }
+        // The middle of the band is given up last.
+        let (category, gates) = gates("balanced", 1.0, true);
+        let at = |logit, load| gates.next(1, &seen(category, logit), &[category], Load(load));
+        assert_eq!(at(2.0, 0.2), Next::LeaveOut(LeftOut::Busy));
+        assert_eq!(at(0.0, 0.2), Next::Look);
+    }
+
+    #[test]
+    fn no_larger_share_than_the_budget_takes_a_look_and_the_deepest_doubt_does() {
+        for share in [0.02, 0.1, 0.3] {
+            let (category, gates) = gates("balanced", share, true);
+            let mut taken: BTreeMap<bool, u32> = BTreeMap::new();
+            for round in 0..20_000 {
+                // Even over the whole range, and in no order.
+                let logit = (f64::from(round) * 0.618_033_988_75).fract() * 8.0 - 4.0;
+                let next = gates.next(1, &seen(category, logit), &[category], IDLE);
+                if next == Next::Look && round >= 500 {
+                    *taken.entry(logit.abs() < 1.1).or_default() += 1;
+                }
+            }
+            let all: u32 = taken.values().sum();
+            assert!(f64::from(all) <= 19_500.0 * share * 1.1, "{all} of 19500 at {share}");
+            assert!(f64::from(all) >= 19_500.0 * share * 0.9, "{all} of 19500 at {share}");
+            assert!(taken.get(&true) >= taken.get(&false), "{taken:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn more_load_never_heeds_less_doubt(doubt in 0.0..1.0, load in 0.0..1.0, more in 0.0..1.0) {
+            let (_, gates) = gates("balanced", 1.0, true);
+            let gate = &gates.gates[0];
+            if gate.decide(doubt, Load(load + more), true) == Next::Look {
+                prop_assert_eq!(gate.decide(doubt, Load(load), true), Next::Look);
+            }
+        }
+    }
+}
