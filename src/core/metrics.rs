@@ -115,7 +115,7 @@ impl Metrics {
         r.register("image_cache_lookups", "Images by whether the cache knew them: hit, miss", metrics.cache.clone());
         r.register(
             "looks",
-            "Looks at images and texts: taken, or why one that the policy wants was left out: busy, budget, absent",
+            "Looks at images and texts: taken, or why one that the policy wants was left out: busy, budget, late, absent",
             metrics.looks.clone(),
         );
         r.register("listings_rated", "Listings rated, by suggestion", metrics.suggestions.clone());

@@ -117,7 +117,7 @@ pub struct ClassifyResponse {
     /// What did not take part: "image", "text", "image:" with the image_id, the same with ":frames_left_out" when an animation goes on
     /// beyond its budget or its later frames are damaged, or with ":damaged" when decoders make different pictures of a damaged file
     /// (the higher scores count), or with ":look:" and why a further look that the policy wants was not taken: "busy" (too much waits),
-    /// "budget" (the share that may take it is used up) or "absent" (none of its models serves); "text:title" and "text:description"
+    /// "budget" (the share that may take it is used up), "late" (the caller's deadline would have passed) or "absent" (none of its models serves); "text:title" and "text:description"
     /// with the same; "model:" with the name, "category:" with the name of one that no
     /// model in service feeds, or "text:language". An absent modality, such a category and a language that nothing
     /// here reads are listed without making the rating degraded.

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::cache::ContentHash;
 use super::generation::{Generation, WeightedLabel};
 use super::inputs::Inputs;
-use super::looks::{Next, stands};
+use super::looks::{Next, Situation, stands};
 use super::outcome::ImageOutcome;
 use crate::domain::{Attribution, Category, ImageExplanation, ImageFacts, ImageStatus, Logit};
 use crate::model::folder::manifest::{Calibration, hex_sha256};
@@ -89,7 +89,7 @@ pub(super) fn score(
         run_models((generation, worker, look), inputs, &mut waiting, with_maps);
         let next = |image: &mut Prepared| {
             let seen = &image.outcome.logits;
-            match plan.images.next(look + 1, seen, &plan.categories, load) {
+            match plan.images.next(look + 1, seen, &plan.categories, Situation { load, deadline: image.deadline }) {
                 Next::Look => true,
                 Next::Done => false,
                 Next::LeaveOut(why) => {
@@ -164,6 +164,7 @@ fn run_models(
         calibrate_labels(&mut image.outcome, &image.scores, generation.image_labels());
     }
     let inferred = share(start.elapsed(), batch.len());
+    generation.looks().images.took(look, resized + inferred);
     for ImageOutcome { resize, inference, looks, .. } in batch.iter_mut().map(|image| &mut image.outcome) {
         *resize += resized;
         *inference += inferred;

@@ -2,11 +2,14 @@
 //! so that under load looks after the first are what is given up first, and no listing is refused for their sake.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::time::Instant;
 
 use crate::domain::{Category, Logit, Modality, PerCategory};
-use crate::schedule::Load;
+use crate::schedule::{Deadline, Load};
 use crate::score::policy::{Look, Looks, Profile};
 
 /// Load from which less doubt is heeded, and from which none is. The queue refuses at 1.
@@ -23,6 +26,8 @@ pub enum LeftOut {
     Busy,
     /// The share that may take it is used up.
     Budget,
+    /// Its caller would not have waited for it.
+    Late,
     /// None of its models is in service.
     Absent,
 }
@@ -33,6 +38,7 @@ impl LeftOut {
         match self {
             Self::Busy => "busy",
             Self::Budget => "budget",
+            Self::Late => "late",
             Self::Absent => "absent",
         }
     }
@@ -44,12 +50,12 @@ impl fmt::Display for LeftOut {
     }
 }
 
-/// Whether what is remembered of a photo is still what it would get: one that was looked at less than the policy wants, because too
-/// much waited, is looked at anew once there is room.
+/// Whether what is remembered of a photo is still what it would get: one that was looked at less than the policy wants, for want of
+/// time, is looked at anew once there is room.
 pub(super) fn stands(left_out: Option<LeftOut>, load: Load) -> bool {
     match left_out {
         None | Some(LeftOut::Absent) => true,
-        Some(LeftOut::Busy | LeftOut::Budget) => load.0 >= NARROWS,
+        Some(LeftOut::Busy | LeftOut::Budget | LeftOut::Late) => load.0 >= NARROWS,
     }
 }
 
@@ -80,6 +86,17 @@ struct Gate {
     present: bool,
     /// The doubt that is heeded: 0 all in the band, 1 none. Follows the share that takes the look.
     tightness: Mutex<f64>,
+    /// What a part's look took of late, in microseconds; 0 before the first.
+    took_us: AtomicU64,
+}
+
+/// What a worker knows beside the scores.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Situation {
+    /// What waits.
+    pub load: Load,
+    /// When the caller stops waiting.
+    pub deadline: Deadline,
 }
 
 impl Gates {
@@ -89,6 +106,7 @@ impl Gates {
             look: look.clone(),
             present: look.models.iter().any(|name| serves(name)),
             tightness: Mutex::default(),
+            took_us: AtomicU64::default(),
         };
         Self { profile: looks.profile, unlimited: false, gates: looks.of(modality).iter().map(gate).collect() }
     }
@@ -108,9 +126,22 @@ impl Gates {
         self.gates.len() + 1
     }
 
+    /// A part's look number `look`, of which 0 is the first, took so long.
+    pub(super) fn took(&self, look: usize, time: Duration) {
+        let Some(gate) = look.checked_sub(1).and_then(|place| self.gates.get(place)) else { return };
+        let (time, mean) = (u64::try_from(time.as_micros()).unwrap_or(u64::MAX), gate.took_us.load(Ordering::Relaxed));
+        gate.took_us.store(if mean == 0 { time } else { (mean / 8 * 7).saturating_add(time / 8) }, Ordering::Relaxed);
+    }
+
     /// Whether a part that has taken `taken` looks and gave `seen` takes another, of which the caller takes note of once: it counts as
     /// spent.
-    pub(super) fn next(&self, taken: usize, seen: &PerCategory<Logit>, categories: &[Category], load: Load) -> Next {
+    pub(super) fn next(
+        &self,
+        taken: usize,
+        seen: &PerCategory<Logit>,
+        categories: &[Category],
+        now: Situation,
+    ) -> Next {
         let Some(gate) = taken.checked_sub(1).and_then(|place| self.gates.get(place)) else { return Next::Done };
         let doubt = match self.profile {
             Profile::Fast => return Next::Done,
@@ -124,13 +155,18 @@ impl Gates {
             }
             Some(_) if !gate.present => Next::LeaveOut(LeftOut::Absent),
             Some(_) if self.unlimited => Next::Look,
-            Some(doubt) => gate.decide(doubt, load, self.profile == Profile::Balanced),
+            Some(doubt) => gate.decide(doubt, now, self.profile == Profile::Balanced),
         }
     }
 }
 
 impl Gate {
-    fn decide(&self, doubt: f64, load: Load, limited: bool) -> Next {
+    fn decide(&self, doubt: f64, Situation { load, deadline }: Situation, limited: bool) -> Next {
+        let took = Duration::from_micros(self.took_us.load(Ordering::Relaxed));
+        if deadline.0.is_some_and(|at| at.saturating_duration_since(Instant::now()) < took) {
+            self.spend(false);
+            return Next::LeaveOut(LeftOut::Late);
+        }
         let of_load = ((load.0 - NARROWS) / (CLOSES - NARROWS)).clamp(0.0, 1.0);
         if !is_heeded(doubt, of_load) {
             self.spend(false);
@@ -166,7 +202,11 @@ mod tests {
     use super::*;
     use crate::score::policy::Policy;
 
-    const IDLE: Load = Load(0.0);
+    const IDLE: Situation = loaded(0.0);
+
+    const fn loaded(load: f64) -> Situation {
+        Situation { load: Load(load), deadline: Deadline(None) }
+    }
 
     /// The first declared category, and gates with one look at photos whose probability for it is 0.1 to 0.9.
     fn gates(profile: &str, share: f64, serves: bool) -> (Category, Gates) {
@@ -212,15 +252,28 @@ mod tests {
     fn looks_are_given_up_well_before_the_queue_is_full_whatever_the_profile() {
         for profile in ["balanced", "thorough"] {
             let (category, gates) = gates(profile, 1.0, true);
-            let at = |load| gates.next(1, &seen(category, 1.0), &[category], Load(load));
+            let at = |load| gates.next(1, &seen(category, 1.0), &[category], loaded(load));
             assert_eq!(at(0.05), Next::Look);
             assert_eq!(at(0.5), Next::LeaveOut(LeftOut::Busy), "{profile}");
         }
         // The middle of the band is given up last.
         let (category, gates) = gates("balanced", 1.0, true);
-        let at = |logit, load| gates.next(1, &seen(category, logit), &[category], Load(load));
+        let at = |logit, load| gates.next(1, &seen(category, logit), &[category], loaded(load));
         assert_eq!(at(2.0, 0.2), Next::LeaveOut(LeftOut::Busy));
         assert_eq!(at(0.0, 0.2), Next::Look);
+    }
+
+    #[test]
+    fn who_would_not_wait_for_a_look_is_answered_without_it() {
+        let (category, gates) = gates("thorough", 1.0, true);
+        let within = |time| {
+            let deadline = Deadline(Some(Instant::now() + time));
+            gates.next(1, &seen(category, 0.0), &[category], Situation { load: Load(0.0), deadline })
+        };
+        assert_eq!(within(Duration::from_millis(20)), Next::Look, "nobody knows yet how long it takes");
+        gates.took(1, Duration::from_millis(80));
+        assert_eq!(within(Duration::from_millis(20)), Next::LeaveOut(LeftOut::Late));
+        assert_eq!(within(Duration::from_secs(20)), Next::Look);
     }
 
     #[test]
@@ -248,8 +301,8 @@ mod tests {
         fn more_load_never_heeds_less_doubt(doubt in 0.0..1.0, load in 0.0..1.0, more in 0.0..1.0) {
             let (_, gates) = gates("balanced", 1.0, true);
             let gate = &gates.gates[0];
-            if gate.decide(doubt, Load(load + more), true) == Next::Look {
-                prop_assert_eq!(gate.decide(doubt, Load(load), true), Next::Look);
+            if gate.decide(doubt, loaded(load + more), true) == Next::Look {
+                prop_assert_eq!(gate.decide(doubt, loaded(load), true), Next::Look);
             }
         }
     }

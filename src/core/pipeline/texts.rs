@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use self::reading::Reading;
 use super::generation::{Generation, TextScorer, WeightedLabel};
-use super::looks::Next;
+use super::looks::{Next, Situation};
 use super::outcome::{Taken, TextOutcome};
 use crate::domain::{Attribution, Category, Logit, PerCategory, TextExplanation, TextField, TokenContribution};
 use crate::error::{Error, Result};
@@ -62,7 +62,12 @@ pub(super) fn score(
         run_models((generation, worker, look), &mut waiting, &go_on);
         let mut again = Vec::new();
         for mut text in waiting {
-            match plan.texts.next(look + 1, &text.outcome.logits, &plan.categories, load) {
+            match plan.texts.next(
+                look + 1,
+                &text.outcome.logits,
+                &plan.categories,
+                Situation { load, deadline: text.deadline },
+            ) {
                 Next::Look => {
                     again.push(text);
                     continue;
@@ -173,6 +178,7 @@ fn run_models<'a>(
     }
     batch.iter_mut().for_each(|text| join_says(text, generation.policy().text_caution));
     let share = start.elapsed() / texts;
+    generation.looks().texts.took(look, share);
     for TextOutcome { inference, looks, .. } in batch.iter_mut().map(|text| &mut text.outcome) {
         *inference += share;
         looks.later += if look > 0 { share } else { Duration::ZERO };
