@@ -6,6 +6,7 @@ pub(crate) mod oip;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use tonic::transport::Channel;
 use wildwarden_core::config::{Config, Flag};
@@ -15,8 +16,38 @@ use wildwarden_server::server::Server;
 
 pub(crate) type Client = RiskServiceClient<Channel>;
 
-/// Settings of the shipped configuration on port 0, with `flags` on top.
+/// The shipped policy with the first look alone: without what joins it with others.
+pub(crate) fn one_look_policy() -> String {
+    let shipped = std::fs::read_to_string("models/policy.toml").unwrap();
+    let mut in_looks = false;
+    let is_kept = |line: &&str| {
+        if line.starts_with('[') {
+            in_looks = line.starts_with("[looks") || line.starts_with("[[looks");
+        }
+        !in_looks && !line.starts_with("join = ")
+    };
+    shipped.lines().filter(is_kept).flat_map(|line| [line, "\n"]).collect()
+}
+
+/// Settings of the shipped configuration on port 0, with the first look alone, and `flags` on top: most tests ask nothing of further
+/// looks, whose models are large.
 pub(crate) fn config(flags: &[Flag]) -> Config {
+    static POLICY: OnceLock<String> = OnceLock::new();
+    let policy = POLICY.get_or_init(|| {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("one_look_{}.toml", std::process::id()));
+        std::fs::write(&path, one_look_policy()).unwrap();
+        path.display().to_string()
+    });
+    let mut all: Vec<Flag> = vec![
+        ("models", "policy", policy.clone()),
+        ("models", "versions", "{ clip_encoder = \"none\", sentence_classifier = \"none\" }".into()),
+    ];
+    all.extend_from_slice(flags);
+    every_look(&all)
+}
+
+/// Settings of the shipped configuration on port 0, with `flags` on top.
+pub(crate) fn every_look(flags: &[Flag]) -> Config {
     let mut all: Vec<Flag> = vec![
         ("server", "listen", "127.0.0.1:0".into()),
         ("server", "admin_listen", "127.0.0.1:0".into()),

@@ -4,7 +4,7 @@ use wildwarden_core::domain::{Logit, Probability};
 use wildwarden_proto::v1::{CategoryRating, ClassifyResponse, Options};
 use wildwarden_server::server::Server;
 
-use crate::common::{Client, client, config, copy_folder, ivory, listing};
+use crate::common::{Client, client, config, copy_folder, ivory, listing, one_look_policy};
 use crate::repository::{Repository, look, made_for, serving, shifted};
 
 const CATEGORIES: [&str; 3] = ["ivory", "pangolin_scale", "rhino_horn"];
@@ -93,7 +93,7 @@ async fn a_category_is_rated_by_the_mean_of_the_models_that_the_policy_joins() {
     assert!((mean - joined.0).abs() < 0.05, "the mean of a linear head's map is its logit: {mean} {joined:?}");
 
     // The next policy joins nothing: of what rates the same one is left, and the rest goes on.
-    let plain = std::fs::read_to_string("models/policy.toml").unwrap();
+    let plain = one_look_policy();
     repository.write("policy.toml", &plain.replacen("version = \"1\"", "version = \"plain\"", 1));
     let status = look(&mut operator).await;
     assert_eq!(status.policy.as_ref().unwrap().version, "plain", "{status:?}");

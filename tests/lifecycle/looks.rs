@@ -12,7 +12,7 @@ const TITLE: &str = "老象牙手镯 包浆好 家传";
 /// The policy of `repository` with a second look at photos and at texts, for ivory between `from` and `to`.
 fn looking_again(repository: &Repository, profile: &str, (from, to): (f64, f64)) {
     let policy = std::fs::read_to_string(repository.policy()).unwrap();
-    let policy = policy.split("\n[looks]\n").next().unwrap();
+    let policy = policy.split("\n[looks]\n").next().unwrap(); // what was written here before
     let look = |modality: &str, model: &str| {
         format!(
             "[[looks.{modality}]]\nmodels = [\"{model}\"]\nshare = 1.0\nbands = {{ ivory = {{ from = {from}, to = {to} }} }}\n"

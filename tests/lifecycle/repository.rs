@@ -13,7 +13,7 @@ use wildwarden_proto::v1::{
 };
 use wildwarden_server::server::Server;
 
-use crate::common::{copy_folder, start, write_head};
+use crate::common::{copy_folder, one_look_policy, start, write_head};
 
 pub(crate) type Operator = ModelServiceClient<Channel>;
 pub(crate) const HEADS: [&str; 3] = ["ivory", "pangolin_scale", "rhino_horn"];
@@ -21,13 +21,13 @@ pub(crate) const HEADS: [&str; 3] = ["ivory", "pangolin_scale", "rhino_horn"];
 pub(crate) struct Repository(TempDir);
 
 impl Repository {
-    /// The shipped models and policy. The heads serve with any encoder of their size, unless they are [`made_for`] one.
+    /// The shipped models and policy of the first look. The heads serve with any encoder of their size, unless they are [`made_for`] one.
     pub(crate) fn shipped() -> Self {
         let repository = Self(tempfile::tempdir().unwrap());
         for name in ["image_encoder", "ivory", "pangolin_scale", "rhino_horn", "text_classifier"] {
             repository.add(name, "1", |manifest| manifest);
         }
-        std::fs::copy("models/policy.toml", repository.policy()).unwrap();
+        std::fs::write(repository.policy(), one_look_policy()).unwrap();
         repository
     }
 
