@@ -104,12 +104,22 @@ async fn a_look_without_models_is_missing_from_the_answer_and_nothing_is_refused
 }
 
 #[tokio::test]
-async fn heads_of_one_encoder_in_different_looks_are_refused_with_what_to_write() {
+async fn looks_that_models_cannot_take_are_refused_with_what_to_write() {
     let repository = with_twins();
     let policy = std::fs::read_to_string(repository.policy()).unwrap();
     let look = "[[looks.images]]\nmodels = [\"ivory\"]\nshare = 1.0\nbands = { ivory = { from = 0.1, to = 0.9 } }\n";
     repository.write("policy.toml", &format!("{policy}\n{look}"));
-    let server = Server::bind(config(&repository.flags())).await.unwrap();
-    let refused = server.load().await.unwrap_err().to_string();
+    let refused = refusal(&repository).await;
     assert!(refused.contains("are heads of one encoder and take part in different looks"), "{refused}");
+    repository.write("policy.toml", &format!("{policy}\n{}", look.replace("\"ivory\"", "\"encoder_too\"")));
+    let refused = refusal(&repository).await;
+    assert!(refused.contains("looks.images: encoder_too is an encoder; name the heads that read it"), "{refused}");
+    repository.write("policy.toml", &format!("{policy}\n{}", look.replace("\"ivory\"", "\"text_too\"")));
+    let refused = refusal(&repository).await;
+    assert!(refused.contains("looks.images: text_too scores no images"), "{refused}");
+}
+
+async fn refusal(repository: &Repository) -> String {
+    let server = Server::bind(config(&repository.flags())).await.unwrap();
+    server.load().await.unwrap_err().to_string()
 }

@@ -28,7 +28,8 @@ impl LookPlan {
     /// As `policy` says, for the models of `engine`.
     ///
     /// # Errors
-    /// [`Error::Setup`] when heads of one encoder take part in different looks: it runs once for all of them.
+    /// [`Error::Setup`] when heads of one encoder take part in different looks, since it runs once for all of them, or when a look names
+    /// a model in service that scores nothing there.
     pub(super) fn new(engine: &Engine, policy: &Policy) -> Result<Self> {
         let looks = &policy.looks;
         let inputs =
@@ -42,6 +43,10 @@ impl LookPlan {
             .chain(engine.image_scorers().map(scorers(Modality::Images)))
             .chain(engine.text_scorers().iter().map(scorers(Modality::Texts)))
             .collect();
+        for modality in [Modality::Images, Modality::Texts] {
+            let named = looks.of(modality).iter().flat_map(|look| &look.models);
+            named.map(|name| scores(engine, modality, name)).collect::<Result<()>>()?;
+        }
         let gates = |modality| {
             let serves = |name: &str| models.iter().any(|(model, of, _)| model == name && *of == modality);
             Gates::new(looks, modality, serves)
@@ -63,6 +68,24 @@ impl LookPlan {
             Modality::Texts => *look < of_texts,
         })
     }
+}
+
+/// Checks that a model of that `name`, if it serves, scores images or texts.
+fn scores(engine: &Engine, modality: Modality, name: &str) -> Result<()> {
+    let is_it = |model: &&Arc<LoadedModel>| model.name() == name;
+    let found = match modality {
+        Modality::Images => engine.image_scorers().any(|model| is_it(&model)),
+        Modality::Texts => engine.text_scorers().iter().any(|model| is_it(&model)),
+    };
+    if found || !engine.models().any(|model| is_it(&model)) {
+        return Ok(());
+    }
+    let problem = if engine.encoders().iter().any(|model| is_it(&model)) {
+        "is an encoder; name the heads that read it".to_owned()
+    } else {
+        format!("scores no {modality}")
+    };
+    Err(Error::setup(format!("policy: looks.{modality}: {name} {problem}")))
 }
 
 fn look_of_input(looks: &Looks, scorers: &[&Arc<LoadedModel>]) -> Result<usize> {

@@ -7,6 +7,7 @@ use clap::Args;
 use comfy_table::{Table, presets};
 use serde_json::json;
 use wildwarden_core::config::DEFAULT;
+use wildwarden_core::domain::Modality;
 use wildwarden_core::model::runtime::session::Runtime;
 use wildwarden_core::pipeline::generation::Generation;
 
@@ -85,7 +86,7 @@ impl Check {
     }
 }
 
-/// Models that the policy joins and that do not serve: misspelt, or not there.
+/// Models that the policy joins, or names in looks, and that do not serve: misspelt, or not there.
 fn not_joined(generation: &Generation) -> Vec<String> {
     let serves = |name: &str| generation.models().iter().any(|model| model.name == name);
     let declared = generation.policy().declared();
@@ -96,5 +97,15 @@ fn not_joined(generation: &Generation) -> Vec<String> {
     let told = missing.map(|(category, modality, name)| {
         format!("the policy joins {name} by {modality} for {category}, and no such model serves")
     });
-    told.collect()
+    let looks = &generation.policy().looks;
+    let named = [Modality::Images, Modality::Texts].into_iter().flat_map(|modality| {
+        let models = looks.of(modality).iter().flat_map(|look| &look.models);
+        models.map(move |name| (modality, name))
+    });
+    let is_joined = |name: &String| declared.joined().any(|(_, names)| names.contains(name));
+    let absent = named.filter(|(_, name)| !serves(name) && !is_joined(name));
+    told.chain(
+        absent.map(|(modality, name)| format!("looks.{modality} of the policy names {name}, and no such model serves")),
+    )
+    .collect()
 }

@@ -32,19 +32,20 @@ impl PolicyCheck {
         let terms: usize = policy.terms.iter().map(|group| group.terms.len()).sum();
         let signs: usize = policy.signs.iter().map(|group| group.terms.len()).sum();
         let notices: usize = policy.notices.iter().map(|group| group.terms.len()).sum();
+        let (profile, looks) = (policy.looks.profile.name(), policy.looks.images.len() + policy.looks.texts.len());
         if self.json {
             let categories: Vec<_> = policy.categories.iter().map(|declared| declared.category).collect();
             let told = json!({
                 "version": version.version, "sha256": version.sha256, "categories": categories, "terms": terms,
                 "harmless": policy.harmless.len(), "signs": signs, "notices": notices,
                 "legal_bases": policy.legal_basis.len(), "review": policy.review.value(), "block": policy.block.value(),
-                "deployment_prior": policy.deployment_prior.value(),
+                "deployment_prior": policy.deployment_prior.value(), "profile": profile, "looks_after_the_first": looks,
             });
             print(&told.to_string());
             return Ok(ExitCode::SUCCESS);
         }
         print(&format!(
-            "policy {}, sha256 {}: {} categories, {terms} terms, {} harmless words, {signs} signs of trade, {notices} notices, {} legal bases; REVIEW from {}, BLOCK from {} at a prior of {}; everything is in order",
+            "policy {}, sha256 {}: {} categories, {terms} terms, {} harmless words, {signs} signs of trade, {notices} notices, {} legal bases, {looks} looks after the first (profile {profile}); REVIEW from {}, BLOCK from {} at a prior of {}; everything is in order",
             version.version,
             version.sha256,
             policy.categories.len(),
