@@ -271,8 +271,8 @@ fn a_policy_is_checked_and_compared_without_a_server() {
     let blank = write("blank.toml", &shipped.replacen("\"象牙塔\"", "\" \"", 1));
     let (code, said) = run("policy", &["check", &blank]);
     assert!(code == 2 && said.contains("blank.toml: line ") && said.contains("is blank"), "{said}");
-    let strict = write("strict.toml", &shipped.replacen("disguised_claim = true", "disguised_claim = false", 1));
-    let listings = write("l.csv", "id,title,labels\n1,象-牙塔,\n2,夏季新款连衣裙,\n");
+    let strict = write("strict.toml", &shipped.replacen("\"果冻料\"", "\"果冻料\", \"夏季新款\"", 1));
+    let listings = write("l.csv", "id,title,labels\n1,红木书架,\n2,夏季新款连衣裙,\n");
     let (code, said) = run("policy", &["diff", "models/policy.toml", &strict, &listings]);
     assert!(code == 0 && said.contains("2 listings") && said.contains("changed suggestion"), "{said}");
 }

@@ -47,10 +47,11 @@ def fold_of(group: str, folds: int) -> int:
 
 def read_photos(folders: list[Path], exclude_licences: list[str] = ()) -> list[Photo]:
     """Rows of images/manifest.csv in each folder, without those of an excluded licence, and without
-    renders before a real photo of another fold. Columns: file, relative to images/; class, one of those that the first folder's
+    renders that borrow from a real photo of another fold. Columns: file, relative to images/; class, one of those that the first folder's
     categories name; subclass, a finer name for reports, may be empty; source_repo, where the photo comes from; licence; group,
     which near-duplicates share, may be empty; sha256 of the file, the group of a photo without one; note, `key=value` between
-    semicolons, of which `seller` and `background_group`, the group of the photo that a render stands before, are read."""
+    semicolons, of which `seller` and, of a render, `background_group` and `texture_group` are read: groups, between commas, of the photos
+    that it stands before and whose surfaces it wears."""
     photos, known = [], categories.of_data(folders[0])
     heads = known.heads
     for data in folders:
@@ -67,8 +68,8 @@ def read_photos(folders: list[Path], exclude_licences: list[str] = ()) -> list[P
                     continue
                 seller = noted(row["note"], "seller")
                 group = f"seller:{seller}" if seller else row["group"] or row["sha256"]
-                behind = noted(row["note"], "background_group")
-                if behind and fold_of(behind, FOLDS) != fold_of(group, FOLDS):
+                borrowed = [part for key in ("background_group", "texture_group") for part in noted(row["note"], key).split(",") if part]
+                if any(fold_of(part, FOLDS) != fold_of(group, FOLDS) for part in borrowed):
                     continue
                 path = str(data / "images" / row["file"])
                 kind = known.kind_of(row["source_repo"], row["subclass"], seller)

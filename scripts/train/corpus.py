@@ -24,7 +24,7 @@ from sources import GENERATED, LICENCES, UNKNOWN, repository, titles
 from words import LANGUAGES
 
 SEED = 1
-OFFERS = 6000  # a category and language, times its share
+OFFERS, PLAIN = 6000, 1600  # a category and language, times its share
 CATALOGUE = 1600  # entries of each: as many as do not outweigh the dealers' posts, which read alike
 NOT_GOODS = ["CLUEbenchmark/FewCLUE", "649453932/Chinese-Text-Classification-Pytorch", "rjpost20/Met-Ivory-Classification-Project"]
 
@@ -78,11 +78,15 @@ class Corpus:
         grammar.benign("look_alike", int(12000 * share))
         grammar.benign("second_hand", int(8000 * share))
         grammar.colours(4000 if any(category.text.colour for category in self.known.read_from_words) else 0)
-        grammar.news(int(6000 * share))
+        grammar.news("news", int(6000 * share))
         grammar.several(int(5000 * share))
         grammar.beside_shop_talk(int(9000 * share))
         grammar.abbreviations(int(3000 * share))
         grammar.others(int(800 * share))
+        for label in grammar.offered:
+            grammar.plain(label, int(PLAIN * shares[label][lang]))
+        grammar.sayings(int(4000 * share))
+        grammar.news("public", int(4000 * share))
 
 
 def main() -> None:

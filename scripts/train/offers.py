@@ -45,7 +45,7 @@ class Grammar:
         self.lists = words.read(lang, self.offered, data)
         self.codes = {label: [*self.lists["names"][label]["code"]] for label in self.offered}
         self.patterns = {(label, "offer"): self.lists["offer"]["patterns"] for label in self.offered} | {(known.harmless, kind): self.lists["benign"][key] for kind, key in (("look_alike", "patterns"), ("second_hand", "second_hand"))}
-        self.patterns |= {(known.report, "news"): self.lists["news"]["patterns"]}
+        self.patterns |= {(known.report, "news"): self.lists["news"]["patterns"], (known.report, "public"): self.lists["news"]["public"], (known.harmless, "saying"): self.lists["sayings"]["patterns"]}
         self._read_code_words(data / "codewords.csv")
         self._read_templates(data / "templates.jsonl")
         self.titles: dict[str, list[str]] = {"train": [], "calibration": [], "test": []}
@@ -93,6 +93,11 @@ class Grammar:
                 return rng.choice(self.short_titles[split] or [""])
             others = [other for other in self.categories if other != category] or [category]
             found = {"name": [name], "form": lists["forms"][category], "place": lists["news"]["place"], "from": offer["from"], "game": benign["game"], "animal": benign["animal"], "price": PRICES, "digit": range(10)} | {k: offer[k] for k in ("tail", "furtive", "unit")} | {k: benign[k] for k in ("material", "medicine", "noun", "shared", "lookalike")}
+            found |= {k: offer[k] for k in ("kin", "left", "era", "flaw") if k in offer} | {k: lists["sayings"][k] for k in ("measure", "does", "part", "trait") if k in lists["sayings"]}
+            if key in ("brand", "tool"):  # each of one split
+                return self.choose(lists["sayings"][key], split)
+            if key == "count":
+                return rng.choice(offer["count"]).replace("{number}", str(rng.choice([18, 27, 54, rng.randint(6, 99)])))
             if key == "also":  # the name of another product
                 return rng.choice(lists["names"][rng.choice(others)]["open"])
             return str(rng.choice(found[key])) if key in found else str(rng.randint(2, 300)) if key in ("number", "N", "W", "H", "P") else key
@@ -223,9 +228,34 @@ class Grammar:
             letters = letters.upper() if self.rng.random() < 0.5 else letters
             self.add(self.rng.choice([f"{letters} {title}", f"{title} {letters}", f"{letters}{title}"]), self.lang, self.known.harmless, "abbreviation", split)
 
-    def news(self, count: int) -> None:
+    def called(self, category: str, split: str) -> str:
+        """What the thing is called by who knows no code word: its name, or what describes it. Of offers and of news alike, so that
+        it tells nothing by itself."""
+        described = self.lists["described"].get(category, [])
+        return self.choose(described, split) if described and self.rng.random() < 0.4 else self.rng.choice(self.lists["names"][category]["open"])
+
+    def plain(self, category: str, count: int) -> None:
+        """Offers that say what the thing is and where it is from, in no seller's words, and the same of harmless materials."""
+        for _ in range(count):
+            split = self.split()
+            pattern = self.choose(self.lists["offer"]["plain"], split)
+            called = self.called(category, split)
+            text = self.fill(pattern.replace("{called}", "{name}"), split, category, called)
+            hidden = self.rng.random() < HIDDEN[self.lang] / 2
+            self.add(obfuscate(text, called, self.rng) if hidden and called in text else text, self.lang, category, "offer_plain" + ("_obfuscated" if hidden else ""), split)
+            if self.rng.random() < 0.5:
+                material = self.harmless_material(category)
+                self.add(self.fill(pattern.replace("{called}", "{name}"), split, category, material), self.lang, self.known.harmless, "twin", split)
+
+    def sayings(self, count: int) -> None:
+        """Names, verses and tools that hold a word of the trade and none of its meaning."""
+        for _ in range(count):
+            split = self.split()
+            self.add(self.fill(self.choose(self.patterns[self.known.harmless, "saying"], split), split, self.categories[0], ""), self.lang, self.known.harmless, "saying", split)
+
+    def news(self, kind: str, count: int) -> None:
         for _ in range(count):
             split = self.split()
             category = self.rng.choice(self.categories)
-            name, _ = self.name(category, split)
-            self.add(self.fill(self.choose(self.patterns[self.known.report, "news"], split), split, category, name), self.lang, self.known.report, "news", split)
+            name = self.called(category, split) if kind == "public" and self.rng.random() < 0.8 else self.name(category, split)[0]
+            self.add(self.fill(self.choose(self.patterns[self.known.report, kind], split), split, category, name), self.lang, self.known.report, kind, split)

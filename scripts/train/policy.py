@@ -35,6 +35,20 @@ def set_numbers(table, numbers: dict[str, float]) -> None:
         table[key] = tomlkit.value(f"{value:.4f}")
 
 
+def set_text_look(policy: tomlkit.TOMLDocument, models: list[str], share: float, bands: dict[str, tuple[float, float]]) -> None:
+    """The second look at texts: who takes part, how many may take it, and between which probabilities of the first it is wanted."""
+    looks = policy.setdefault("looks", tomlkit.table())
+    of_bands = tomlkit.inline_table()
+    for name, (least, most) in bands.items():
+        of_bands[name] = tomlkit.inline_table()
+        of_bands[name].update({"from": least, "to": most})
+    look = tomlkit.table()
+    look.update({"models": models, "share": share, "bands": of_bands})
+    every = tomlkit.aot()
+    every.append(look)
+    looks["texts"] = every
+
+
 def write(file: Path, policy: tomlkit.TOMLDocument) -> None:
     """The file, whole or as it was."""
     beside = file.with_name(file.name + ".new")

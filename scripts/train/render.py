@@ -2,12 +2,18 @@
 """Synthetic photographs of what cannot be found, and of as many look-alikes under the same cameras, lights and backgrounds.
 
     render.py OUT [--count 1100] [--seed 1] [--families pangolin_scales,rhino_horn,ivory] [--backgrounds DATA] [--composites 2]
-                  [--threads 2] [--size 288] [--samples 8] [--sheet] [--no-render]
+                  [--pasted 0] [--threads 2] [--size 288] [--samples 8] [--sheet] [--no-render]
 
 OUT/images/manifest.csv reads like any other data folder (`read_photos` in common.py). All views of one scene, and all composites of
-its cut-outs, share a group. Every scene depends on (seed, its number) alone; a run that was stopped goes on where it stood, and any
-prefix of it is balanced. `--backgrounds` puts the cut-outs before real photos of class negative; these images say so in `note`,
-all others say `fixture-safe`. `--sheet` writes contact sheets to OUT/sheets.
+its cut-outs, share a group. Every scene depends on (seed, its number, DATA) alone; a run that was stopped goes on where it stood,
+and any prefix of it is balanced. A family named more than once gets as many shares of the scenes. `--sheet` writes contact sheets
+to OUT/sheets.
+
+`--backgrounds` borrows from real photos: cut-outs stand before those of class negative, or of the animal; about half of the scales,
+and of what looks like them, wear a real surface (photos.py), and `--pasted` heaps are put together from cuts of real photos alone
+(pasted.py). Such images say so in `note` and are no fixtures, as DATA must stay out of git: `background=...; background_group=...`
+and `texture=...; texture_group=...`. What a scene borrows is of the fold that its own group is in, so that no photo is trained on
+and tested on at once. All other images say `fixture-safe`.
 
 Needs the packages of requirements-render.txt (Python 3.11) and, on Debian: libxrender1 libxxf86vm1 libxfixes3 libxi6 libxkbcommon0
 libsm6 libgl1 libegl1. Chinese captions need fonts-wqy-zenhei or fonts-noto-cjk; without them captions are English, and it says so.
@@ -21,11 +27,14 @@ import json
 import os
 import sys
 import time
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from common import FOLDS, fold_of
 from rendering import finish
 from rendering.catalogue import CATALOGUE, plan
 from rendering.sheet import write_sheets
@@ -64,10 +73,12 @@ def render_scene(out: Path, number: int, scene: tuple, options: argparse.Namespa
     side, subclass, build = scene
     rng = np.random.default_rng([options.seed, 1, number])
     stage = Stage(options.samples, options.threads)
-    build(stage, rng)
-    stage.measure()
     done, png = scene_files(out, number, subclass, options.seed)
     group, base = f"render:{options.seed}:{number}", f"{subclass}_{options.seed}_{number:05}"
+    stage.photos = photos_of(options.backgrounds, group)
+    build(stage, rng)
+    stage.measure()
+    note = stage.photos.note() if stage.photos and stage.photos.used else "fixture-safe"
     width, height = [(1.0, 1.0), (1.0, 0.75), (0.75, 1.0)][rng.choice(3, p=[0.5, 0.3, 0.2])]
     size = int(options.size * width), int(options.size * height)
     scratch, rows, views = out / f"view_{os.getpid()}.exr", [], []
@@ -81,11 +92,19 @@ def render_scene(out: Path, number: int, scene: tuple, options: argparse.Namespa
     for view in range(2):
         linear = stage.shoot(int(rng.integers(2**31)), *size, False, scratch)
         views.append(finish.develop(linear, rng).convert("RGB"))
-        rows.append(keep(out, f"{base}_{view}", finish.degrade(views[-1], rng), side, subclass, group, "fixture-safe"))
+        rows.append(keep(out, f"{base}_{view}", finish.degrade(views[-1], rng), side, subclass, group, note))
     if rng.random() < 0.12:
         pixels = finish.degrade(finish.collage(views, rng), rng)
-        rows.append(keep(out, f"{base}_collage", pixels, side, subclass, group, "fixture-safe; collage"))
+        rows.append(keep(out, f"{base}_collage", pixels, side, subclass, group, f"{note}; collage"))
     write(done, json.dumps(rows).encode())
+
+
+def photos_of(data: Path | None, group: str):
+    """What a scene may borrow of real photos: those of its own fold, so that it is never dropped for them."""
+    from rendering.photos import by_fold
+
+    photos = by_fold(data)[fold_of(group, FOLDS)] if data else None
+    return photos and replace(photos, used=[])
 
 
 def has_cutout(number: int, options: argparse.Namespace) -> bool:
@@ -98,34 +117,68 @@ def scene_files(out: Path, number: int, subclass: str, seed: int) -> tuple[Path,
     return out / "scenes" / f"{seed}_{number:05}.json", out / "cutouts" / f"{subclass}_{seed}_{number:05}.png"
 
 
-def composites(out: Path, data: Path, each: int, sides: int) -> None:
-    """Puts every cut-out before `each` photos. The k-th cut-out of every class and of its look-alikes gets the same: no label in them."""
+@cache
+def backdrops(data: Path) -> dict[tuple[str, int], list[dict]]:
+    """Photos to stand before, by kind and fold: places, and the animals whose horn, or whose look-alike's, is shown."""
     with open(data / "images" / "manifest.csv", newline="", encoding="utf-8") as file:
-        photos = [row for row in csv.DictReader(file) if row["class"] == "negative" and row["subclass"] in BACKDROPS and "seller=" not in row["note"]]
-    if not photos:
+        rows = [row for row in csv.DictReader(file) if "seller=" not in row["note"]]
+    kinds = {
+        "place": [row for row in rows if row["class"] == "negative" and row["subclass"] in BACKDROPS],
+        "rhino_horn": [row for row in rows if row["class"] == "rhino" and row["subclass"] == "animal"],
+        "negative": [row for row in rows if row["class"] == "negative" and row["subclass"] in ("horned_animal", "live_antelope")],
+    }
+    if not kinds["place"]:
         raise SystemExit(f"--backgrounds {data}: its manifest has no photo of class negative and kind {', '.join(sorted(BACKDROPS))}")
-    scenes = sorted((out / "scenes").glob("*.json"))
-    bar = Bar("composites", len(scenes))
-    for path in scenes:
-        first = json.loads(path.read_text())[0]
-        seed, number = map(int, path.stem.split("_"))
-        cutout = out / "cutouts" / f"{first['subclass']}_{path.stem}.png"
-        done = out / "composites" / path.name
-        if cutout.exists() and not done.exists():
-            made = []
-            for k in range(each):
-                pick = np.random.default_rng([seed, 2, number // sides, k])
-                photo = photos[pick.integers(len(photos))]
-                rng = np.random.default_rng([seed, 3, number, k])
-                picture = finish.compose(Image.open(cutout), Image.open(data / "images" / photo["file"]), rng)
-                note = f"background={photo['file']}; background_group={photo['group']}"
-                made.append(keep(out, f"{cutout.stem}_photo{k}", finish.degrade(picture, rng), first["class"], first["subclass"], first["group"], note))
-            write(done, json.dumps(made).encode())
-        bar.step()
+    dealt = [(kind, fold_of(row["group"] or row["sha256"], FOLDS), row) for kind, chosen in kinds.items() for row in chosen]
+    return {(kind, fold): [row for k, f, row in dealt if (k, f) == (kind, fold)] for kind in kinds for fold in range(FOLDS)}
+
+
+def compose_scene(out: Path, path: Path, data: Path, each: int, families: list[str]) -> None:
+    """Puts a scene's cut-out before `each` photos of its own fold. They depend on the scene's place among its class, not on the class."""
+    first = json.loads(path.read_text())[0]
+    seed, number = map(int, path.stem.split("_"))
+    cutout, done, sides = out / "cutouts" / f"{first['subclass']}_{path.stem}.png", out / "composites" / path.name, 2 * len(families)
+    if done.exists() or not cutout.exists():
+        return
+    made, fold, family = [], fold_of(first["group"], FOLDS), families[number % sides // 2]
+    for k in range(each):
+        pick = np.random.default_rng([seed, 2, number // sides, k])
+        with_animal = pick.random() < 0.2 and family == "rhino_horn"
+        photos = with_animal and backdrops(data)[first["class"], fold] or backdrops(data)["place", fold]
+        if not photos:
+            continue
+        photo = photos[pick.integers(len(photos))]
+        rng = np.random.default_rng([seed, 3, number, k])
+        picture = finish.compose(Image.open(cutout), Image.open(data / "images" / photo["file"]), rng)
+        note = f"background={photo['file']}; background_group={photo['group'] or photo['sha256']}"
+        note += "" if first["note"].startswith("fixture-safe") else f"; {first['note']}"
+        made.append(keep(out, f"{cutout.stem}_photo{k}", finish.degrade(picture, rng), first["class"], first["subclass"], first["group"], note))
+    write(done, json.dumps(made).encode())
+
+
+def paste_heap(out: Path, number: int, options: argparse.Namespace) -> None:
+    """Scales and look-alikes in turn, pasted before a photo or on a plain table; all of one fold. Makes what is missing."""
+    from rendering import pasted
+
+    done, scales = out / "pasted" / f"{options.seed}_{number:05}.json", number % 2 == 0
+    group, rng = f"pasted:{options.seed}:{number}", np.random.default_rng([options.seed, 5, number])
+    photos, places = photos_of(options.backgrounds, group), backdrops(options.backgrounds)["place", fold_of(group, FOLDS)]
+    if done.exists() or photos is None or not places:
+        return
+    width, height = [(1.0, 1.0), (1.0, 0.75), (0.75, 1.0)][rng.choice(3, p=[0.5, 0.3, 0.2])]
+    size, place = (int(options.size * width), int(options.size * height)), places[rng.integers(len(places))]
+    ground = finish.backdrop(Image.open(options.backgrounds / "images" / place["file"]), size, rng, 4.0)
+    note = f"background={place['file']}; background_group={place['group'] or place['sha256']}; "
+    if rng.random() < 0.4:
+        ground, note = Image.new("RGB", size, tuple(int(v) for v in rng.uniform(20, 245) + rng.normal(0, 14, 3))), ""
+    picture = pasted.heap(photos, scales, ground, rng)
+    side, subclass = ("pangolin_scales", "render_scales_pasted") if scales else ("negative", "render_lookalike_pasted")
+    row = keep(out, f"{subclass}_{options.seed}_{number:05}", finish.degrade(picture, rng), side, subclass, group, note + photos.note())
+    write(done, json.dumps([row]).encode())
 
 
 def write_manifest(out: Path) -> int:
-    rows = [row for part in ("scenes", "composites") for path in sorted((out / part).glob("*.json")) for row in json.loads(path.read_text())]
+    rows = [row for part in ("scenes", "composites", "pasted") for path in sorted((out / part).glob("*.json")) for row in json.loads(path.read_text())]
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS)
     writer.writeheader()
@@ -170,6 +223,7 @@ def main() -> None:
     parser.add_argument("--families", default=",".join(CATALOGUE))
     parser.add_argument("--backgrounds", type=Path, help="a data folder with images/manifest.csv")
     parser.add_argument("--composites", type=int, default=2, help="photos behind each cut-out")
+    parser.add_argument("--pasted", type=int, default=0, help="heaps pasted of cuts from real photos, half of them look-alikes; needs --backgrounds")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--size", type=int, default=288, help="longer side in pixels")
     parser.add_argument("--samples", type=int, default=8)
@@ -177,16 +231,16 @@ def main() -> None:
     parser.add_argument("--no-render", action="store_true", help="only composites, manifest and sheets of what is there")
     options = parser.parse_args()
     families = options.families.split(",")
-    sides = 2 * len(families)
     for family in families:
         if family not in CATALOGUE:
             parser.error(f"--families: {family!r} is none of {', '.join(CATALOGUE)}")
-    for name, low, high in (("count", 1, 10**6), ("threads", 1, 256), ("size", 64, 2048), ("samples", 1, 4096), ("composites", 0, 20)):
+    for name, low, high in (("count", 1, 10**6), ("threads", 1, 256), ("size", 64, 2048), ("samples", 1, 4096), ("composites", 0, 20), ("pasted", 0, 10**5)):
         if not low <= getattr(options, name) <= high:
             parser.error(f"--{name}: {getattr(options, name)} is not within {low} to {high}")
     if finish.fonts()[0] is None:
         print("no Chinese font found (fonts-wqy-zenhei or fonts-noto-cjk): captions are English only", file=sys.stderr)
 
+    pasted = options.pasted if options.backgrounds else 0
     if not options.no_render:
         check_same_run(options.out, options)
         scenes = plan(families, max(1, round(options.count / IMAGES_PER_SCENE)), options.seed)
@@ -196,11 +250,19 @@ def main() -> None:
             fresh = not done.exists() or (has_cutout(number, options) and not png.exists())
             if fresh:
                 render_scene(options.out, number, scene, options)
+            if options.backgrounds:
+                compose_scene(options.out, done, options.backgrounds, options.composites, families)
+            due = range(number * pasted // len(scenes), (number + 1) * pasted // len(scenes))  # in step with the scenes
+            for heap in due:
+                paste_heap(options.out, heap, options)
             bar.step(fresh)
-            if bar.done % 25 == 0:
+            if bar.done % 10 == 0:
                 write_manifest(options.out)
-    if options.backgrounds:
-        composites(options.out, options.backgrounds, options.composites, sides)
+    elif options.backgrounds:
+        for heap in range(pasted):
+            paste_heap(options.out, heap, options)
+        for path in sorted((options.out / "scenes").glob("*.json")):
+            compose_scene(options.out, path, options.backgrounds, options.composites, families)
     print(f"{write_manifest(options.out)} images in {options.out / 'images' / 'manifest.csv'}")
     if options.sheet:
         write_sheets(options.out)

@@ -19,7 +19,6 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 from scipy.sparse import csr_matrix
-from sklearn.linear_model import LogisticRegression
 
 import categories
 import logistic
@@ -27,18 +26,12 @@ import policy
 import words
 from model_folder import findings, write_folder
 from program import WILDWARDEN
+from text_fitting import Rows, caution, fit_labels, label_tables, offers_of
 from text_report import POLICY, measure, review_logits
 
 BUCKETS, WINDOW_TOKENS = 1 << 18, 20
 STRENGTH = 3.0  # inverse regularisation, chosen on the split calibration
-ROUNDS, NEGATIVE_WINDOWS = 3, 5
-OTHER_PRODUCT = 0.3  # weight of another product's offers in a category's fit: a listing may offer several
-# Most of the texts of a kind, of the split calibration, that a text alone may send to REVIEW. Offers are rare, so a little less
-# recall is worth it: what is needed for that the policy takes off every calibrated logit. Conservation texts are few: one of 162 is
-# the most at which 3 % of all of them is ruled out (one-sided, 95 %).
-FALSE_ALARMS = {"look_alike": 0.03, "conservation": 0.006, "title": 0.001}
-HARD = ["look_alike", "second_hand", "twin", "colour"]  # slices of benign texts that resemble offers
-DEALERS = ["GabrielDeml/IWT", "ParkerCase/wildlife-conservation-tracker"]  # whose benign titles read like the real offers
+ROUNDS = 3  # of learning from the strongest windows
 WORDS = words.FOLDER / "words.txt"
 
 
@@ -50,54 +43,10 @@ def features(corpus: Path, work: Path) -> tuple[csr_matrix, np.ndarray]:
     return csr_matrix((values, ids.astype(np.int32), starts), shape=(len(starts) - 1, BUCKETS)), texts
 
 
-def strongest(window_logits: np.ndarray, texts: np.ndarray, count: int) -> np.ndarray:
-    """A text's logit is its strongest window's. A text without windows is never scored by the server; here it counts as the least."""
-    best = np.full(count, -np.inf)
-    np.maximum.at(best, texts, window_logits)
-    best[~np.isfinite(best)] = best[np.isfinite(best)].min()
-    return best
-
-
-def leading(key: np.ndarray, texts: np.ndarray, most: int) -> np.ndarray:
-    """Which windows are among the `most` of their text with the highest key."""
-    order = np.lexsort((-key, texts))
-    sorted_texts = texts[order]
-    rank = np.arange(len(order)) - np.searchsorted(sorted_texts, sorted_texts)
-    chosen = np.zeros(len(key), bool)
-    chosen[order[rank < most]] = True
-    return chosen
-
-
-def fit(matrix: csr_matrix, texts: np.ndarray, positive: np.ndarray, weight: np.ndarray, rounds: int) -> tuple[np.ndarray, float]:
-    """Learns from bags: a text is an offer when one of its windows is. Fitted on the longest windows first, then again and
-    again on the strongest window of each positive text and the strongest few of each negative one, until what the server will
-    take for the strongest is what was learnt. Weights are rounded to half precision, as they are shipped."""
-    long = leading(np.diff(matrix.indptr).astype(float), texts, 1)
-    kept = long
-    for turn in range(rounds):
-        weights, bias = logistic.fit(matrix[kept], positive[kept], weight[kept], STRENGTH)
-        if turn + 1 < rounds:
-            logits = matrix @ weights + bias
-            hard = leading(logits, texts, NEGATIVE_WINDOWS)
-            kept = (positive & leading(logits, texts, 1)) | (~positive & (hard | long | kept))
+def fit(matrix: csr_matrix, positive: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, float]:
+    """Weights are rounded to half precision, as they are shipped."""
+    weights, bias = logistic.fit(matrix, positive, weight, STRENGTH)
     return weights.astype(np.float16).astype(np.float64), bias
-
-
-def calibrate(logits: np.ndarray, positive: np.ndarray, hard: np.ndarray, plain: np.ndarray) -> tuple[float, float]:
-    """Platt at a balanced prior: offers weigh one half, texts that resemble offers 0.45, all others 0.05."""
-    weight = np.zeros(len(logits))
-    for chosen, share in ((positive, 0.5), (~positive & hard, 0.45), (~positive & ~hard, 0.05)):
-        part = np.where(positive, plain, 1.0)[chosen]
-        weight[chosen] = share * part / part.sum()
-    model = LogisticRegression(C=1e6).fit(logits[:, None], positive, sample_weight=weight * len(logits))
-    return max(float(model.coef_[0, 0]), 1e-3), float(model.intercept_[0])
-
-
-def caution(logits: dict[str, np.ndarray], review: dict[str, float], kinds: dict[str, np.ndarray]) -> float:
-    """The least to take off the calibrated logits so that no kind of harmless texts has more false alarms than FALSE_ALARMS says.
-    `review`: the logit of each category from which a text alone means REVIEW."""
-    beyond = np.max([logits[name] - least for name, least in review.items()], axis=0)
-    return max([0.0, *(float(np.quantile(beyond[kinds[kind]], 1 - share)) for kind, share in FALSE_ALARMS.items() if kinds[kind].any())])
 
 
 def to_onnx(weights: np.ndarray, bias: np.ndarray) -> bytes:
@@ -125,24 +74,6 @@ def to_onnx(weights: np.ndarray, bias: np.ndarray) -> bytes:
     return model.SerializeToString()
 
 
-def offers_of(rows: list[dict], names: list[str]) -> list[str]:
-    """How many offers are real: what is measured on the others says little of the trade."""
-    found = []
-    for lang, language in (("zh", "Chinese"), ("en", "English")):
-        mine = [row for row in rows if row["lang"] == lang]
-        real = {name: sum(row["source"] != "generated" and name in row["labels"] for row in mine) for name in names}
-        none = [name for name, count in real.items() if not count]
-        if not mine:
-            found.append(f"There are no {language} texts in the data: {language} is UNMEASURED.")
-            continue
-        if none:
-            found.append(f"Real {language} offers of {', '.join(none)} are UNMEASURED: there are none in the data, and offers are generated.")
-        few = [f"{count} of {name}" for name, count in real.items() if count]
-        if few:
-            found.append(f"Real {language} offers are few, {', '.join(few)}: their intervals are wide. All others are generated.")
-    return found
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("corpus", type=Path)
@@ -159,46 +90,25 @@ def main() -> None:
     review = review_logits(known, arguments.policy)
     rows = [json.loads(line) for line in arguments.corpus.open(encoding="utf-8")]
     matrix, texts = features(arguments.corpus, work)
-    split, slices = (np.array([row[key] for row in rows]) for key in ("split", "slice"))
-    says = {name: np.array([name in row["labels"] for row in rows]) for name in labels}
-    harmless, reports = says[known.harmless], says[known.report]
-    offer = np.any([says[name] for name in names], axis=0)
-    # Real texts are few and worth more than generated ones; among the benign, those that resemble offers are.
-    dealer = (slices == "title") & np.isin([row["source"] for row in rows], DEALERS)
-    weight = np.select([(slices == "example") & reports, slices == "example", dealer, slices == "news", np.isin(slices, HARD)], [25.0, 5.0, 6.0, 8.0, 3.0], 1.0)
-    # Generated offers hide and rename more than offers in the field: calibration counts those less.
-    plain = np.select([np.char.endswith(slices, "obfuscated") | (slices == "offer_ordinary"), np.isin(slices, ["offer_code", "offer_template"])], [0.25, 0.5], 1.0)
-    hard = ~harmless | np.isin(slices, [*HARD, "example"]) | dealer
-    train, calibration = split[texts] == "train", split == "calibration"
-    weights, biases, logits, platt = [], [], [], {}
-    for name in labels:
-        positive = says[name]
-        if not positive[split == "train"].any() or not positive[calibration].any():
-            raise SystemExit(f"{name}: no text of this label is there to train and calibrate on; give examples of it, or words to generate offers from")
-        other = offer & ~positive & (name in names)
-        w, b = fit(matrix[train], texts[train], positive[texts][train], (np.where(other, OTHER_PRODUCT, 1.0) * weight)[texts][train], ROUNDS if name in names else 1)
-        raw = strongest(matrix @ w + b, texts, len(rows))
-        platt[name] = calibrate(raw[calibration], positive[calibration], hard[calibration], plain[calibration])
-        weights.append(w), biases.append(b), logits.append(platt[name][0] * raw + platt[name][1])
-        print(f"{name:15} fitted, slope {platt[name][0]:.3f}, intercept {platt[name][1]:.3f}", flush=True)
-    kinds = {"look_alike": slices == "look_alike", "conservation": (slices == "example") & reports, "title": slices == "title"}
-    less = round(caution({name: logits[i] for i, name in enumerate(labels)}, review, {kind: chosen & calibration for kind, chosen in kinds.items()}), 4)
-    logits = [of_label - less for of_label in logits]
+    corpus = Rows(rows, known)
+    fitted = fit_labels(corpus, matrix, np.diff(matrix.indptr), texts, fit, ROUNDS)
+    less = round(caution(fitted.logits, review, {kind: chosen & (corpus.split == "calibration") for kind, chosen in corpus.kinds.items()}), 4)
+    logits = {name: of_label - less for name, of_label in fitted.logits.items()}
     document = policy.read(arguments.policy)
     document["text_caution"] = less
     policy.write(arguments.policy_out, document)
     print(f"caution {less}")
-    scored = np.flatnonzero(split != "train")
-    np.savez(work / "scores.npz", rows=scored, **{name: logits[i][scored] for i, name in enumerate(labels)})
-    metrics = measure(rows, dict(zip(labels, logits, strict=True)), known, review)
+    scored = np.flatnonzero(corpus.split != "train")
+    np.savez(work / "scores.npz", rows=scored, **{name: of_label[scored] for name, of_label in logits.items()})
+    metrics = measure(rows, logits, known, review)
 
-    model = to_onnx(np.array(weights).T, np.array(biases))
+    model = to_onnx(np.array(fitted.weights).T, np.array(fitted.biases))
     # Golden outputs come from numpy on the features of the text, not from ONNX Runtime.
     samples = []
     for text in (words.read(lang, [])["golden"] for lang in words.LANGUAGES):
         (work / "golden.jsonl").write_text(json.dumps({"text": text}) + "\n")
         row, _ = features(work / "golden.jsonl", work / "golden")
-        samples.append({"text": text, "output": [float(np.float32((row @ w)[0] + b)) for w, b in zip(weights, biases, strict=True)]})
+        samples.append({"text": text, "output": [float(np.float32((row @ w)[0] + b)) for w, b in zip(fitted.weights, fitted.biases, strict=True)]})
     sources = Counter((row["source"], row["licence"]) for row in rows if row["split"] != "test")
     card = {
         "summary": "Linear classifier over hashed words and character n-grams of Chinese and English listing texts.",
@@ -215,7 +125,7 @@ def main() -> None:
         "name": "text_classifier", "version": version, "kind": "text_classifier", "file": "model.onnx",
         "inputs": [{"name": "ids", "dtype": "int64", "shape": [-1, -1]}, {"name": "values", "dtype": "float32", "shape": [-1, -1]}],
         "outputs": [{"name": "logits", "dtype": "float32", "shape": [-1, len(labels)]}, {"name": "contributions", "dtype": "float32", "shape": [-1, -1, len(labels)]}],
-        "labels": [{"name": name} | ({"category": name} if name in names else {}) | {"calibration": {"slope": round(platt[name][0], 5), "intercept": round(platt[name][1], 5)}} for name in labels],
+        "labels": label_tables(fitted, names),
         "text": {"feature_version": 2, "buckets": BUCKETS, "window_tokens": WINDOW_TOKENS, "words": "words.txt"},
         "golden": {"file": "golden.json", "tolerance": 0.01},
     }

@@ -29,18 +29,26 @@ pub(crate) fn one_look_policy() -> String {
     shipped.lines().filter(is_kept).flat_map(|line| [line, "\n"]).collect()
 }
 
+/// The shipped models of the first look, and a policy that asks for no other, copied by each test binary for itself.
+fn first_look() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(concat!("first_look_", env!("CARGO_CRATE_NAME")));
+        let _ = std::fs::remove_dir_all(&folder);
+        for name in ["image_encoder", "ivory", "live_animal", "pangolin_scale", "rhino_horn", "text_classifier"] {
+            copy_folder(&Path::new("models").join(name).join("1"), &folder.join(name).join("1"));
+        }
+        std::fs::write(folder.join("policy.toml"), one_look_policy()).unwrap();
+        folder
+    })
+}
+
 /// Settings of the shipped configuration on port 0, with the first look alone, and `flags` on top: most tests ask nothing of further
 /// looks, whose models are large.
 pub(crate) fn config(flags: &[Flag]) -> Config {
-    static POLICY: OnceLock<String> = OnceLock::new();
-    let policy = POLICY.get_or_init(|| {
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("one_look_{}.toml", std::process::id()));
-        std::fs::write(&path, one_look_policy()).unwrap();
-        path.display().to_string()
-    });
     let mut all: Vec<Flag> = vec![
-        ("models", "policy", policy.clone()),
-        ("models", "versions", "{ clip_encoder = \"none\", sentence_classifier = \"none\" }".into()),
+        ("models", "directory", first_look().display().to_string()),
+        ("models", "policy", first_look().join("policy.toml").display().to_string()),
     ];
     all.extend_from_slice(flags);
     every_look(&all)

@@ -5,27 +5,63 @@ from functools import partial
 
 import numpy as np
 
-from . import horns, ivories, layouts, materials as m, scales
+from . import carved, flats, grounds, horns, ivories, layouts, materials as m, scales, vessels
 from .layouts import bracelet, powder, scattered, single
 from .materials import Rng
+from .settings import alone_or_on_stand, bedded, framed, held, outdoors, shown
 from .stage import Stage
 
 Build = Callable[[Stage, Rng], None]
-LAID = {"heap": layouts.heap, "sack": layouts.sack, "jar": layouts.jar, "bowl": layouts.bowl, "rows": layouts.rows,
-        "line": layouts.line, "few": layouts.few}
+Layout = Callable[[Stage, Rng, Callable, Callable], None]
+
+# How scales, and what looks like them, lie: the layout, and which pieces it takes.
+WHOLE, MIXED, CHIPS = (lambda maker: maker), scales.mixed, scales.chips_of
+LAID: dict[str, tuple[Layout, Callable]] = {
+    "foil": (vessels.foil_bags, CHIPS), "jar": (vessels.jar, CHIPS), "lined_bowl": (vessels.lined_bowl, CHIPS),
+    "carrier_bag": (vessels.carrier_bag, MIXED), "clear_bag": (vessels.clear_bag, MIXED), "sack": (vessels.sack, MIXED),
+    "bowl": (vessels.bowl, WHOLE), "heap": (layouts.heap, MIXED), "field": (layouts.field, MIXED), "in_hand": (vessels.in_hand, WHOLE),
+    "stack": (layouts.stack, WHOLE), "few": (layouts.few, WHOLE), "rows": (layouts.rows, WHOLE), "chips": (layouts.heap, CHIPS),
+}
 
 
 def lay(layout: Callable, maker: Callable, material: Callable, *more: Callable) -> Build:
     return lambda stage, rng: layout(stage, rng, maker, material, *more)
 
 
-def anyhow(maker: Callable, material: Callable) -> Build:
-    """One of the layouts that scales come in."""
+def scales_laid(name: str) -> Build:
+    """Half of the scenes under the surface of real scales, where there are photos of them."""
+    layout, pieces = LAID[name]
 
     def build(stage: Stage, rng: Rng) -> None:
-        LAID[str(rng.choice(list(LAID), p=[0.25, 0.14, 0.1, 0.15, 0.12, 0.08, 0.16]))](stage, rng, maker, material)
+        photographed = rng.random() < 0.5 and stage.photos is not None
+        maker = scales.thick_scale if name == "stack" else partial(scales.pangolin_scale, broken=0.15)
+        layout(stage, rng, pieces(maker), stage.photos.scale if photographed else m.scale)
 
     return build
+
+
+def skin_laid(layout: Layout) -> Build:
+    def build(stage: Stage, rng: Rng) -> None:
+        photographed = rng.random() < 0.5 and stage.photos is not None
+        layout(stage, rng, partial(scales.pangolin_scale, broken=0.0), stage.photos.scale if photographed else m.scale)
+
+    return build
+
+
+def anyhow(maker: Callable, material: Callable) -> Build:
+    """In one of the layouts that scales come in, as often, and as often under the surface of something real."""
+
+    def build(stage: Stage, rng: Rng) -> None:
+        photographed = rng.random() < 0.4 and stage.photos is not None
+        layout, pieces = LAID[str(rng.choice(list(LAID)))]
+        layout(stage, rng, pieces(maker), stage.photos.other if photographed else material)
+
+    return build
+
+
+def one_layout(*choices: Layout) -> Callable:
+    """Any of them."""
+    return lambda maker, material: lambda stage, rng: choices[rng.integers(len(choices))](stage, rng, maker, material)
 
 
 def one_of(*choices: tuple[Callable, Callable]) -> Build:
@@ -47,11 +83,15 @@ def in_ivory_shapes(material: Callable) -> Build:
 
 
 def carving(stage: Stage, rng: Rng, material: Callable) -> None:
-    single(stage, rng, [ivories.figure, ivories.seated][rng.integers(2)], material, most=2)
+    alone_or_on_stand(stage, rng, [ivories.figure, ivories.seated][rng.integers(2)], material)
 
 
 def ink(rng: Rng):
-    return m.plain("ink", ("#a8241c", "#c0392b"), (0.5, 0.7))(rng)
+    return m.plain("ink", ("#a8241c", "#1f6a3a", "#1c1c20", "#24408a"), (0.5, 0.7))(rng)
+
+
+def cord(rng: Rng):
+    return m.plain("cord", ("#a02020", "#202020", "#8a6a3a"), (0.8, 0.9))(rng)
 
 
 IVORY_SHAPES: dict[str, Callable] = {
@@ -63,66 +103,104 @@ IVORY_SHAPES: dict[str, Callable] = {
     "chopsticks": lambda s, r, mat: single(s, r, ivories.chopsticks, mat, most=1),
     "plaque": lambda s, r, mat: single(s, r, ivories.plaque, mat, cord, most=3),
     "pipe": lambda s, r, mat: single(s, r, ivories.pipe, mat, most=3),
+    "slab": lambda s, r, mat: scattered(s, r, flats.slab, mat) if r.random() < 0.4 else single(s, r, flats.slab, mat, most=3),
+    "veneers": lambda s, r, mat: single(s, r, flats.veneers, mat, most=1),
+    "brooch": lambda s, r, mat: single(s, r, flats.brooch, mat, most=3),
+    "ring": lambda s, r, mat: single(s, r, flats.ring, mat, most=3),
+    "tiles": lambda s, r, mat: single(s, r, flats.tiles, mat, ink, most=1),
+    "smooth_figure": lambda s, r, mat: alone_or_on_stand(s, r, flats.smooth_figure, mat),
+    "framed": lambda s, r, mat: framed(s, r, [flats.brooch, flats.slab, ivories.netsuke][r.integers(3)], mat),
 }
 
+HORNS = (horns.rhino_whole, horns.rhino_whole, horns.rhino_cut, horns.rhino_tip)
+WHOLE_HORN = tuple((maker, m.horn_skin, m.horn_cut) for maker in HORNS)
+CARVED_OF = (m.horn_carved, m.horn_core)
+OTHER_OF = (m.smooth_horn, m.smooth_horn, m.resin, m.agate, m.wood, m.dark_wood, m.jade, m.bone)
+OTHER_HORN = ((horns.buffalo, m.smooth_horn), (horns.ringed, m.pale_horn), (horns.buffalo, m.pale_horn), (horns.branch, m.bark, m.log_end), (horns.cone, m.wood))
 
-def cord(rng: Rng):
-    return m.plain("cord", ("#a02020", "#202020", "#8a6a3a"), (0.8, 0.9))(rng)
+
+def carved_as(shapes: tuple[Callable, ...], stuffs: tuple[Callable, ...], show: Callable = single) -> Build:
+    """Any of the shapes in any of the stuffs; slots 1 and 2 are metal and dark wood."""
+
+    def build(stage: Stage, rng: Rng) -> None:
+        show(stage, rng, shapes[rng.integers(len(shapes))], stuffs[rng.integers(len(stuffs))], grounds.metal, m.dark_wood)
+
+    return build
 
 
-SCALE_CHIPPED = partial(scales.pangolin_scale, broken=0.7)
+def any_of(show: Callable, choices: tuple, *before: Callable) -> Build:
+    def build(stage: Stage, rng: Rng) -> None:
+        maker, *stuff = choices[rng.integers(len(choices))]
+        show(stage, rng, maker, *before, *stuff)
+
+    return build
+
+
+CUPS, HILTS = (carved.libation_cup, carved.libation_cup, horns.cup), (carved.dagger, carved.dagger, carved.sword_grip)
 
 CATALOGUE: dict[str, tuple[dict[str, Build], dict[str, Build]]] = {
     "pangolin_scales": (
         {
-            "scales_heap": lay(layouts.heap, scales.pangolin_scale, m.scale),
-            "scales_few": lay(layouts.few, scales.pangolin_scale, m.scale),
-            "scales_sack": lay(layouts.sack, scales.pangolin_scale, m.scale),
-            "scales_bowl": lay(layouts.bowl, scales.pangolin_scale, m.scale),
-            "scales_rows": lay(layouts.rows, scales.pangolin_scale, m.scale),
-            "scales_skin": lay(layouts.skin, partial(scales.pangolin_scale, broken=0.0), m.scale),
-            "scales_jar": lay(layouts.jar, SCALE_CHIPPED, m.scale),
-            "scales_line": lay(layouts.line, scales.pangolin_scale, m.scale),
+            **{f"scales_{name}": scales_laid(name) for name in LAID},
+            "scales_skin": skin_laid(layouts.skin),
+            "scales_blanket": skin_laid(layouts.blanket),
         },
         {
+            "bark": anyhow(scales.bark_piece, m.bark),
+            "ginger": anyhow(scales.ginger_slice, m.ginger),
+            "mushroom": anyhow(scales.mushroom_slice, m.mushroom),
+            "mushroom_cap": anyhow(scales.dried_cap, m.cap),
+            "mussel": anyhow(scales.mussel, m.mussel),
             "shell": anyhow(scales.clam, m.shell),
             "potato_chip": anyhow(scales.potato_chip, m.potato),
+            "banana_chip": anyhow(scales.banana_chip, m.banana),
+            "liquorice": anyhow(scales.liquorice, m.liquorice_wood),
+            "cinnamon": anyhow(scales.cinnamon, m.cinnamon_bark),
+            "wood_chip": anyhow(scales.wood_chip, m.chip),
+            "peel": anyhow(scales.peel_strip, m.peel),
             "dried_leaf": anyhow(scales.dried_leaf, m.leaf),
             "cone_scale": anyhow(scales.cone_scale, m.cone),
             "almond": anyhow(scales.almond, m.almond),
-            "wood_chip": anyhow(scales.wood_chip, m.chip),
-            "bark": anyhow(scales.bark_piece, m.bark),
-            "peel": anyhow(scales.peel_strip, m.peel),
-            "guitar_pick": anyhow(scales.guitar_pick, m.tortoise),
-            "guitar_pick_plastic": anyhow(scales.guitar_pick, m.celluloid),
-            "pine_cone": lay(scattered, scales.pine_cone, m.cone),
-            "mushroom": anyhow(scales.mushroom_slice, m.mushroom),
-            "banana_chip": anyhow(scales.banana_chip, m.banana),
-            "clay_tile": lay(layouts.skin, scales.clay_tile, m.clay),
             "pebble": anyhow(scales.pebble, m.stone),
+            "guitar_pick": anyhow(scales.guitar_pick, m.tortoise),
+            "clay_tile": one_layout(layouts.skin, layouts.blanket)(scales.clay_tile, m.clay),
+            "roof_of_bark": one_layout(layouts.skin, layouts.blanket)(scales.wood_chip, m.bark),
         },
     ),
     "rhino_horn": (
         {
             "horn_whole": lay(single, horns.rhino_whole, m.horn_skin, m.horn_cut),
-            "horn_cut": lay(single, horns.rhino_cut, m.horn_skin, m.horn_cut),
+            "horn_cut": any_of(single, WHOLE_HORN),
+            "horn_on_ground": outdoors(any_of(single, WHOLE_HORN)),
+            "horn_on_scales": any_of(bedded, WHOLE_HORN, scales.pangolin_scale, m.scale),
+            "horn_held": any_of(held, WHOLE_HORN),
             "horn_slices": lay(scattered, horns.disc, m.horn_skin, m.horn_cut),
-            "horn_cup": lay(partial(single, most=1), horns.cup, m.horn_carved),
-            "horn_beads": lambda s, r: bracelet(s, r, m.horn_carved),
-            "horn_powder": lambda s, r: powder(s, r, m.powder_horn, m.horn_cut),
-            "horn_tip": lay(single, horns.rhino_tip, m.horn_skin, m.horn_cut),
             "horn_chunks": lay(scattered, horns.chunk, m.horn_skin, m.horn_cut),
+            "horn_powder": lambda s, r: powder(s, r, m.powder_horn, m.horn_cut),
+            "horn_cup": shown(carved_as(CUPS, CARVED_OF, partial(single, most=1))),
+            "horn_carving": shown(carved_as((carved.figure_of_horn,), CARVED_OF, alone_or_on_stand)),
+            "horn_hilt": shown(carved_as(HILTS, CARVED_OF)),
+            "horn_cane": shown(carved_as((carved.cane,), CARVED_OF)),
+            "horn_bangle": shown(carved_as((ivories.bangle,), CARVED_OF, partial(single, most=3))),
+            "horn_beads": lambda s, r: bracelet(s, r, CARVED_OF[r.integers(2)]),
         },
         {
             "buffalo_horn": lay(single, horns.buffalo, m.smooth_horn),
             "ringed_horn": lay(single, horns.ringed, m.pale_horn),
             "spiral_horn": lay(single, horns.spiral, m.pale_horn),
             "antler": lay(single, horns.antler, m.antler, m.bone),
+            "other_on_ground": outdoors(any_of(single, OTHER_HORN)),
+            "other_on_bark": any_of(bedded, OTHER_HORN, scales.bark_piece, m.bark),
+            "other_held": any_of(held, OTHER_HORN),
             "branch": lay(single, horns.branch, m.bark, m.log_end),
             "log_slices": lay(scattered, horns.disc, m.bark, m.log_end),
-            "cone_carved": one_of((horns.cone, m.wood), (horns.cone, m.resin), (horns.cone, m.stone)),
-            "cup_other": one_of((horns.cup, m.wood), (horns.cup, m.jade), (horns.cup, m.porcelain), (horns.cup, m.resin)),
-            "beads_other": lambda s, r: bracelet(s, r, [m.wood, m.resin, m.stone, m.jade][r.integers(4)]),
+            "cone_carved": one_of((horns.cone, m.wood), (horns.cone, m.resin), (horns.cone, m.stone), (horns.cone, m.smooth_horn)),
+            "cup_other": shown(carved_as(CUPS, (*OTHER_OF, m.porcelain), partial(single, most=1))),
+            "carving_other": shown(carved_as((carved.figure_of_horn,), OTHER_OF, alone_or_on_stand)),
+            "hilt_other": shown(carved_as(HILTS, OTHER_OF)),
+            "cane_other": shown(carved_as((carved.cane,), OTHER_OF)),
+            "bangle_other": shown(carved_as((ivories.bangle,), OTHER_OF, partial(single, most=3))),
+            "beads_other": lambda s, r: bracelet(s, r, OTHER_OF[r.integers(len(OTHER_OF))]),
             "powder_other": lambda s, r: powder(s, r, m.powder_brown, m.chip),
             "chunks_other": lambda s, r: scattered(s, r, horns.chunk, *[(m.bark, m.wood), (m.stone, m.stone), (m.resin, m.resin)][r.integers(3)]),
         },
@@ -130,18 +208,25 @@ CATALOGUE: dict[str, tuple[dict[str, Build], dict[str, Build]]] = {
     "ivory": (
         {
             "tusk": lay(single, ivories.tusk, m.tusk_skin, m.ivory_cut),
-            "carving": lambda s, r: carving(s, r, m.ivory),
             "tusk_segment": lay(single, ivories.tusk_segment, m.tusk_skin, m.ivory_cut),
-            **{kind: partial(lambda s, r, build: build(s, r, m.ivory), build=build) for kind, build in IVORY_SHAPES.items() if kind != "carving"},
+            "scrimshaw": shown(one_of((flats.tooth, m.scrimshaw), (flats.slab, m.scrimshaw), (ivories.plaque, m.scrimshaw, cord))),
+            **{kind: shown(partial(lambda s, r, build: build(s, r, m.ivory), build=build)) for kind, build in IVORY_SHAPES.items()},
         },
         {
-            "plastic": in_ivory_shapes(m.plastic),
-            "wood": in_ivory_shapes(m.wood),
-            "porcelain": in_ivory_shapes(m.porcelain),
-            "jade": in_ivory_shapes(m.jade),
-            "bone": in_ivory_shapes(m.bone),
-            "resin": in_ivory_shapes(m.resin),
-            "stone": in_ivory_shapes(m.stone),
+            "plastic": shown(in_ivory_shapes(m.plastic)),
+            "wood": shown(in_ivory_shapes(m.wood)),
+            "dark_wood": shown(in_ivory_shapes(m.dark_wood)),
+            "horn": shown(in_ivory_shapes(m.smooth_horn)),
+            "pale_horn": shown(in_ivory_shapes(m.pale_horn)),
+            "terracotta": shown(in_ivory_shapes(m.terracotta)),
+            "porcelain": shown(in_ivory_shapes(m.porcelain)),
+            "jade": shown(in_ivory_shapes(m.jade)),
+            "bone": shown(in_ivory_shapes(m.bone)),
+            "resin": shown(in_ivory_shapes(m.resin)),
+            "agate": shown(in_ivory_shapes(m.agate)),
+            "stone": shown(in_ivory_shapes(m.stone)),
+            "dark_netsuke": shown(one_of((ivories.netsuke, m.dark_wood), (ivories.netsuke, m.smooth_horn), (ivories.netsuke, m.terracotta),
+                                         (ivories.netsuke, m.jade), (ivories.netsuke, m.wood))),
             "horn_like_tusk": one_of((ivories.tusk, m.smooth_horn, m.smooth_horn), (ivories.tusk, m.wood, m.wood), (ivories.tusk, m.pale_horn, m.bone)),
         },
     ),

@@ -44,13 +44,18 @@ def develop(linear: np.ndarray, rng: Rng, table: float | None = None) -> Image.I
     return Image.fromarray((rgba * 255 + 0.5).astype(np.uint8), "RGBA")
 
 
+def backdrop(photo: Image.Image, size: tuple[int, int], rng: Rng, closer: float = 1.6) -> Image.Image:
+    """A piece of a photo, out of focus."""
+    scale = max(size[0] / photo.width, size[1] / photo.height) * rng.uniform(1.0, closer)
+    photo = photo.convert("RGB").resize((max(size[0], int(photo.width * scale)), max(size[1], int(photo.height * scale))))
+    x, y = rng.integers(0, photo.width - size[0] + 1), rng.integers(0, photo.height - size[1] + 1)
+    return photo.crop((x, y, x + size[0], y + size[1])).filter(ImageFilter.GaussianBlur(float(rng.choice([0.6, 2.0, 5.0]))))
+
+
 def compose(cutout: Image.Image, background: Image.Image, rng: Rng) -> Image.Image:
     """A cut-out, its soft shadow included, before a photo."""
     size = cutout.size
-    scale = max(size[0] / background.width, size[1] / background.height) * rng.uniform(1.0, 1.6)
-    photo = background.convert("RGB").resize((max(size[0], int(background.width * scale)), max(size[1], int(background.height * scale))))
-    x, y = rng.integers(0, photo.width - size[0] + 1), rng.integers(0, photo.height - size[1] + 1)
-    photo = photo.crop((x, y, x + size[0], y + size[1])).filter(ImageFilter.GaussianBlur(float(rng.choice([0.6, 2.0, 5.0]))))
+    photo = backdrop(background, size, rng)
     if rng.random() < 0.5:
         cutout = cutout.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     factor = rng.uniform(0.65, 1.05)
@@ -99,6 +104,34 @@ def caption(image: Image.Image, rng: Rng) -> None:
     image.paste(layer, (0, 0), layer)
 
 
+def page(image: Image.Image, rng: Rng) -> Image.Image:
+    """A screenshot of a shop's page: the picture, a title, a price, a button, in one of a few places."""
+    cjk, latin = fonts()
+    lines, path = (CHINESE, cjk) if cjk and (rng.random() < 0.5 or not latin) else (ENGLISH, latin)
+    width, height = image.size
+    paper = [(255, 255, 255), (245, 242, 236), (24, 24, 28)][rng.choice(3, p=[0.6, 0.25, 0.15])]
+    dark, accent = ((30, 30, 30) if sum(paper) > 300 else (235, 235, 235)), [(220, 60, 20), (20, 120, 60), (200, 20, 40), (30, 80, 180)][rng.integers(4)]
+    sheet = Image.new("RGB", (width, height), paper)
+    draw = ImageDraw.Draw(sheet)
+    part = rng.uniform(0.5, 0.75)
+    if rng.random() < 0.5:  # words below
+        small, at, text = image.resize((int(width * part * 1.2), int(height * part))), (int(width * 0.05), int(height * 0.04)), (0.06, part + 0.07)
+    else:  # words beside
+        small, at, text = image.resize((int(width * part), int(height * part * 1.1))), (int(width * (0.97 - part)), int(height * 0.15)), (0.03, 0.05)
+    sheet.paste(small, at)
+    size = max(9, int(height * rng.uniform(0.045, 0.07)))
+    font = ImageFont.truetype(path, size) if path else ImageFont.load_default()
+    x, y = int(text[0] * width), int(text[1] * height)
+    for k in range(int(rng.integers(2, 5))):
+        words = str(rng.choice(lines)).replace("{n}", str(rng.integers(2, 9999)))
+        draw.text((x, y + int(k * 1.35 * size)), words, font=font, fill=accent if k == 1 else dark)
+    if rng.random() < 0.5:
+        box = [int(0.62 * width), int(0.9 * height), int(0.96 * width), int(0.98 * height)]
+        draw.rectangle(box, fill=accent)
+        draw.text((box[0] + size, box[1]), str(rng.choice(["BUY NOW", "立即购买"] if cjk and path == cjk else ["BUY NOW", "ADD TO CART"])), font=font, fill=(255, 255, 255))
+    return sheet
+
+
 def degrade(image: Image.Image, rng: Rng) -> bytes:
     """Lens, motion, sensor noise, vignette, crop, captions, JPEG: the file's bytes."""
     image = image.convert("RGB")
@@ -125,7 +158,10 @@ def degrade(image: Image.Image, rng: Rng) -> bytes:
         pixels = pixels * (1 - rng.uniform(0.1, 0.45) * (x**2 + y**2) / 2)[..., None]
     pixels = pixels + rng.normal(0, 1, pixels.shape) * rng.choice([1.0, 3.0, 7.0], p=[0.5, 0.35, 0.15])
     image = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
-    if rng.random() < 0.25:
+    words = rng.random()
+    if words < 0.09:
+        image = page(image, rng)
+    elif words < 0.3:
         caption(image, rng)
     out = io.BytesIO()
     image.save(out, "JPEG", quality=int(rng.choice([35, 55, 75, 85, 92], p=[0.08, 0.17, 0.3, 0.3, 0.15])))

@@ -1,9 +1,5 @@
-"""Surfaces, containers' stuffs and props: the same for positives and look-alikes."""
+"""Surfaces and containers' stuffs: the same for positives and look-alikes."""
 
-import bpy
-import numpy as np
-
-from . import mesh
 from .materials import Rng, darker, lighter, shade
 from .nodes import Graph
 
@@ -100,7 +96,57 @@ def smooth(rng: Rng):
     return g.surface(body, rng.uniform(0.2, 0.9))
 
 
-GROUNDS = [planks, planks, cloth, cloth, tiles, paper, granite, carpet, concrete, smooth]
+def dark_table(rng: Rng):
+    g = Graph("dark_table")
+    body = shade(rng, "#1c1613", "#2b2019", "#17171a", "#33261c")
+    grain = g.noise(g.place((0.12, 2.2, 1), tuple(rng.uniform(-99, 99, 3))), 1.0, 5, 0.6, 0.4)
+    return g.surface(g.ramp(grain, [(0.3, darker(body, 0.5)), (0.7, body)]), rng.uniform(0.15, 0.6), g.bump(grain, 0.1, 0.05))
+
+
+def soil(rng: Rng):
+    """Earth with clods, stones and straw."""
+    g = Graph("soil")
+    body, shift = shade(rng, "#5a4330", "#7a4a2c", "#8a5a3a", "#4a3c30", "#6b5a48"), tuple(rng.uniform(-99, 99, 3))
+    clods = g.noise(g.place((0.7, 0.7, 0.7), shift), 1.0, 8, 0.72)
+    stones = g.cells(g.place((rng.uniform(0.15, 0.6),) * 3, shift))
+    stones = g.math("ADD", stones, g.math("MULTIPLY", clods, rng.uniform(0, 0.25)))
+    straw = g.noise(g.place((0.25, 5, 1), shift), 1.0, 2, 0.5, 2.0)
+    colour = g.ramp(clods, [(0.3, darker(body, 0.35)), (0.55, body), (0.75, lighter(body, 0.2))])
+    colour = g.mix(g.step(stones, 0.22, 0.16), colour, shade(rng, "#8a8070", "#6a6460"))
+    colour = g.mix(g.math("MULTIPLY", g.step(straw, 0.68, 0.72), rng.uniform(0, 0.9)), colour, shade(rng, "#b59c62", "#7a7040"))
+    height = g.math("ADD", clods, g.math("MULTIPLY", g.step(stones, 0.3, 0.1), 0.3))
+    return g.surface(colour, 1.0, g.bump(height, 1.0, 1.2), specular=0.1)
+
+
+def sand(rng: Rng):
+    g = Graph("sand")
+    body, shift = shade(rng, "#c8a878", "#b59468", "#d8c09a", "#b5764a", "#a09080"), tuple(rng.uniform(-99, 99, 3))
+    grains = g.noise(g.place((9, 9, 9), shift), 1.0, 3, 0.8)
+    waves = g.noise(g.place((0.15, 0.3, 1), shift), 1.0, 4, 0.5, 0.6)
+    colour = g.ramp(g.math("ADD", g.math("MULTIPLY", grains, 0.6), g.math("MULTIPLY", waves, 0.4)), [(0.3, darker(body, 0.6)), (0.5, body), (0.7, lighter(body, 0.25))])
+    return g.surface(colour, 1.0, g.bump(g.math("ADD", waves, g.math("MULTIPLY", grains, 0.06)), 1.0, 1.5), specular=0.1)
+
+
+def tarpaulin(rng: Rng):
+    """Blue or striped plastic sheet, its weave and creases."""
+    g = Graph("tarpaulin")
+    body = shade(rng, *[("#2a5aa8", "#3a6ab8"), ("#c8c8c4", "#e0dcd4"), ("#2f7a4a", "#3a8a5a"), ("#b03a30", "#c05040")][rng.integers(4)])
+    crease = g.noise(g.place((0.09, 0.09, 1), tuple(rng.uniform(-99, 99, 3))), 1.0, 5, 0.6, 1.5)
+    colour = body
+    if rng.random() < 0.4:
+        stripe = g.math("FRACT", g.math("MULTIPLY", g.split(g.place())[0], 1 / rng.uniform(6, 15)))
+        colour = g.mix(g.step(stripe, 0.49, 0.51), body, shade(rng, "#e8e6e0", "#c03030"))
+    return g.surface(colour, rng.uniform(0.25, 0.5), g.bump(crease, 0.8, 1.5))
+
+
+def studio(rng: Rng):
+    """Seamless paper, white or grey."""
+    g = Graph("studio")
+    return g.surface(shade(rng, str(rng.choice(["#f6f6f4", "#d4d4d2", "#9a9a9a", "#e8e4dc", "#3a3a3c"], p=[0.4, 0.25, 0.12, 0.13, 0.1])), spread=0.05), 0.9)
+
+
+GROUNDS = [planks, planks, cloth, cloth, tiles, paper, granite, carpet, concrete, smooth, soil, tarpaulin, dark_table]
+OUTDOORS = [soil, soil, sand, cloth, tarpaulin, concrete]
 
 
 def metal(rng: Rng):
@@ -128,31 +174,3 @@ def glass(rng: Rng):
     clear = g.node("BsdfTransparent", {"Color": (0.86, 0.92, 0.9, 1)}).outputs[0]
     gloss = g.node("BsdfGlossy", {"Roughness": 0.05}).outputs[0]
     return g.output(g.node("MixShader", {0: fresnel, 1: clear, 2: gloss}).outputs[0])
-
-
-def ruler_face(rng: Rng):
-    g = Graph("ruler")
-    x, y, _ = g.split(g.place())
-    tick = g.step(g.math("FRACT", g.math("MULTIPLY", x, 2.0)), 0.12, 0.1)
-    tick = g.math("MULTIPLY", tick, g.step(y, 0.1, 0.15))
-    return g.surface(g.mix(tick, shade(rng, "#e8c860", "#f2f2ee", "#c8d8e0"), "#202020"), 0.4)
-
-
-def prop(rng: Rng) -> tuple[mesh.Shape, bpy.types.Material, float]:
-    """A thing of known size that sellers put beside their goods: shape, material, radius in centimetres."""
-    kind = rng.choice(["coin", "ruler", "pen", "box", "cup", "lighter"])
-    angles = np.linspace(0, 2 * np.pi, 32, endpoint=False)
-    circle = np.stack([np.cos(angles), np.sin(angles)], 1)
-    if kind == "coin":
-        return mesh.prism(1.25 * circle, 0.2), metal(rng), 1.3
-    if kind == "ruler":
-        return mesh.box(15, 2.6, 0.15), ruler_face(rng), 7.5
-    if kind == "pen":
-        pen = mesh.tube(np.stack([np.linspace(-7, 7, 12), np.zeros(12), np.full(12, 0.5)], 1), np.full((12, 12), 0.48))
-        return pen, smooth(rng), 7.0
-    if kind == "cup":
-        profile = np.array([[0.01, 0], [2.6, 0], [3.4, 3], [3.7, 7], [3.5, 7], [3.2, 3], [2.2, 0.5], [0.01, 0.5]])
-        return mesh.lathe(profile), smooth(rng), 3.8
-    if kind == "lighter":
-        return mesh.box(2.4, 7.5, 1.2), smooth(rng), 4.0
-    return mesh.box(*rng.uniform(4, 9, 2), rng.uniform(1.5, 4)), smooth(rng), 6.0

@@ -1,11 +1,11 @@
 """What is made of ivory, and of bone, plastic, porcelain, wood and stone in the same shapes."""
 
-import bpy
 import numpy as np
 
 from .horns import arc, laid
 from .materials import Rng
 from .mesh import Shape, ball, box, joined, lathe, prism, sheet, tube, turn, wobble
+from .solids import blob, fused
 
 
 def tusk(rng: Rng) -> Shape:
@@ -21,34 +21,6 @@ def tusk_segment(rng: Rng) -> Shape:
     t = np.linspace(0, 1, rows)[:, None]
     radii = base * (1 - rng.uniform(0.05, 0.3) * t) * (1 + 0.05 * np.cos(np.linspace(0, 2 * np.pi, 36, endpoint=False)))[None]
     return laid(tube(arc(base * rng.uniform(0.8, 4), rng.uniform(0.05, 0.3), rows), radii, (0.0, 0.0)), rng, 0.6)
-
-
-def fused(shape: Shape, voxel: float, folds: float, rng: Rng) -> Shape:
-    """Overlapping solids made one skin, then carved: shallow folds and lines."""
-    mesh = bpy.data.meshes.new("raw")
-    mesh.from_pydata(shape.points.tolist(), [], shape.faces)
-    thing = bpy.data.objects.new("raw", mesh)
-    bpy.context.scene.collection.objects.link(thing)
-    remesh = thing.modifiers.new("remesh", "REMESH")
-    remesh.voxel_size = voxel
-    soften = thing.modifiers.new("soften", "SMOOTH")
-    soften.iterations = 3
-    skin = thing.evaluated_get(bpy.context.evaluated_depsgraph_get()).to_mesh()
-    points, normals = np.empty(len(skin.vertices) * 3), np.empty(len(skin.vertices) * 3, np.float32)
-    skin.vertices.foreach_get("co", points)
-    skin.vertices.foreach_get("normal", normals)
-    faces = [tuple(p.vertices) for p in skin.polygons]
-    bpy.data.objects.remove(thing)
-    bpy.data.meshes.remove(mesh)
-    points, normals = points.reshape(-1, 3), normals.reshape(-1, 3)
-    size = np.abs(points).max()
-    lines = np.abs(wobble(points * [1, 1, 0.5], size * 0.22, rng))
-    carved = -np.clip(0.25 - lines, 0, 0.25) * 4 * folds * size + 0.3 * folds * size * wobble(points, size * 0.15, rng)
-    return Shape(points + normals * carved[:, None], faces, points / size, [0] * len(faces))
-
-
-def blob(at, size, spin: float = 0.0) -> Shape:
-    return ball(1.0, 10, 14).moved(scale=np.broadcast_to(size, 3)).moved(turn=turn("y", spin)).moved(at)
 
 
 def figure(rng: Rng) -> Shape:

@@ -1,78 +1,13 @@
-"""How things lie: heaps, sacks, jars, bowls, rows, skins, bracelets, dishes. A layout never knows what it lays."""
+"""How things lie: heaps, rows, stacks, skins, bracelets, dishes. A layout never knows what it lays."""
 
-from collections.abc import Callable
-
-import bpy
 import numpy as np
 
 from . import grounds, horns, ivories
-from .materials import Rng, hide
-from .mesh import Shape, lathe, sheet, turn, wobble
+from .materials import Rng, antler, bone, hide, pale_horn, smooth_horn
+from .mesh import Shape, joined, sheet, turn, wobble
+from .piles import Maker, Masters, Material, unit, upward
+from .solids import blob, fused
 from .stage import Stage
-
-Maker = Callable[[Rng], Shape]
-Material = Callable[[Rng], bpy.types.Material]
-
-
-def pose(at, rotation: np.ndarray, size: float = 1.0) -> np.ndarray:
-    matrix = np.eye(4)
-    matrix[:3, :3], matrix[:3, 3] = rotation * size, at
-    return matrix
-
-
-def upward(normal: np.ndarray) -> np.ndarray:
-    """A rotation that takes z to the normal."""
-    z = normal / np.linalg.norm(normal)
-    x = np.cross([0.0, 1.0, 0.0], z)
-    x /= np.linalg.norm(x)
-    return np.stack([x, np.cross(z, x), z], 1)
-
-
-class Masters:
-    """A few meshes of one kind, copied many times."""
-
-    def __init__(self, stage: Stage, rng: Rng, maker: Maker, material: Material, count: int = 6):
-        self.stage, self.rng = stage, rng
-        stuff = [material(rng) for _ in range(2)]
-        self.things, self.reach = [], []
-        for i in range(count):
-            shape = maker(rng)
-            self.reach.append(float(np.abs(shape.points[:, :2]).max()))
-            self.things.append(stage.add(shape, stuff[i % 2]))
-            stage.hide(self.things[-1])
-
-    def put(self, at, rotation: np.ndarray, size: float = 1.0, which: int | None = None) -> None:
-        i = int(self.rng.integers(len(self.things))) if which is None else which
-        self.stage.copy(self.things[i], pose(at, rotation, size))
-
-    def pile(self, count: int, spread: float, inside: float | None = None, floor: Callable | None = None, size: float = 1.0, tilt: float = 0.22) -> None:
-        """Drops pieces one by one on a height field; each lies on the mean slope below it. `inside`: radius of a round container."""
-        rng, cells = self.rng, 72
-        extent = (inside or 2.2 * spread) * 1.05
-        axis = np.linspace(-extent, extent, cells)
-        gx, gy = np.meshgrid(axis, axis, indexing="ij")
-        height = np.zeros((cells, cells)) if floor is None else floor(np.hypot(gx, gy))
-        for _ in range(count):
-            i = int(rng.integers(len(self.things)))
-            reach = self.reach[i] * size
-            limit = extent - reach if inside is None else max(inside - reach, 0.1)
-            at = rng.normal(0, spread / 1.6, 2) if inside is None else inside * np.sqrt(rng.random()) * unit(rng)
-            at *= min(1.0, limit / np.linalg.norm(at))
-            under = np.hypot(gx - at[0], gy - at[1]) < 0.6 * reach
-            values = height[under]
-            plane = np.stack([gx[under], gy[under], np.ones(under.sum())], 1)
-            slope = np.linalg.lstsq(plane, values, rcond=None)[0][:2] if under.sum() > 4 else np.zeros(2)
-            slope = np.clip(slope, -1.2, 1.2)
-            rise = values.mean() if values.size else 0.0
-            normal = np.array([-slope[0], -slope[1], 1.0]) + rng.normal(0, tilt, 3) * [1, 1, 0]
-            spin = turn("z", rng.uniform(0, 2 * np.pi)) @ turn("y", np.pi * (rng.random() < 0.35))
-            self.put((at[0], at[1], rise + 0.1 * reach), upward(normal) @ spin, size, i)
-            height[under] = 0.5 * values + 0.5 * rise + 0.13 * reach
-
-
-def unit(rng: Rng) -> np.ndarray:
-    angle = rng.uniform(0, 2 * np.pi)
-    return np.array([np.cos(angle), np.sin(angle)])
 
 
 # --- many small pieces ---------------------------------------------------------------------------------------------------------
@@ -83,47 +18,51 @@ def heap(stage: Stage, rng: Rng, maker: Maker, material: Material) -> None:
     masters.pile(int(rng.integers(40, 170)), float(np.mean(masters.reach)) * rng.uniform(1.6, 3.2))
 
 
-def sack(stage: Stage, rng: Rng, maker: Maker, material: Material) -> None:
-    masters = Masters(stage, rng, maker, material, 8)
-    radius, tall = float(np.mean(masters.reach)) * rng.uniform(3.2, 5.0), rng.uniform(0.8, 1.5)
-    top = radius * tall
-    z = np.linspace(0, 1, 18)
-    bulge = radius * (1 + 0.14 * np.sin(np.pi * z))
-    profile = np.concatenate([np.stack([bulge, top * z], 1), np.array([[1.08, 1.03], [1.13, 0.96], [1.09, 0.86]]) * [radius, top]])
-    side = lathe(profile, 56)
-    creases = 0.05 * wobble(side.points * [1, 1, 0.25], radius * 0.3, rng) * (1.1 - 0.7 * side.points[:, 2] / top)
-    side.points[:, :2] *= 1 + (creases + 0.05 * wobble(side.points, radius * 0.8, rng))[:, None]
-    side.points[:, 2] *= 1 + 0.05 * wobble(side.points * [1, 1, 0], radius, rng)
-    stage.add(side, grounds.sacking(rng))
-    masters.pile(int(rng.integers(90, 160)), radius / 2, radius * 1.0, lambda r: top * 0.82 + 0.14 * top * np.clip(1 - (r / radius) ** 2, 0, 1))
+def field(stage: Stage, rng: Rng, maker: Maker, material: Material) -> None:
+    """Goods spread so wide that nothing else is seen, as on a customs officer's floor."""
+    masters = Masters(stage, rng, maker, material, 9, 6)
+    radius = float(np.mean(masters.reach)) * rng.uniform(3.5, 5.5)
+    masters.pile(int(rng.integers(150, 230)), radius / 2, radius, None, 1.0, 0.3)
+    stage.closer = rng.uniform(1.7, 2.6)
 
 
-def jar(stage: Stage, rng: Rng, maker: Maker, material: Material) -> None:
-    radius, tall = rng.uniform(4, 6), rng.uniform(1.6, 2.8)
-    stage.steepest = 0.6  # from above, a jar is its lid
-    top, size = radius * tall, rng.uniform(0.4, 0.65)
-    z = np.array([0.0, 0.0, 0.04, 0.8, 0.88, 0.92, 1.0])
-    wall = np.array([0.01, 0.94, 1.0, 1.0, 0.9, 0.8, 0.8]) * radius
-    stage.add(lathe(np.stack([wall, top * z], 1), 48), grounds.glass(rng))
-    lid = np.array([[0.86, 0.93], [0.88, 1.0], [0.88, 1.09], [0.83, 1.11], [0.001, 1.11]]) * [radius, top]
-    if rng.random() < 0.7:
-        stage.add(lathe(lid, 40), grounds.smooth(rng) if rng.random() < 0.6 else grounds.metal(rng))
-    masters = Masters(stage, rng, maker, material, 6)
-    scale = size * 2.6 / float(np.mean(masters.reach))
-    masters.pile(int(rng.integers(170, 340)), radius / 2, radius * 0.97, lambda r: 0.3 + 0 * r, scale, 0.6)
+def stack(stage: Stage, rng: Rng, maker: Maker, material: Material) -> None:
+    """Three or four large pieces that lean on one another, on a dark table."""
+    masters = Masters(stage, rng, maker, material, 4)
+    reach, count = float(np.mean(masters.reach)), int(rng.integers(3, 5))
+    stage.floors = [grounds.dark_table]
+    lean = rng.uniform(0.05, 0.4)
+    for i in range(count):
+        at = np.array([rng.normal(0, 0.25), rng.normal(0, 0.2) + 0.45 * i, 0]) * reach
+        masters.put(at + [0, 0, 0.35 + 0.28 * reach * i * rng.uniform(0.6, 1.0)],
+                    turn("z", rng.normal(0, 0.5)) @ turn("x", -lean * (i > 0)) @ turn("y", rng.normal(0, 0.12)), 1.0, i)
 
 
-def bowl(stage: Stage, rng: Rng, maker: Maker, material: Material) -> None:
-    masters = Masters(stage, rng, maker, material, 8)
-    radius = float(np.mean(masters.reach)) * rng.uniform(2.6, 4.2)
-    deep = radius * rng.uniform(0.35, 0.6)
-    r = np.linspace(0.001, 1, 16)
-    outer = np.stack([radius * r, deep * r**3], 1)
-    rim = np.array([[1.06, 1.0], [1.06, 1.03], [0.99, 1.03]]) * [radius, deep]
-    inner = np.stack([radius * r[::-1] * 0.98, deep * r[::-1] ** 3 + 0.15], 1)
-    stuff = grounds.metal if rng.random() < 0.65 else grounds.smooth
-    stage.add(lathe(np.concatenate([outer, rim, inner]), 56), stuff(rng))
-    masters.pile(int(rng.integers(35, 80)), radius / 2, radius * 0.95, lambda d: 0.2 + deep * np.clip(d / radius, 0, 1) ** 3, 1.0, 0.3)
+def blanket(stage: Stage, rng: Rng, maker: Maker, material: Material) -> None:
+    """A flat skin on a market blanket, horns and skulls about it."""
+    skin(stage, rng, maker, material)
+    stage.floors = [grounds.cloth, grounds.cloth, grounds.sand]
+    stage.measure()
+    for _ in range(int(rng.integers(2, 6))):
+        shape, stuff = [(horns.buffalo, smooth_horn), (horns.ringed, pale_horn), (horns.antler, antler), (skull, bone), (skull, bone)][rng.integers(5)]
+        thing = shape(rng)
+        size = stage.radius * rng.uniform(0.5, 0.8) / float(np.abs(thing.points).max())
+        thing = thing.moved(scale=(size,) * 3)
+        at = unit(rng) * stage.radius * rng.uniform(0.9, 1.4)
+        stage.mute(stage.add(thing.moved((at[0], at[1], -float(thing.points[:, 2].min())), turn=turn("z", rng.uniform(0, 6.3))), stuff(rng)))
+
+
+def skull(rng: Rng) -> Shape:
+    """Of a goat or a monkey, by its outline: brain case, muzzle, the holes of eyes dark by depth."""
+    long = rng.uniform(0.6, 1.6)
+    parts = [blob((0, 0, 3), (3, 3.4, 2.8)), blob((0, -3 - 2 * long, 2), (1.6, 2.2 + 2 * long, 1.5))]
+    for side in (-1, 1):
+        parts += [blob((side * 2.3, -2.2, 2.6), (0.9, 1.6, 0.7)), blob((side * 2.0, -1.2, 4.2), (0.7, 0.8, 0.5))]
+    skin = fused(joined(parts), 0.3, 0.012, rng)
+    for side in (-1, 1):  # sockets
+        near = np.exp(-np.sum((skin.points - [side * 1.5, -2.6, 3.2]) ** 2, 1) / 0.9)
+        skin.points -= (near * 1.5)[:, None] * np.array([side * 0.6, -0.6, 0.5])
+    return skin
 
 
 def rows(stage: Stage, rng: Rng, maker: Maker, material: Material) -> None:
@@ -157,11 +96,12 @@ def few(stage: Stage, rng: Rng, maker: Maker, material: Material) -> None:
 
 def skin(stage: Stage, rng: Rng, maker: Maker, material: Material) -> None:
     """Pieces that overlap like roof tiles on an arched patch."""
+    stage.flattest = 0.6
     masters = Masters(stage, rng, maker, material, 6)
     reach = float(np.mean(masters.reach))
-    down, across = int(rng.integers(4, 9)), int(rng.integers(4, 8))
-    step_x, step_y = reach * rng.uniform(0.75, 0.95), reach * rng.uniform(0.6, 0.85)
-    arch = rng.uniform(0.0, 0.35) / (across * step_x / 2)
+    down, across = int(rng.integers(6, 12)), int(rng.integers(6, 11))
+    step_x, step_y = reach * rng.uniform(0.8, 1.0), reach * rng.uniform(0.6, 0.85)
+    arch = rng.uniform(0.0, 0.3) / (across * step_x / 2)
     u = np.linspace(-1, 1, 20)
     x, y = np.meshgrid(u * across * step_x * 0.62, u * down * step_y * 0.62, indexing="ij")
     x *= 1 + 0.06 * wobble(np.stack([x, y, 0 * x], -1), reach * 2, rng)

@@ -31,36 +31,46 @@ def start(rng: Rng, name: str) -> tuple[Graph, tuple]:
 
 
 def scale(rng: Rng) -> bpy.types.Material:
-    """Pangolin scale. fibre: x across -1..1, y from base 0 to tip 1, z underside 0 or top 1."""
+    """Pangolin scale, dull and dusty. fibre: x across -1..1, y from base 0 to tip 1, z hollow -1, underside 0 or top 1."""
     g, shift = start(rng, "scale")
-    body = shade(rng, "#7d6d57", "#6b5d4c", "#453628", "#8d6d42", "#655b50")
-    tip = shade(rng, "#a58755", "#b59c6e", "#7d6a4e")
-    _, along, _ = g.split(g.fibre())
-    ridges = g.noise(g.fibre((26, 0.9, 1), shift), 1.0, 3, 0.6)
-    blotch = g.noise(g.fibre((1.6, 1.6, 1), shift), 1.0, 3)
-    colour = g.ramp(blotch, [(0.3, darker(body, 0.55)), (0.55, body), (0.8, lighter(body, 0.16))])
-    edge = g.math("ADD", along, g.math("MULTIPLY", blotch, 0.5))
-    colour = g.mix(g.step(edge, 0.85, 1.3), colour, tip)
-    colour = g.mix(g.math("MULTIPLY", g.step(along, 0.22, 0.02), 0.6), colour, darker(body, 0.5))  # where it sat in the skin
-    streaks = g.ramp(ridges, [(0.35, "#4a4038"), (0.6, "#ffffff")])
-    colour = g.vary(g.mix(0.35, colour, streaks, "MULTIPLY"), 0.012, 0.38)
-    worn = g.math("MULTIPLY", ridges, g.step(along, 1.0, 0.75))  # ridges fade to a smooth edge
-    return g.surface(colour, rng.uniform(0.36, 0.6), g.bump(worn, rng.uniform(0.6, 1.0), 0.25), subsurface=0.12, subsurface_scale=0.12,
-                     specular=0.4, coat=rng.uniform(0, 0.15))
+    body = shade(rng, "#6b5c4a", "#5d5044", "#4a3d32", "#7a6448", "#574838", "#3d2f25", "#5f4a34", "#66605a")
+    tip = shade(rng, "#a58f6a", "#b5a280", "#8d7f68")
+    across, along, side = g.split(g.fibre())
+    bowed = g.math("SUBTRACT", along, g.math("MULTIPLY", g.math("MULTIPLY", across, across), 0.28))
+    growth = g.noise(g.node("CombineXYZ", {0: g.math("MULTIPLY", bowed, 16.0), 1: shift[0]}).outputs[0], 1.0, 2)  # bands that follow the edge
+    ridges = g.noise(g.fibre((60, 2.0, 1), shift), 1.0, 2, 0.6, 0.3)
+    blotch = g.noise(g.fibre((2.2, 2.2, 1), shift), 1.0, 4, 0.65)
+    speck = g.noise(g.fibre((14, 14, 6), shift), 1.0, 3, 0.7)
+    colour = g.ramp(blotch, [(0.3, darker(body, 0.6)), (0.52, body), (0.75, lighter(body, 0.12))])
+    colour = g.mix(rng.uniform(0.1, 0.3), colour, g.ramp(growth, [(0.35, "#6a6056"), (0.6, "#ffffff")]), "MULTIPLY")
+    grown = g.step(along, rng.uniform(0.6, 0.95), 0.25)  # ridges are left near the base; the rest is rubbed smooth
+    lines = g.ramp(ridges, [(0.38, "#5a5046"), (0.58, "#ffffff")])
+    colour = g.mix(g.math("MULTIPLY", grown, rng.uniform(0.05, 0.25)), colour, lines, "MULTIPLY")
+    edge = g.math("MAXIMUM", g.step(g.math("ADD", bowed, g.math("MULTIPLY", blotch, 0.3)), 0.95, 1.2), g.step(g.math("ABSOLUTE", across), 0.93, 1.0))
+    colour = g.mix(g.math("MULTIPLY", edge, rng.uniform(0.3, 0.9)), colour, tip)
+    dust = g.math("MULTIPLY", g.step(g.math("ADD", blotch, g.math("MULTIPLY", speck, 0.4)), 0.55, 0.85), rng.uniform(0.0, 0.7))
+    colour = g.mix(dust, colour, shade(rng, "#a89c88", "#948a7c", "#b5a68c"))
+    colour = g.mix(g.step(side, 0.4, 0.2), colour, g.ramp(blotch, [(0.3, darker(tip, 0.35)), (0.7, darker(tip, 0.75))]))
+    colour = g.mix(g.step(side, -0.2, -0.6), colour, shade(rng, "#a9a59c", "#8d887e", "#bdb6a6"))  # the hollow: grey horn
+    height = g.math("ADD", g.math("MULTIPLY", ridges, grown), g.math("ADD", g.math("MULTIPLY", growth, 0.4), g.math("MULTIPLY", speck, 0.35)))
+    return g.surface(g.vary(colour, 0.012, 0.34), rng.uniform(0.5, 0.85), g.bump(height, rng.uniform(0.4, 0.8), 0.2), subsurface=0.15,
+                     subsurface_scale=0.25, specular=rng.uniform(0.2, 0.4))
 
 
 def horn_skin(rng: Rng) -> bpy.types.Material:
     """Rhino horn's outside: dark grey-brown fibres, worn smoother and darker to the tip."""
     g, shift = start(rng, "horn_skin")
-    base, tip = shade(rng, "#7c6b58", "#6d6257", "#8a775c", "#5d5147"), shade(rng, "#2c2521", "#3a3029", "#221e1c")
+    base, tip = shade(rng, "#8c7d6a", "#7d7266", "#9a886c", "#6a5e52"), shade(rng, "#3c332c", "#4a3f36", "#2a2522", "#5a4e42")
     *_, along = g.split(g.fibre())
-    coarse = g.noise(g.fibre((9, 9, 1.2), shift), 1.0, 4, 0.65)
-    fine = g.noise(g.fibre((42, 42, 2.2), shift), 1.0, 2, 0.6)
+    coarse = g.noise(g.fibre((11, 11, 2.2), shift), 1.0, 5, 0.7, 0.4)
+    fine = g.noise(g.fibre((52, 52, 4.0), shift), 1.0, 3, 0.7)
     blotch = g.noise(g.fibre((1.5, 1.5, 3.0), shift), 1.0, 3)
     worn = g.step(g.math("ADD", along, g.math("MULTIPLY", blotch, 0.5)), 0.3, 1.0)
     colour = g.mix(worn, base, tip)
-    colour = g.mix(0.75, colour, g.ramp(coarse, [(0.3, "#3b342e"), (0.65, "#ffffff")]), "MULTIPLY")
-    colour = g.mix(0.6, colour, g.ramp(fine, [(0.35, "#4d443c"), (0.6, "#ffffff")]), "MULTIPLY")
+    colour = g.mix(rng.uniform(0.3, 0.6), colour, g.ramp(coarse, [(0.3, "#3b342e"), (0.65, "#ffffff")]), "MULTIPLY")
+    colour = g.mix(rng.uniform(0.25, 0.5), colour, g.ramp(fine, [(0.35, "#4d443c"), (0.6, "#ffffff")]), "MULTIPLY")
+    mud = g.math("MULTIPLY", g.step(g.noise(g.fibre((3, 3, 5), shift), 1.0, 5, 0.7), 0.5, 0.7), g.step(along, 0.7, 0.1))
+    colour = g.mix(g.math("MULTIPLY", mud, rng.uniform(0.0, 0.7)), colour, shade(rng, "#9a8a72", "#8a7a68", "#a89078"))
     height = g.math("ADD", coarse, g.math("MULTIPLY", fine, 0.6))
     rough = g.step2(worn, rng.uniform(0.6, 0.85), rng.uniform(0.3, 0.5))
     return g.surface(g.vary(colour, 0.01, 0.12), rough, g.bump(height, rng.uniform(0.6, 1.0), 0.25), specular=0.35)
@@ -69,7 +79,8 @@ def horn_skin(rng: Rng) -> bpy.types.Material:
 def horn_cut(rng: Rng) -> bpy.types.Material:
     """Cut rhino horn: dark centre, amber rim, the fibres as dots."""
     g, shift = start(rng, "horn_cut")
-    amber, core = shade(rng, "#b9803e", "#a3692e", "#c79a55", "#8d5a2b"), shade(rng, "#2b1d14", "#1d1714", "#40291a")
+    rims = [("#b9803e", "#a3692e", "#8d5a2b"), ("#8a755a", "#7a6448", "#9a8468")][rng.integers(2)]  # honey, or grey as if dusty
+    amber, core = shade(rng, *rims), shade(rng, "#2b1d14", "#1d1714", "#40291a")
     x, y, _ = g.split(g.fibre())
     rho = g.math("SQRT", g.math("ADD", g.math("MULTIPLY", x, x), g.math("MULTIPLY", y, y)))
     uneven = g.math("ADD", rho, g.math("MULTIPLY", g.noise(g.fibre((2, 2, 1), shift), 1.0, 3), 0.5))
@@ -89,6 +100,29 @@ def horn_carved(rng: Rng) -> bpy.types.Material:
     colour = g.mix(0.65, colour, g.ramp(strands, [(0.35, "#54372a"), (0.58, "#ffffff")]), "MULTIPLY")
     return g.surface(g.vary(colour, 0.012, 0.2), rng.uniform(0.15, 0.35), g.bump(strands, 0.12, 0.03), subsurface=0.35,
                      subsurface_scale=0.5, coat=0.3)
+
+
+def horn_core(rng: Rng) -> bpy.types.Material:
+    """Horn polished thin: the middle lets light through, amber to honey; dark clouds stay near the rind."""
+    g, shift = start(rng, "horn_core")
+    honey, dark = shade(rng, "#c8862f", "#b8702a", "#d8a04a", "#a8581f"), shade(rng, "#22120a", "#1a1210", "#33200f")
+    cloud = g.noise(g.fibre((1.0, 1.0, 0.8), shift), 1.0, 4, 0.6, 0.5)
+    edge = rng.uniform(0.4, 0.55)
+    colour = g.ramp(cloud, [(edge - 0.08, dark), (edge, darker(honey, 0.45)), (edge + 0.12, honey), (0.85, lighter(honey, 0.15))])
+    strands = g.noise(g.fibre((26, 26, 1.0), shift), 1.0, 2)
+    colour = g.mix(0.35, colour, g.ramp(strands, [(0.35, "#6a4a32"), (0.55, "#ffffff")]), "MULTIPLY")
+    return g.surface(g.vary(colour, 0.01, 0.15), rng.uniform(0.1, 0.25), subsurface=0.5, subsurface_scale=0.9, coat=0.5)
+
+
+def agate(rng: Rng) -> bpy.types.Material:
+    """Bands that follow one another about a centre, sharp, some of them clear."""
+    g, shift = start(rng, "agate")
+    a, b, c = (shade(rng, *pair) for pair in [[("#8a3a1c", "#b05a2a"), ("#e8d8c4", "#f2ece4"), ("#3a1c12", "#5a2a18")],
+                                              [("#6a5a50", "#8a7a70"), ("#d8d0c8", "#f0ece8"), ("#2a2624", "#3a3430")],
+                                              [("#c88a3a", "#d8a850"), ("#f0e0c0", "#e8d0a0"), ("#7a4a1c", "#8a5a2a")]][rng.integers(3)])
+    bands = g.wave(g.fibre((1, 1, 1), (shift[0] * 0.02, shift[1] * 0.02, shift[2] * 0.02)), rng.uniform(1.0, 2.5), rng.uniform(2, 6), "RINGS", "SPHERICAL")
+    colour = g.ramp(bands, [(0.1, c), (0.35, a), (0.5, darker(a, 0.8)), (0.62, b), (0.8, a)])
+    return g.surface(colour, rng.uniform(0.05, 0.15), subsurface=0.35, subsurface_scale=0.5, coat=0.6)
 
 
 def smooth_horn(rng: Rng) -> bpy.types.Material:
@@ -115,16 +149,41 @@ def pale_horn(rng: Rng) -> bpy.types.Material:
 # --- ivory and white things ----------------------------------------------------------------------------------------------------
 
 
-def ivory(rng: Rng) -> bpy.types.Material:
-    """Creamy white to yellowed, a faint grain along, a waxy sheen; dirt in the stains of age."""
+def ivory(rng: Rng, engraved: bool = False) -> bpy.types.Material:
+    """White to cream, yellowed or browned by age; a faint grain along, a waxy sheen; old dirt or stain where the carver cut in."""
     g, shift = start(rng, "ivory")
-    cream = shade(rng, "#efe6d0", "#e9dcbd", "#f2ecdd", "#dcc79c", "#d3b07a", spread=0.06)
+    tone = [("#f2eee4", "#ece6d8"), ("#efe6d0", "#e9dcbd"), ("#e6d4a8", "#dcc79c"), ("#d3b07a", "#c89a5c")][rng.choice(4, p=[0.3, 0.35, 0.22, 0.13])]
+    cream = shade(rng, *tone, spread=0.06)
     grain = g.noise(g.fibre((16, 16, 0.7), shift), 1.0, 2)
-    colour = g.ramp(grain, [(0.3, darker(cream, 0.86)), (0.6, cream), (0.8, lighter(cream, 0.15))])
+    colour = g.ramp(grain, [(0.3, darker(cream, rng.uniform(0.8, 0.95))), (0.6, cream), (0.8, lighter(cream, 0.15))])
     stain = g.noise(g.fibre((1.4, 1.4, 0.9), shift), 1.0, 4, 0.65)
-    amount = rng.choice([0.1, 0.3, 0.6])
-    colour = g.mix(g.math("MULTIPLY", g.step(stain, 0.5, 0.8), amount), colour, shade(rng, "#a27a42", "#c29a5c", "#8a6a45"))
+    amount = rng.choice([0.05, 0.25, 0.6])
+    brown = shade(rng, "#a27a42", "#c29a5c", "#8a6a45")
+    colour = g.mix(g.math("MULTIPLY", g.step(stain, 0.5, 0.8), amount), colour, brown)
+    colour = crevices(g, rng, colour, darker(brown, rng.uniform(0.2, 0.7)))
+    if engraved:
+        colour = scratched(g, rng, colour)
     return g.surface(colour, rng.uniform(0.22, 0.45), subsurface=0.3, subsurface_scale=0.3, coat=rng.uniform(0, 0.3))
+
+
+def scrimshaw(rng: Rng) -> bpy.types.Material:
+    return ivory(rng, True)
+
+
+def crevices(g: Graph, rng: Rng, colour, dark: tuple):
+    """Dark where the surface is hollow, as far as the mesh tells."""
+    hollow = g.step(g.node("NewGeometry").outputs["Pointiness"], 0.49, 0.44)
+    return g.mix(g.math("MULTIPLY", hollow, rng.choice([0.0, 0.4, 0.9])), colour, dark)
+
+
+def scratched(g: Graph, rng: Rng, colour):
+    """A picture in black lines: contours of smooth forms, hatching in some of them."""
+    shift = tuple(rng.uniform(-9, 9, 3))
+    form = g.noise(g.fibre((2.4, 2.4, 2.4), shift), 1.0, 2, 0.4, 1.0)
+    contour = g.step(g.math("ABSOLUTE", g.math("SUBTRACT", g.math("FRACT", g.math("MULTIPLY", form, 9.0)), 0.5)), 0.1, 0.04)
+    hatch = g.math("MULTIPLY", g.step(g.wave(g.fibre((1, 1, 1), shift), 16.0, 0.6), 0.7, 0.85), g.step(form, 0.5, 0.56))
+    where = g.step(g.noise(g.fibre((0.9, 0.9, 0.9), shift), 1.0, 1), 0.42, 0.5)
+    return g.mix(g.math("MULTIPLY", g.math("MAXIMUM", contour, g.math("MULTIPLY", hatch, 0.6)), g.math("MULTIPLY", where, 0.85)), colour, shade(rng, "#1a1614", "#3a2a1c"))
 
 
 def tusk_skin(rng: Rng) -> bpy.types.Material:
@@ -219,6 +278,24 @@ def wood(rng: Rng) -> bpy.types.Material:
     return g.surface(g.vary(colour, 0.01, 0.12), rng.uniform(0.2, 0.65), g.bump(pores, 0.15, 0.05), coat=float(rng.choice([0, 0.4])))
 
 
+def dark_wood(rng: Rng) -> bpy.types.Material:
+    """Boxwood gone brown, ebony, rosewood: fine-grained, polished by hands."""
+    g, shift = start(rng, "dark_wood")
+    body = shade(rng, "#4a2a16", "#2a1710", "#6b3f20", "#1c1310", "#7a4a28")
+    grain = g.noise(g.fibre((14, 14, 1.2), shift), 1.0, 3)
+    colour = g.ramp(grain, [(0.3, darker(body, 0.55)), (0.6, body), (0.85, lighter(body, 0.1))])
+    colour = crevices(g, rng, colour, darker(body, 0.2))
+    return g.surface(colour, rng.uniform(0.2, 0.5), g.bump(grain, 0.1, 0.04), coat=float(rng.choice([0.0, 0.4])))
+
+
+def terracotta(rng: Rng) -> bpy.types.Material:
+    g, shift = start(rng, "terracotta")
+    body = shade(rng, "#a8603f", "#8d5540", "#b57a55", "#c08a68", "#7a4a38")
+    cloud = g.noise(g.fibre((2.5, 2.5, 2.5), shift), 1.0, 4, 0.65)
+    colour = g.ramp(cloud, [(0.3, darker(body, 0.6)), (0.55, body), (0.8, lighter(body, 0.25))])
+    return g.surface(crevices(g, rng, colour, darker(body, 0.35)), rng.uniform(0.6, 0.95), g.bump(cloud, 0.3, 0.08), specular=0.2)
+
+
 def log_end(rng: Rng) -> bpy.types.Material:
     """Sawn timber: a few wide rings, a darker heart, cracks from the middle."""
     g, shift = start(rng, "log_end")
@@ -299,6 +376,11 @@ def plain(name: str, colours: tuple[str, ...], rough=(0.5, 0.8), spots: str | No
     return make
 
 
+mussel = plain("mussel", ("#22252e", "#1a1c24", "#3a3c48"), (0.2, 0.5), "#7a7468", (1.5, 9, 1.5), 0.4, 0.0)
+ginger = plain("ginger", ("#d8b878", "#c8a868", "#b08d56"), (0.7, 0.9), "#8f7248", (5, 5, 5), 0.6)
+liquorice_wood = plain("liquorice", ("#d9b45a", "#c99d48", "#b8873c"), (0.7, 0.9), "#6b4a2a", (9, 9, 9), 0.6)
+cinnamon_bark = plain("cinnamon", ("#8a4f2c", "#6f3c22", "#a5643a"), (0.6, 0.85), None, (9, 1.5, 9), 0.7, 0.0)
+cap = plain("cap", ("#4a3a2c", "#6b543c", "#35291f"), (0.6, 0.85), "#a8926c", (4, 4, 4), 0.8, 0.0)
 potato = plain("potato", ("#e3b64f", "#efcf7a", "#d79f3c"), (0.4, 0.6), "#a8692a")
 banana = plain("banana", ("#e8cf8a", "#dcb765", "#c99b4a"), (0.5, 0.7), "#8a5a2a")
 cone = plain("cone", ("#7a5233", "#5b3c26", "#946a45"), (0.6, 0.9), None, (5, 2, 5), 0.7, 0.0)

@@ -4,7 +4,7 @@ lying flat: base at -y, tip at +y, dorsal side up."""
 import numpy as np
 
 from .materials import Rng
-from .mesh import Shape, ball, joined, prism, tube, turn, wobble
+from .mesh import Shape, ball, joined, prism, sheet, tube, turn, wobble
 
 
 def shield(half_width: np.ndarray, along: np.ndarray, thickness: np.ndarray, columns: int = 13) -> Shape:
@@ -31,26 +31,81 @@ def bent(shape: Shape, across: float, along: float, lift: float = 0.0) -> Shape:
 
 
 def pangolin_scale(rng: Rng, broken: float = 0.15) -> Shape:
-    length, rows = rng.uniform(2.6, 6.0), 18
-    width = length * rng.uniform(0.34, 0.52)
-    base, belly, blunt = rng.uniform(0.5, 0.8), rng.uniform(0.3, 0.5), rng.uniform(1.25, 2.2)
+    """Rounded shield, its base worn straight and hollow, its tip blunt; dried ones curl."""
+    length, rows = rng.uniform(2.2, 5.6), 18
+    width = length * rng.uniform(0.36, 0.62)
+    base, belly, blunt = rng.uniform(0.55, 0.9), rng.uniform(0.3, 0.55), rng.uniform(1.4, 2.6)
     t = np.sin(np.linspace(0, np.pi / 2, rows))  # denser to the tip
     rise = base + (1 - base) * np.sin(np.pi / 2 * np.clip(t / belly, 0, 1))
-    fall = np.clip(1 - np.clip((t - belly) / (1 - belly), 0, 1) ** blunt, 0, 1) ** 0.55
+    fall = np.clip(1 - np.clip((t - belly) / (1 - belly), 0, 1) ** blunt, 0, 1) ** rng.uniform(0.5, 0.85)
     half = width * rise * np.maximum(fall, 0.06)
-    half *= 1 + 0.03 * rng.normal(size=rows)
-    along = length * (t - 0.5)
-    shape = shield(half, along, length * (0.024 - 0.018 * t) * rng.uniform(0.7, 1.2))
+    half *= 1 + 0.015 * rng.normal(size=rows)
+    shape = shield(half, length * (t - 0.5), length * (0.03 - 0.022 * t) * rng.uniform(0.7, 1.3))
+    shape = hollow(shape, length * rng.uniform(0.08, 0.3))
     p = shape.points
     if rng.random() < broken + 0.4:  # worn, chipped tip
         worn = shape.fibre[:, 1] > 0.8
         p[worn, 1] -= 0.06 * length * np.abs(wobble(p * [1, 0, 0], 0.5, rng))[worn]
-    if rng.random() < broken:  # snapped across
-        cut = length * rng.uniform(0.0, 0.3)
-        over = p[:, 1] > cut
-        p[over, 1] = cut + 0.12 * (p[over, 1] - cut) + 0.15 * wobble(p * [1, 0, 0], 0.7, rng)[over]
+    if rng.random() < broken:
+        shape = snapped(shape, rng, 1)
+        p = shape.points
     p[:, 2] += 0.015 * length * wobble(p, length * 0.6, rng)
-    return bent(shape, rng.uniform(0.05, 0.22), rng.uniform(0.03, 0.16))
+    curl = rng.choice([1.0, 2.2], p=[0.7, 0.3])
+    return bent(shape, rng.uniform(0.05, 0.2) * curl, rng.uniform(0.02, 0.12) * curl)
+
+
+def hollow(shape: Shape, depth: float) -> Shape:
+    """The base's flat end sunk in, as horn is that grew around living skin. fibre z of the hollow: -1."""
+    ring = list(shape.faces[-2])
+    rim = shape.points[ring]
+    middle = rim.mean(0)
+    rows = [rim, middle + 0.72 * (rim - middle), middle + 0.45 * (rim - middle) + [0, depth, 0], middle + 0.02 * (rim - middle) + [0, 1.3 * depth, 0]]
+    n, start, points, faces = len(ring), len(shape.points), [shape.points], shape.faces[:-2] + shape.faces[-1:]
+    for row in rows:
+        points.append(row)
+    for i in range(3):
+        faces += [(start + i * n + j, start + i * n + (j + 1) % n, start + (i + 1) * n + (j + 1) % n, start + (i + 1) * n + j) for j in range(n)]
+    across = shape.fibre[ring]
+    fibre = [shape.fibre] + [across * [1, 0, 0] + [0, 0, -1.0] for _ in rows]
+    return Shape(np.concatenate(points), faces, np.concatenate(fibre), [0] * len(faces))
+
+
+def thick_scale(rng: Rng) -> Shape:
+    """A large old one, as thick as a finger at its base."""
+    shape = pangolin_scale(rng, 0.0)
+    size = 6.5 / float(np.ptp(shape.points[:, 1])) * rng.uniform(0.8, 1.15)
+    return shape.moved(scale=(size, size, size * rng.uniform(2.2, 3.4)))
+
+
+def snapped(shape: Shape, rng: Rng, breaks: int) -> Shape:
+    """Broken along a few ragged lines: what lay beyond a line is drawn back to it."""
+    p = shape.points.copy()
+    reach = np.abs(p[:, :2]).max()
+    for _ in range(breaks):
+        angle = rng.uniform(0, 2 * np.pi)
+        normal = np.array([np.cos(angle), np.sin(angle)])
+        over = p[:, :2] @ normal - reach * rng.uniform(0.05, 0.5)
+        over += 0.1 * reach * wobble(p * [1, 1, 0], reach * 0.4, rng)
+        p[:, :2] -= np.where(over > 0, 0.97 * over, 0)[:, None] * normal
+    middle = (p.min(0) + p.max(0)) / 2
+    return Shape(p - middle * [1, 1, 0], shape.faces, shape.fibre, shape.slots)
+
+
+def chips_of(maker, whole: float = 0.2):
+    """A maker of what is left of the things after a sack and a shovel: mostly flakes of all sizes."""
+
+    def make(rng: Rng) -> Shape:
+        shape = maker(rng)
+        if rng.random() < whole:
+            return shape
+        size = rng.uniform(0.45, 1.0)
+        return snapped(shape, rng, int(rng.integers(2, 5))).moved(scale=(size, size, max(size, 0.7)))
+
+    return make
+
+
+def mixed(maker):
+    return chips_of(maker, 0.6)
 
 
 def clam(rng: Rng) -> Shape:
@@ -179,4 +234,57 @@ def clay_tile(rng: Rng) -> Shape:
 def pebble(rng: Rng) -> Shape:
     shape = ball().moved(scale=rng.uniform(0.8, 1.6) * rng.uniform([0.8, 1.0, 0.35], [1.1, 1.6, 0.6]))
     shape.points *= 1 + 0.06 * wobble(shape.points, 1.5, rng)[:, None]
+    return shape
+
+
+def mussel(rng: Rng) -> Shape:
+    """Half a mussel's shell: a drop, deep, dark."""
+    size, rows = rng.uniform(2.5, 4.5), 16
+    t = np.linspace(0.02, 1, rows)
+    half = size * 0.32 * np.sin(np.pi * np.clip(t, 0.02, 0.97) ** 0.8) ** 0.6
+    shape = shield(half, size * (t - 0.5), np.full(rows, 0.06), 15)
+    p = shape.points
+    p[:, 2] += 0.26 * size * (1 - shape.fibre[:, 0] ** 2) * np.sin(np.pi * np.clip(shape.fibre[:, 1], 0, 1)) ** 0.6
+    p[:, 0] += 0.12 * p[:, 1] ** 2 / size
+    return shape
+
+
+def ginger_slice(rng: Rng) -> Shape:
+    """A knobbly outline, cut thin, warped by drying."""
+    angles = np.linspace(0, 2 * np.pi, 36, endpoint=False)
+    knobs = sum(rng.uniform(0.05, 0.22) * np.cos(k * angles + rng.uniform(0, 6)) for k in (2, 3, 5))
+    outline = rng.uniform(1.0, 2.0) * (1 + knobs)[:, None] * np.stack([np.cos(angles), np.sin(angles)], 1)
+    shape = prism(outline, rng.uniform(0.12, 0.3), 0.12)
+    shape.points[:, 2] += 0.15 * wobble(shape.points, 1.2, rng)
+    return bent(shape, rng.uniform(-0.15, 0.15), rng.uniform(-0.15, 0.15))
+
+
+def liquorice(rng: Rng) -> Shape:
+    """Root cut aslant: a long oval, its rind brown, its wood yellow."""
+    angles = np.linspace(0, 2 * np.pi, 30, endpoint=False)
+    outline = np.stack([rng.uniform(0.5, 0.9) * np.cos(angles), rng.uniform(0.9, 3.2) * np.sin(angles)], 1) * (1 + 0.03 * rng.normal(size=(30, 1)))
+    return bent(prism(outline, rng.uniform(0.2, 0.4), 0.04), 0.0, rng.uniform(-0.04, 0.04))
+
+
+def cinnamon(rng: Rng) -> Shape:
+    """A quill: bark rolled from one side or both."""
+    length, turns, radius = rng.uniform(3, 8), rng.uniform(1.0, 1.8), rng.uniform(0.5, 1.1)
+    angle = np.linspace(0, 2 * np.pi * turns, 40)
+    spiral = radius * (1 - 0.35 * angle / angle[-1])
+    along = np.linspace(-0.5, 0.5, 8)[:, None] * length * (1 + 0.04 * np.sin(3 * angle))
+    outer = np.stack([spiral * np.cos(angle) + 0 * along, along, spiral * np.sin(angle) + radius + 0 * along], -1)
+    inner = outer * [0.86, 1, 0.86] + [0, 0, 0.14 * radius]
+    closed = np.concatenate([outer, inner[::-1], outer[:1]])
+    fibre = np.stack([closed[..., 0] / radius / 2, closed[..., 1] / length + 0.5, closed[..., 2] / radius / 2], -1)
+    return sheet(closed, fibre)
+
+
+def dried_cap(rng: Rng) -> Shape:
+    """A dried mushroom's cap: dark dome, pale gills, rim rolled in."""
+    size, rows = rng.uniform(1.5, 2.6), 12
+    t = np.linspace(0.02, 0.98, rows)
+    shape = shield(size * np.sqrt(1 - (2 * t - 1) ** 2), 2 * size * (t - 0.5), np.full(rows, 0.18), 15)
+    p = shape.points
+    r = np.hypot(p[:, 0], p[:, 1]) / size
+    p[:, 2] += 0.45 * size * (1 - r**2) - 0.15 * size * np.clip(r - 0.8, 0, 1) * 5 + 0.08 * size * wobble(p, 0.9, rng)
     return shape

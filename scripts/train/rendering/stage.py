@@ -10,10 +10,11 @@ import bpy
 import numpy as np
 from mathutils import Matrix, Vector
 
-from . import grounds
+from . import grounds, props
 from .materials import Rng
 from .mesh import Shape
 from .nodes import linear
+from .photos import Photos
 
 
 class Stage:
@@ -38,7 +39,15 @@ class Stage:
         self.scene = scene
         self.centre, self.radius = np.zeros(3), 5.0
         self.steepest = math.pi / 2  # how far above the camera may look from
+        self.flattest = 0.0
         self.light = 0.0  # radiance of a white board in this view's lights, about
+        self.closer = 1.0  # how much larger than usual the things stand in the frame
+        self.radius_least = 0.0
+        self.floors = grounds.GROUNDS  # what this scene may stand on
+        self.walls = True  # whether the room behind may be seen
+        self.clutter = True  # whether other things may lie about
+        self.muted: set[str] = set()  # of what the camera need not hold in the frame
+        self.photos: Photos | None = None
         self.passing: list[bpy.types.Object] = []  # of this view only
 
     def add(self, shape: Shape, *materials: bpy.types.Material) -> bpy.types.Object:
@@ -64,12 +73,16 @@ class Stage:
         """A master whose copies alone are seen."""
         self.scene.collection.objects.unlink(thing)
 
+    def mute(self, thing: bpy.types.Object) -> None:
+        """A thing that may run out of the frame."""
+        self.muted.add(thing.name)
+
     def measure(self) -> None:
         """Centre and radius of everything that stands on the stage."""
         bpy.context.view_layer.update()
-        corners = np.array([thing.matrix_world @ Vector(corner) for thing in self.scene.objects for corner in thing.bound_box])
+        corners = np.array([thing.matrix_world @ Vector(corner) for thing in self.scene.objects if thing.name not in self.muted for corner in thing.bound_box])
         self.centre = (corners.min(0) + corners.max(0)) / 2
-        self.radius = float(np.linalg.norm(corners.max(0) - corners.min(0)) / 2)
+        self.radius = max(self.radius_least, float(np.linalg.norm(corners.max(0) - corners.min(0)) / 2))
 
     # --- one view ----------------------------------------------------------------------------------------------------------
 
@@ -82,22 +95,28 @@ class Stage:
         size = 60 * self.radius + 100
         corner = np.array([[-1, -1, 0], [1, -1, 0], [1, 1, 0], [-1, 1, 0]]) * size
         flat = Shape(corner.astype(float), [(0, 1, 2, 3)], corner / size, [0])
-        floor = self.add(flat, grounds.GROUNDS[rng.integers(len(grounds.GROUNDS))](rng))
+        floor = self.add(flat, self.floors[rng.integers(len(self.floors))](rng))
         floor.rotation_euler[2] = rng.uniform(0, 6.3)
         floor.is_shadow_catcher = catcher
         self.passing.append(floor)
         if catcher:
             return
-        if rng.random() < 0.6:
+        eye, far = np.array(self.scene.camera.location), self.centre[1] + self.radius * rng.uniform(1.6, 6)
+        if self.walls and rng.random() < 0.6 and eye[1] < far - self.radius:  # the camera stands before it
             wall = self.add(flat, grounds.GROUNDS[rng.integers(len(grounds.GROUNDS))](rng))
             wall.rotation_euler = (math.pi / 2, 0, rng.normal(0, 0.2))
-            wall.location = (0, self.centre[1] + self.radius * rng.uniform(1.6, 6), 0)
+            wall.location = (0, far, 0)
             self.passing.append(wall)
-        for _ in range(int(rng.choice([0, 1, 2], p=[0.55, 0.35, 0.1]))):
-            shape, material, reach = grounds.prop(rng)
+        for _ in range(int(rng.choice([0, 1, 3, 6], p=[0.35, 0.25, 0.2, 0.2]) * self.clutter)):
+            shape, material, reach = props.prop(rng)
+            angle, away = rng.uniform(0, 2 * np.pi), self.radius * rng.uniform(0.8, 1.5) + reach
+            at = np.array([self.centre[0] + away * np.cos(angle), self.centre[1] + away * np.sin(angle), 0.02])
+            sight = self.centre - eye
+            nearest = eye + np.clip((at - eye) @ sight / (sight @ sight), 0, 1) * sight
+            if np.linalg.norm(at - nearest) < 1.5 * reach + 0.3 * self.radius:
+                continue  # it would hide the goods, or hold the camera
             thing = self.add(shape, material)
-            angle, away = rng.uniform(0, 2 * np.pi), self.radius * rng.uniform(0.9, 1.3) + reach
-            thing.location = (self.centre[0] + away * np.cos(angle), self.centre[1] + away * np.sin(angle), 0.02)
+            thing.location = at.tolist()
             thing.rotation_euler[2] = rng.uniform(0, 6.3)
             self.passing.append(thing)
 
@@ -159,9 +178,9 @@ class Stage:
         lens = bpy.data.cameras.new("camera")
         lens.lens = float(rng.choice([26, 35, 50, 85], p=[0.3, 0.3, 0.25, 0.15]))
         pitch = math.radians(rng.choice([rng.uniform(68, 90), rng.uniform(32, 68), rng.uniform(10, 32)], p=[0.35, 0.5, 0.15]))
-        pitch = min(pitch, self.steepest)
+        pitch = float(np.clip(pitch, self.flattest, self.steepest))
         yaw = rng.normal(-math.pi / 2, 0.9)
-        fill = rng.uniform(0.75, 1.6)  # part of the frame that the bounding sphere takes
+        fill = self.closer * rng.uniform(0.85, 1.75)  # part of the frame that the bounding sphere takes
         away = self.radius / (math.tan(math.atan(18 / lens.lens)) * fill) + 0.2 * self.radius
         target = self.centre + rng.normal(0, 0.12, 3) * self.radius
         direction = np.array([math.cos(pitch) * math.cos(yaw), math.cos(pitch) * math.sin(yaw), math.sin(pitch)])

@@ -383,7 +383,9 @@ mod tests {
 
     #[test]
     fn declarations_that_contradict_themselves_are_refused_naming_the_category() {
-        let shipped = include_str!("../../../models/policy.toml");
+        // Without its joins, since these are tried, too.
+        let lines = include_str!("../../../models/policy.toml").lines().filter(|line| !line.starts_with("join = "));
+        let shipped = &lines.flat_map(|line| [line, "\n"]).collect::<String>();
         let changed = |from: &str, to: &str| {
             assert!(shipped.contains(from), "{from}");
             Policy::parse(&shipped.replacen(from, to, 1)).unwrap_err()
