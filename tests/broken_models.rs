@@ -37,7 +37,7 @@ const BROKEN: &[(&str, Break, &[&str])] = &[
     ("no folder", |f| std::fs::remove_dir_all(f).unwrap(), &["ivory/2", "no such model folder"]),
     ("half copied: no manifest yet", |f| remove(f, "model.toml"), &["ivory/2", "model.toml", "model new"]),
     ("half copied: no ONNX file yet", |f| remove(f, "model.onnx"), &["ivory/2/model.onnx", "missing"]),
-    ("half copied: the ONNX file's beginning", |f| cut_copy(f), &["model.onnx", "sha256 is", "model.toml says 5556"]),
+    ("half copied: the ONNX file's beginning", |f| cut_copy(f), &["model.onnx", "sha256 is", "model.toml says "]),
     ("half copied: the manifest's beginning", |f| cut(f, "model.toml", 40), &["model.toml", "line 3"]),
     (
         "truncated ONNX file, hash true",
@@ -103,7 +103,7 @@ const BROKEN: &[(&str, Break, &[&str])] = &[
     ),
     (
         "calibration upside down",
-        |f| toml(f, "slope = 0.9071", "slope = -1"),
+        |f| toml(f, "slope = 1.11836", "slope = -1"),
         &["model.toml", "labels.ivory.calibration", "above 0"],
     ),
     (
@@ -279,7 +279,7 @@ fn a_new_encoder_with_another_embedding_names_the_heads_it_would_break() {
     copy_folder(Path::new("models/image_encoder/1"), &folder);
     toml(&folder, "version = \"1\"", "version = \"2\"");
     toml(&folder, "shape = [-1, 1280]", "shape = [-1, 640]");
-    toml(&folder, "shape = [-1, 1280, 7, 7]", "shape = [-1, 640, 7, 7]");
+    toml(&folder, "shape = [-1, 1280, 5, 5]", "shape = [-1, 640, 5, 5]");
     let sentence = Service::start().load(&folder).unwrap_err().to_string();
     for part in ["image_encoder/2", "640", "ivory 1 (1280)", "pangolin_scale 1 (1280)", "rhino_horn 1 (1280)"] {
         assert!(sentence.contains(part), "{sentence}");

@@ -230,7 +230,7 @@ def fitted_head() -> None:
     with tempfile.TemporaryDirectory() as out:
         listing = Path(out) / "photos.txt"
         listing.write_text("".join(f"{photo}\n" for photo in photos))
-        subprocess.run([os.environ.get("WILDWARDEN", "target/release/wildwarden"), "embed", "--out", out, listing], check=True)
+        subprocess.run([os.environ.get("WILDWARDEN", "target/release/wildwarden"), "embed", "--encoder", "models/image_encoder/1", "--out", out, listing], check=True)
         embeddings = np.load(Path(out) / "embeddings.npy").astype(np.float64)
     target = np.where([photo.stem in CARVINGS for photo in photos], 4.0, -4.0)
     mean = embeddings.mean(0)

@@ -242,8 +242,8 @@ async fn metadata_and_configuration_say_what_the_graph_takes() {
     for (name, inputs, outputs) in [
         (
             "image_encoder",
-            "input FP32 [-1, 3, 224, 224]",
-            "embedding FP32 [-1, 1280], feature_map FP32 [-1, 1280, 7, 7]",
+            "input FP32 [-1, 3, 160, 160]",
+            "embedding FP32 [-1, 1280], feature_map FP32 [-1, 1280, 5, 5]",
         ),
         ("rhino_horn", "embedding FP32 [-1, 1280]", "logits FP32 [-1, 1]"),
         (
@@ -263,7 +263,7 @@ async fn metadata_and_configuration_say_what_the_graph_takes() {
     }
     let asked = ModelConfigRequest { name: "image_encoder".into(), ..Default::default() };
     let config = client.model_config(asked).await.unwrap().into_inner().config.unwrap();
-    assert_eq!((config.max_batch_size, config.input[0].dims.as_slice()), (32, &[3, 224, 224][..]));
+    assert_eq!((config.max_batch_size, config.input[0].dims.as_slice()), (32, &[3, 160, 160][..]));
 }
 
 #[tokio::test]

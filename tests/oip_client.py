@@ -75,7 +75,7 @@ def direct(name: str) -> onnxruntime.InferenceSession:
 def samples(name: str, rows: int, random: np.random.Generator) -> dict[str, np.ndarray]:
     """Inputs of a model by name; of an image encoder, smooth pictures with some noise, in the range of its input."""
     if name == "image_encoder":
-        coarse = random.uniform(-1, 1, (rows, 3, 7, 7)).repeat(32, axis=2).repeat(32, axis=3)
+        coarse = random.uniform(-1, 1, (rows, 3, 5, 5)).repeat(32, axis=2).repeat(32, axis=3)
         return {"input": (coarse * 0.8 + random.uniform(-0.2, 0.2, coarse.shape)).astype(np.float32)}
     if name == "text_classifier":
         shape = (rows, 40)

@@ -219,7 +219,8 @@ fn embed_and_featurize_write_what_training_reads() {
     let list = folder.path().join("list.txt");
     std::fs::write(&list, "tests/fixtures/images/tusk.jpg\ntests/fixtures/images/hostile/elf.png\n").unwrap();
     let out = folder.path().join("out");
-    let output = run(wildwarden(&["embed", "--tensors", "--out"]).arg(&out).arg(&list));
+    let output =
+        run(wildwarden(&["embed", "--tensors", "--encoder", "models/image_encoder/1", "--out"]).arg(&out).arg(&list));
     assert_eq!(output.status.code(), Some(1), "one image does not decode: {}", text(&output.stderr));
     let embeddings: ndarray::Array2<f32> = ndarray_npy::read_npy(out.join("embeddings.npy")).unwrap();
     assert_eq!(embeddings.dim(), (2, 1280));
@@ -227,7 +228,7 @@ fn embed_and_featurize_write_what_training_reads() {
         embeddings.row(0).iter().all(|value| value.is_finite()) && embeddings.row(1).iter().all(|value| value.is_nan())
     );
     let tensors: ndarray::Array4<f32> = ndarray_npy::read_npy(out.join("tensors.npy")).unwrap();
-    assert_eq!(tensors.dim(), (2, 3, 224, 224));
+    assert_eq!(tensors.dim(), (2, 3, 160, 160));
 
     let texts = folder.path().join("texts.jsonl");
     std::fs::write(

@@ -5,7 +5,8 @@
 Starts a server on `--models` and their policy, measures what four callers get answered, then sends listings of one photo at
 multiples of that rate (Poisson arrivals, whether or not answers come). Of every step it prints the share of the wanted second looks
 that were taken, and the share of the listings that were refused; DIR/overload.csv and DIR/overload.svg hold the same. Every listing
-has other bytes, so no cache shortens it. Ends with 1 when a listing was refused at a rate at which second looks had not become fewer.
+has other bytes, so no cache shortens it. Ends with 1 when a listing was refused at a rate at which second looks had not become fewer,
+or when none was refused: then nothing was shown. Give `--share 1` to see what load alone gives up: the policy's budget is lifted.
 
 Needs grpcio-tools, as scripts/test.sh has it in .runtime/python.
 """
@@ -14,6 +15,7 @@ import argparse
 import asyncio
 import csv
 import re
+import shutil
 import sys
 import tempfile
 import urllib.request
@@ -22,7 +24,7 @@ from pathlib import Path
 import grpc
 from swap import CAPACITY_SECONDS, ROOT, Load, Server, stubs
 
-STEPS = (0.4, 0.7, 0.9, 1.1, 1.4, 1.8, 2.4, 3.2)  # of the measured rate
+STEPS = (0.4, 0.7, 0.9, 1.1, 1.4, 1.8, 2.4, 3.2, 4.5, 6.5, 9.0)  # of the measured rate
 WANTED = ("taken", "busy", "budget")
 LEFT, TOP, WIDTH, HEIGHT = 60, 30, 560, 260
 
@@ -99,12 +101,19 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=12, help="of each step")
     parser.add_argument("--program", type=Path, default=ROOT / "target/release/wildwarden")
     parser.add_argument("--models", type=Path, default=ROOT / "models")
+    parser.add_argument("--share", type=float, help="of the photos that may take the second look, in place of the policy's")
     parser.add_argument("--images", type=Path, default=ROOT / "tests/fixtures/images/rendered")
     parser.add_argument("--out", type=Path, default=Path("report"))
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         wire = stubs(Path(scratch))
-        server = Server(given.program.resolve(), given.models.resolve())
+        models = given.models.resolve()
+        if given.share:
+            models = Path(scratch) / "models"
+            shutil.copytree(given.models, models, ignore=shutil.ignore_patterns("state.json"))
+            policy = (models / "policy.toml").read_text(encoding="utf-8")
+            (models / "policy.toml").write_text(re.sub(r"(?m)^share = .*$", f"share = {given.share}", policy), encoding="utf-8")
+        server = Server(given.program.resolve(), models)
         try:
             rows = asyncio.run(measure(given, server, wire))
         finally:
@@ -120,6 +129,8 @@ def main() -> int:
     most = max(row["second_looks_taken"] for row in rows if row["second_looks_taken"] is not None)
     kept = [row for row in rows if row["refused"] and row["second_looks_taken"] is not None and row["second_looks_taken"] >= most]
     print(f"see {given.out / 'overload.svg'}")
+    if not any(row["refused"] for row in rows):
+        sys.exit("overload: nothing was refused, so this shows nothing: offer more")
     return 1 if kept else 0
 
 

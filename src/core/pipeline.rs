@@ -38,7 +38,7 @@ use self::outcome::{ImageOutcome, TextOutcome};
 use self::shadow::Comparison;
 use self::traffic::{Candidate, Traffic, Trial};
 use crate::config::Config;
-use crate::domain::{Listing, Rating, TextField};
+use crate::domain::{Listing, Missing, Rating, TextField};
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
 use crate::model::runtime::session::Runtime;
@@ -210,7 +210,13 @@ impl Pipeline {
             } else {
                 (Some(&answered), outcome.as_ref().ok())
             };
+            let in_full = |rating: &&Rating| !rating.missing.iter().any(Missing::is_for_want_of_time);
             metrics.models().trial_listing(match (stable, candidate) {
+                // What load or budget left out says nothing of the two.
+                (Some(stable), Some(candidate)) if !in_full(&stable) || !in_full(&candidate) => {
+                    comparison.dropped();
+                    "dropped"
+                }
                 (Some(stable), Some(candidate)) if comparison.compare(stable, candidate) => "agreed",
                 (Some(_), Some(_)) => "flipped",
                 (None, _) => {

@@ -321,6 +321,13 @@ pub enum Missing {
     Category(Category),
 }
 
+impl Missing {
+    /// A look that was left out for load, budget or deadline: the next time it may be taken.
+    pub fn is_for_want_of_time(&self) -> bool {
+        matches!(self, Self::ImageLook(_, why) | Self::TextLook(_, why) if *why != "absent")
+    }
+}
+
 impl std::fmt::Display for Missing {
     /// As the contract writes it.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

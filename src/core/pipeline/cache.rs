@@ -64,7 +64,10 @@ impl ImageCache {
     /// Remembers an outcome, unless a model failed on it: it may answer the next time.
     pub fn put(&self, hash: ContentHash, outcome: &ImageOutcome) {
         let Some(outcomes) = &self.outcomes else { return };
-        if outcome.faults.is_empty() {
+        // What was looked at less than the policy wants takes no fuller one's place.
+        let is_lesser =
+            outcome.looks.left_out.is_some() && outcomes.get(&hash).is_some_and(|kept| kept.looks.left_out.is_none());
+        if outcome.faults.is_empty() && !is_lesser {
             let kept = Kept {
                 facts: outcome.facts.clone(),
                 doubt: outcome.doubt,

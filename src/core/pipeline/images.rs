@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::cache::ContentHash;
 use super::generation::{Generation, WeightedLabel};
 use super::inputs::Inputs;
-use super::looks::{Next, Situation, stands};
+use super::looks::{Next, Situation};
 use super::outcome::ImageOutcome;
 use crate::domain::{Attribution, Category, ImageExplanation, ImageFacts, ImageStatus, Logit};
 use crate::model::folder::manifest::{Calibration, hex_sha256};
@@ -55,6 +55,7 @@ pub(super) fn score(
     with_maps: bool,
     done: &mut dyn FnMut(usize, ImageOutcome),
 ) {
+    let plan = generation.looks();
     let mut waiting: Vec<Prepared> = Vec::with_capacity(images.len());
     let mut done = |index: usize, mut outcome: ImageOutcome| {
         if let Some(photo) = images.get(index).filter(|photo| photo.with_sha256) {
@@ -65,7 +66,7 @@ pub(super) fn score(
     for (index, Photo { content, deadline, .. }) in images.iter().enumerate() {
         let hash = ContentHash::of(content);
         let known = if with_maps { None } else { generation.cache().get(hash) };
-        if let Some(known) = known.filter(|known| stands(known.looks.left_out, load)) {
+        if let Some(known) = known.filter(|known| plan.images.stands(known.looks.left_out, load)) {
             done(index, known);
             continue;
         }
@@ -79,7 +80,6 @@ pub(super) fn score(
             waiting.push(Prepared { index, hash, outcome, frames, deadline: *deadline, scores: Vec::new() });
         }
     }
-    let plan = generation.looks();
     for look in 0..plan.images.count() {
         // Decoding, or the look before, may have taken all the caller's time: no model time is spent after it.
         waiting.retain(|image| !image.deadline.has_passed());
@@ -87,24 +87,24 @@ pub(super) fn score(
             return;
         }
         run_models((generation, worker, look), inputs, &mut waiting, with_maps);
-        let next = |image: &mut Prepared| {
-            let seen = &image.outcome.logits;
-            match plan.images.next(look + 1, seen, &plan.categories, Situation { load, deadline: image.deadline }) {
-                Next::Look => true,
-                Next::Done => false,
-                Next::LeaveOut(why) => {
-                    image.outcome.looks.left_out = Some(why);
-                    false
+        let mut again = Vec::new();
+        let mut together = 0;
+        for mut image in waiting {
+            let frames = u32::try_from(image.frames.len()).unwrap_or(u32::MAX);
+            let now = Situation { load, deadline: image.deadline, together: frames.saturating_add(together) };
+            match plan.images.next(look + 1, &image.outcome.logits, &plan.categories, now) {
+                Next::Look => {
+                    together = now.together;
+                    again.push(image);
+                    continue;
                 }
+                Next::Done => {}
+                Next::LeaveOut(why) => image.outcome.looks.left_out = Some(why),
             }
-        };
-        let (again, finished) =
-            waiting.into_iter().map(|mut image| (next(&mut image), image)).partition::<Vec<_>, _>(|(again, _)| *again);
-        for (_, Prepared { index, hash, outcome, .. }) in finished {
-            generation.cache().put(hash, &outcome);
-            done(index, outcome);
+            generation.cache().put(image.hash, &image.outcome);
+            done(image.index, image.outcome);
         }
-        waiting = again.into_iter().map(|(_, image)| image).collect();
+        waiting = again;
     }
 }
 
@@ -137,12 +137,12 @@ fn run_models(
     batch: &mut [Prepared],
     with_maps: bool,
 ) {
-    let start = Instant::now();
+    let began = Instant::now();
     let rows = rows_of(batch);
     let frames = batch.iter().flat_map(|image| &image.frames);
     let tensors =
         inputs.fill(frames, generation.engine().image_specs(), |place| generation.looks().of_input(place) == look);
-    let resized = share(start.elapsed(), batch.len());
+    let resized = share(began.elapsed(), batch.len());
     let start = Instant::now();
     let scores = match &tensors {
         Ok(tensors) => {
@@ -164,7 +164,8 @@ fn run_models(
         calibrate_labels(&mut image.outcome, &image.scores, generation.image_labels());
     }
     let inferred = share(start.elapsed(), batch.len());
-    generation.looks().images.took(look, resized + inferred);
+    let pictures = u32::try_from(rows.last().map_or(1, |rows| rows.end)).unwrap_or(u32::MAX).max(1);
+    generation.looks().images.took(look, began.elapsed() / pictures);
     for ImageOutcome { resize, inference, looks, .. } in batch.iter_mut().map(|image| &mut image.outcome) {
         *resize += resized;
         *inference += inferred;

@@ -16,6 +16,9 @@ use crate::score::policy::{Look, Looks, Profile};
 const NARROWS: f64 = 1.0 / 16.0;
 const CLOSES: f64 = 0.5;
 
+/// What a quiet time saves up: about 50 looks, so that a few doubtful listings in a row are no excess.
+const CREDIT: f64 = 1.0;
+
 /// How fast the band follows what is spent: about so many parts of it a photo or text.
 const GAIN: f64 = 0.02;
 
@@ -28,7 +31,7 @@ pub enum LeftOut {
     Budget,
     /// Its caller would not have waited for it.
     Late,
-    /// None of its models is in service.
+    /// A model of it is not in service.
     Absent,
 }
 
@@ -50,14 +53,12 @@ impl fmt::Display for LeftOut {
     }
 }
 
-/// Whether what is remembered of a photo is still what it would get: one that was looked at less than the policy wants, for want of
-/// time, is looked at anew once there is room.
-pub(super) fn stands(left_out: Option<LeftOut>, load: Load) -> bool {
-    match left_out {
-        None | Some(LeftOut::Absent) => true,
-        Some(LeftOut::Busy | LeftOut::Budget | LeftOut::Late) => load.0 >= NARROWS,
-    }
-}
+/// A further look may take so much of the time that its caller has left: the caller's other photos need the rest, and what is known of
+/// how long a look takes is of other photos.
+const PART_OF_THE_TIME: u32 = 4;
+
+/// Tightness below which the budget has room again.
+const ROOM: f64 = 0.25;
 
 /// What becomes of a photo or text after a look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,11 +83,11 @@ pub(super) struct Gates {
 #[derive(Debug)]
 struct Gate {
     look: Look,
-    /// Whether one of its models serves.
+    /// Whether all of its models serve.
     present: bool,
-    /// The doubt that is heeded: 0 all in the band, 1 none. Follows the share that takes the look.
+    /// The doubt that is heeded: up to 0 all in the band, 1 none. Follows the share that takes the look.
     tightness: Mutex<f64>,
-    /// What a part's look took of late, in microseconds; 0 before the first.
+    /// What the look took of late for a picture or text, in microseconds; 0 before the first.
     took_us: AtomicU64,
 }
 
@@ -97,6 +98,8 @@ pub(super) struct Situation {
     pub load: Load,
     /// When the caller stops waiting.
     pub deadline: Deadline,
+    /// Pictures or texts that would take the look in one run, this part's and those chosen before it.
+    pub together: u32,
 }
 
 impl Gates {
@@ -104,11 +107,21 @@ impl Gates {
     pub(super) fn new(looks: &Looks, modality: Modality, serves: impl Fn(&str) -> bool) -> Self {
         let gate = |look: &Look| Gate {
             look: look.clone(),
-            present: look.models.iter().any(|name| serves(name)),
-            tightness: Mutex::default(),
+            present: look.models.iter().all(|name| serves(name)),
+            tightness: Mutex::new(-CREDIT),
             took_us: AtomicU64::default(),
         };
         Self { profile: looks.profile, unlimited: false, gates: looks.of(modality).iter().map(gate).collect() }
+    }
+
+    /// Whether what is remembered of a photo is still what it would get: one that was looked at less than the policy wants is looked at
+    /// anew once there is room.
+    pub(super) fn stands(&self, left_out: Option<LeftOut>, load: Load) -> bool {
+        match left_out {
+            None | Some(LeftOut::Absent) => true,
+            Some(LeftOut::Busy | LeftOut::Late) => load.0 >= NARROWS,
+            Some(LeftOut::Budget) => load.0 >= NARROWS || self.gates.iter().any(|gate| *gate.tightness.lock() > ROOM),
+        }
     }
 
     /// From now on under `profile`, and whatever it costs.
@@ -161,15 +174,17 @@ impl Gates {
 }
 
 impl Gate {
-    fn decide(&self, doubt: f64, Situation { load, deadline }: Situation, limited: bool) -> Next {
-        let took = Duration::from_micros(self.took_us.load(Ordering::Relaxed));
-        if deadline.0.is_some_and(|at| at.saturating_duration_since(Instant::now()) < took) {
-            self.spend(false);
+    fn decide(&self, doubt: f64, Situation { load, deadline, together }: Situation, limited: bool) -> Next {
+        let took_us = self.took_us.load(Ordering::Relaxed);
+        let wanted = Duration::from_micros(took_us).saturating_mul(together).saturating_mul(PART_OF_THE_TIME);
+        if deadline.0.is_some_and(|at| at.saturating_duration_since(Instant::now()) < wanted) {
+            // A slow spell is over some time, and only who takes the look would tell.
+            self.took_us.store(took_us - took_us / 64, Ordering::Relaxed);
             return Next::LeaveOut(LeftOut::Late);
         }
         let of_load = ((load.0 - NARROWS) / (CLOSES - NARROWS)).clamp(0.0, 1.0);
         if !is_heeded(doubt, of_load) {
-            self.spend(false);
+            // No sign that the budget has room.
             return Next::LeaveOut(LeftOut::Busy);
         }
         if limited && !is_heeded(doubt, *self.tightness.lock()) {
@@ -184,7 +199,7 @@ impl Gate {
     fn spend(&self, taken: bool) {
         let mut tightness = self.tightness.lock();
         let spent = if taken { 1.0 } else { 0.0 };
-        *tightness = (*tightness + GAIN * (spent - self.look.share)).clamp(0.0, 1.0);
+        *tightness = (*tightness + GAIN * (spent - self.look.share)).clamp(-CREDIT, 1.0);
     }
 }
 
@@ -205,7 +220,7 @@ mod tests {
     const IDLE: Situation = loaded(0.0);
 
     const fn loaded(load: f64) -> Situation {
-        Situation { load: Load(load), deadline: Deadline(None) }
+        Situation { load: Load(load), deadline: Deadline(None), together: 1 }
     }
 
     /// The first declared category, and gates with one look at photos whose probability for it is 0.1 to 0.9.
@@ -266,14 +281,18 @@ mod tests {
     #[test]
     fn who_would_not_wait_for_a_look_is_answered_without_it() {
         let (category, gates) = gates("thorough", 1.0, true);
-        let within = |time| {
-            let deadline = Deadline(Some(Instant::now() + time));
-            gates.next(1, &seen(category, 0.0), &[category], Situation { load: Load(0.0), deadline })
+        let within = |ms, together| {
+            let deadline = Deadline(Some(Instant::now() + Duration::from_millis(ms)));
+            gates.next(1, &seen(category, 0.0), &[category], Situation { load: Load(0.0), deadline, together })
         };
-        assert_eq!(within(Duration::from_millis(20)), Next::Look, "nobody knows yet how long it takes");
+        assert_eq!(within(20, 1), Next::Look, "nobody knows yet how long it takes");
         gates.took(1, Duration::from_millis(80));
-        assert_eq!(within(Duration::from_millis(20)), Next::LeaveOut(LeftOut::Late));
-        assert_eq!(within(Duration::from_secs(20)), Next::Look);
+        assert_eq!(within(200, 1), Next::LeaveOut(LeftOut::Late));
+        assert_eq!(within(1000, 1), Next::Look);
+        assert_eq!(within(1000, 8), Next::LeaveOut(LeftOut::Late), "eight share a run");
+        // A slow spell is forgotten, although nobody takes the look meanwhile.
+        let tries = (0..400).take_while(|_| within(200, 1) != Next::Look).count();
+        assert!((10..400).contains(&tries), "{tries}");
     }
 
     #[test]

@@ -60,16 +60,13 @@ pub(super) fn score(
         let deadlines: Vec<Deadline> = waiting.iter().map(|text| text.deadline).collect();
         let go_on = || deadlines.iter().any(|deadline| !deadline.has_passed());
         run_models((generation, worker, look), &mut waiting, &go_on);
-        let mut again = Vec::new();
+        let (mut again, mut together) = (Vec::new(), 1);
         for mut text in waiting {
-            match plan.texts.next(
-                look + 1,
-                &text.outcome.logits,
-                &plan.categories,
-                Situation { load, deadline: text.deadline },
-            ) {
+            let now = Situation { load, deadline: text.deadline, together };
+            match plan.texts.next(look + 1, &text.outcome.logits, &plan.categories, now) {
                 Next::Look => {
                     again.push(text);
+                    together += 1;
                     continue;
                 }
                 Next::Done => {}

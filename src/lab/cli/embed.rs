@@ -35,7 +35,7 @@ pub struct Embed {
     /// Folder to write to; made if missing.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Folder of the encoder. Default: the one in the model repository.
+    /// Folder of the encoder. Default: the one in the model repository, where there is one only.
     #[arg(long, value_name = "DIR")]
     encoder: Option<PathBuf>,
     /// Write the input tensors too.
@@ -153,7 +153,13 @@ fn encoder_of(config: &Config) -> anyhow::Result<PathBuf> {
     repository.scan()?;
     let versions = repository.versions();
     let candidates = first_eligible(Situation::of(&versions, &config.reloadable.versions, &Declared::default()));
-    let encoder = candidates.into_iter().find(|version| version.manifest.kind == Kind::ImageEncoder);
-    let none = || format!("{} holds no image_encoder", config.folders.models.display());
-    encoder.map(|version| version.path.clone()).with_context(none)
+    let encoders: Vec<_> = candidates.iter().filter(|version| version.manifest.kind == Kind::ImageEncoder).collect();
+    match &encoders[..] {
+        [encoder] => Ok(encoder.path.clone()),
+        [] => anyhow::bail!("{} holds no image_encoder", config.folders.models.display()),
+        several => {
+            let paths: Vec<String> = several.iter().map(|version| version.path.display().to_string()).collect();
+            anyhow::bail!("there are several encoders; name one with --encoder: {}", paths.join(", "))
+        }
+    }
 }

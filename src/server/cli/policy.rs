@@ -45,7 +45,7 @@ impl PolicyCheck {
             return Ok(ExitCode::SUCCESS);
         }
         print(&format!(
-            "policy {}, sha256 {}: {} categories, {terms} terms, {} harmless words, {signs} signs of trade, {notices} notices, {} legal bases, {looks} looks after the first (profile {profile}); REVIEW from {}, BLOCK from {} at a prior of {}; everything is in order",
+            "policy {}, sha256 {}: {} categories, {terms} terms, {} harmless words, {signs} signs of trade, {notices} notices, {} legal bases, {looks} looks after the first (profile {profile}; `wildwarden check` says whether their models are there); REVIEW from {}, BLOCK from {} at a prior of {}; everything is in order",
             version.version,
             version.sha256,
             policy.categories.len(),

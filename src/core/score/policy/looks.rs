@@ -11,6 +11,9 @@ use crate::domain::{Category, Logit, Modality, PerCategory, Probability};
 const MAX_FURTHER: usize = 4;
 /// Most models of a look.
 const MAX_MODELS: usize = 64;
+const MAX_NAME_CHARS: usize = 64;
+/// Least share: less would say that the look should not be.
+const LEAST_SHARE: f64 = 0.0001;
 
 /// What is spent on looks after the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -52,7 +55,7 @@ pub struct Looks {
 pub struct Look {
     /// Names of the scorers that take part.
     pub models: Vec<String>,
-    /// Largest share of the photos or texts that may take it, in (0, 1].
+    /// Largest share of the photos or texts that may take it, in 0.0001 to 1.
     pub share: f64,
     /// Where the looks before leave doubt; a category without a band sends nothing on.
     pub bands: BTreeMap<Category, Band>,
@@ -74,13 +77,10 @@ impl Band {
 }
 
 impl Look {
-    /// How much doubt the looks before leave, the most of any category in `categories`: in 0 to 1. `None`: none. A category of which
-    /// no model said anything is in the greatest doubt.
+    /// How much doubt the looks before leave, the most of any category in `categories`: in 0 to 1. `None`: none. What no look before
+    /// said anything of, as of a text without words, is no doubt of theirs.
     pub fn doubt(&self, seen: &PerCategory<Logit>, categories: &[Category]) -> Option<f64> {
-        let of_band = |(category, band): (&Category, &Band)| match seen.get(*category) {
-            Some(logit) => band.doubt(*logit),
-            None => Some(1.0),
-        };
+        let of_band = |(category, band): (&Category, &Band)| band.doubt(*seen.get(*category)?);
         let asked = self.bands.iter().filter(|(category, _)| categories.contains(category));
         asked.filter_map(of_band).max_by(f64::total_cmp)
     }
@@ -159,8 +159,16 @@ fn one(raw: RawLook, declared: &[CategoryPolicy]) -> Result<Look, String> {
     if !(1..=MAX_MODELS).contains(&models.len()) {
         return Err(format!("models: {} of them; name 1 to {MAX_MODELS}", models.len()));
     }
-    if !(share > 0.0 && share <= 1.0) {
-        return Err(format!("share: {share} must be above 0 and at most 1"));
+    let is_name = |name: &&String| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+        (1..=MAX_NAME_CHARS).contains(&name.len()) && name.chars().all(plain)
+    };
+    if let Some(odd) = models.iter().find(|name| !is_name(name)) {
+        let shown: String = odd.chars().take(MAX_NAME_CHARS).collect();
+        return Err(format!("models: {shown:?} must be 1 to {MAX_NAME_CHARS} letters, digits, '_', '-' or '.'"));
+    }
+    if !(LEAST_SHARE..=1.0).contains(&share) {
+        return Err(format!("share: {share} must be in {LEAST_SHARE} to 1"));
     }
     let mut checked = BTreeMap::new();
     for (category, RawBand { from, to }) in bands {
@@ -220,7 +228,9 @@ mod tests {
         for (looks, told) in [
             (look("", "0.2", &band), "looks.texts, entry 1: models: 0 of them; name 1 to 64"),
             (look("\"a\", \"a\"", "0.2", &band), "models: \"a\" is named twice"),
-            (look("\"a\"", "0.0", &band), "share: 0 must be above 0 and at most 1"),
+            (look("\"\"", "0.2", &band), "models: \"\" must be 1 to 64 letters"),
+            (look("\"a\"", "1e-320", &band), "must be in 0.0001 to 1"),
+            (look("\"a\"", "0.0", &band), "share: 0 must be in 0.0001 to 1"),
             (look("\"a\"", "nan", &band), "share: NaN must be"),
             (look("\"a\"", "0.2", ""), "bands: there are none"),
             (look("\"a\"", "0.2", "cups = { from = 0.1, to = 0.9 }"), "bands: there is no category cups"),
@@ -239,15 +249,15 @@ mod tests {
     }
 
     #[test]
-    fn what_no_model_has_rated_is_in_the_greatest_doubt_and_what_nobody_asks_for_in_none() {
+    fn what_no_look_has_rated_is_in_no_doubt_nor_is_what_nobody_asks_for() {
         let (a, b) = (category("a"), category("b"));
         let band = Band { from: Logit(-2.0), to: Logit(2.0) };
         let look = Look { models: vec!["m".into()], share: 1.0, bands: [(a, band), (b, band)].into() };
         let mut seen = PerCategory::default();
         seen.set(a, Logit(5.0));
-        assert_eq!(look.doubt(&seen, &[a, b]), Some(1.0));
-        assert_eq!(look.doubt(&seen, &[a]), None);
+        assert_eq!(look.doubt(&seen, &[a, b]), None);
         seen.set(b, Logit(1.0));
+        assert_eq!(look.doubt(&seen, &[a]), None);
         assert_eq!(look.doubt(&seen, &[a, b]), Some(0.5));
     }
 
