@@ -201,16 +201,8 @@ async fn every_broken_folder_is_refused_in_its_own_words_and_harms_nothing() {
         for part in *named {
             assert!(sentence.contains(part), "{what}: {sentence:?} lacks {part:?}");
         }
-        let shown = sentence.replace(&format!("{}/", temporary.path().canonicalize().unwrap().display()), "");
-        let of_first_look = format!("{}/", service.config.folders.models.display());
-        let row = format!(
-            "| {what} | {} |",
-            shown
-                .replace(&of_first_look, "models/")
-                .replace("models/ivory/2", "ivory/2")
-                .replace('\n', " ")
-                .replace('|', "\\|")
-        );
+        let folders = [temporary.path().canonicalize().unwrap(), service.config.folders.models.clone()];
+        let row = format!("| {what} | {} |", shown(&sentence, &folders));
         println!("{row}");
         if !page.contains(&row) {
             undocumented.push(row);
@@ -313,6 +305,13 @@ impl Service {
     fn load(&self, folder: &Path) -> wildwarden_core::error::Result<Generation> {
         build_with(&self.config, &self.serving, folder)
     }
+}
+
+/// `sentence` as the table has it: the folder of this test left out, and that of the models by its usual name.
+fn shown(sentence: &str, [own, models]: &[PathBuf; 2]) -> String {
+    let short =
+        sentence.replace(&format!("{}/", own.display()), "").replace(&format!("{}/", models.display()), "models/");
+    short.replace("models/ivory/2", "ivory/2").replace('\n', " ").replace('|', "\\|")
 }
 
 /// The shipped ivory head as version 2, always at the same place.

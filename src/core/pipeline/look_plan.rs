@@ -44,8 +44,8 @@ impl LookPlan {
             .chain(engine.text_scorers().iter().map(scorers(Modality::Texts)))
             .collect();
         for modality in [Modality::Images, Modality::Texts] {
-            let named = looks.of(modality).iter().flat_map(|look| &look.models);
-            named.map(|name| scores(engine, modality, name)).collect::<Result<()>>()?;
+            let mut named = looks.of(modality).iter().flat_map(|look| &look.models);
+            named.try_for_each(|name| scores(engine, modality, name))?;
         }
         let gates = |modality| {
             let serves = |name: &str| models.iter().any(|(model, of, _)| model == name && *of == modality);
