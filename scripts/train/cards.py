@@ -118,7 +118,9 @@ def of_stress(reports: list[dict], heads: list[str]) -> list[str]:
 def main(readme: Path, models: Path, measured: list[Path]) -> None:
     # A category with too few photos has no head.
     heads = policy.names(policy.read(models / "policy.toml"))
-    folders = [newest(models / name) for name in ["image_encoder", *heads, "live_animal", "text_classifier"] if (models / name).is_dir()]
+    first = ["image_encoder", *heads, "live_animal", "text_classifier"]
+    second = ["clip_encoder", *(f"{head}_clip" for head in heads), "sentence_classifier"]
+    folders = [newest(models / name) for name in [*first, *second] if (models / name).is_dir()]
     lines = [line for folder in folders for line in of_card(folder)]
     reports = [json.loads(path.read_text(encoding="utf-8")) for path in measured if path.suffix == ".json"]
     alone = [json.loads(line) for path in measured if path.suffix == ".jsonl" for line in path.open(encoding="utf-8")]

@@ -1,7 +1,6 @@
 //! Who is looked at again. Bands say where doubt is; how much of it is heeded depends on what is spent already and on how much waits,
 //! so that under load looks after the first are what is given up first, and no listing is refused for their sake.
 
-use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -44,12 +43,6 @@ impl LeftOut {
             Self::Late => "late",
             Self::Absent => "absent",
         }
-    }
-}
-
-impl fmt::Display for LeftOut {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
     }
 }
 
