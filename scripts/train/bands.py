@@ -21,7 +21,7 @@ import numpy as np
 from scipy.special import expit, logit
 
 import policy
-from common import Photo, read_photos
+from common import read_photos
 
 ALARMS = 0.01  # share of the harmless photos that may be taken for a product
 TOP = 0.9999  # as good as no upper end

@@ -11,8 +11,8 @@ from sentence_windows import Windows, run, session
 AT_ONCE = 20_000  # windows, after which what is done is kept
 
 
-def embeddings(encoder: Path, texts: list[str], store: Path) -> tuple[np.ndarray, np.ndarray]:
-    """f16 [windows, D] and the text each window is of, in order. `encoder` is the folder that sentence_encoder.py makes."""
+def embeddings(encoder: Path, texts: list[str], store: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """f16 [windows, D], the text each window is of and how many tokens it has, in order. `encoder` is the folder that sentence_encoder.py makes."""
     cut = Windows(encoder / "tokenizer.json")
     windows, of = [], []
     for number, text in enumerate(texts):
@@ -29,7 +29,7 @@ def embeddings(encoder: Path, texts: list[str], store: Path) -> tuple[np.ndarray
             known |= zip(part, rows, strict=True)
             write(store, known)
             print(f"{len(known)} windows embedded, {len(new)} of them new", flush=True)
-    return np.stack([known[key] for key in keys]), np.array(of)
+    return np.stack([known[key] for key in keys]), np.array(of), np.array([len(window) for window in windows])
 
 
 def parts(keys: list[bytes]) -> Iterator[list[bytes]]:

@@ -80,10 +80,8 @@ def main() -> None:
     rows = [row for row, take in zip(every, taken, strict=True) if take]
     corpus = Rows(rows, known)
     corpus.weight *= stands_for[taken]
-    matrix, texts = embeddings(encoder, [row["text"] for row in rows], work / "sentences.npz")
+    matrix, texts, sizes = embeddings(encoder, [row["text"] for row in rows], work / "sentences.npz")
     matrix = matrix.astype(np.float32)
-    cut = Windows(encoder / "tokenizer.json")
-    sizes = np.array([len(window) for row in rows for window in cut.of(row["text"])])
     fitted = fit_labels(corpus, matrix, sizes, texts, fit, ROUNDS)
     scored = corpus.split != "train"
     np.savez(work / "scores.npz", rows=np.flatnonzero(taken)[scored], **{name: of_label[scored] for name, of_label in fitted.logits.items()})
@@ -95,6 +93,7 @@ def main() -> None:
     metrics.append({"name": "texts cut as by the whole tokenizer", "value": round(figures["of these cut alike"] / figures["test texts"], 4), "protocol": f"{figures['test texts']} texts of the split test; the others hold pieces that were left out"})
 
     model = with_head(encoder / "encoder.onnx", fitted)
+    cut = Windows(encoder / "tokenizer.json")
     golden = [words.read(lang, [])["golden"] for lang in words.LANGUAGES]
     outputs = run(session(model), [cut.of(text)[0] for text in golden], cut.pad)
     samples = [{"text": text, "output": [float(value) for value in row]} for text, row in zip(golden, outputs, strict=True)]

@@ -13,8 +13,8 @@ pub use declared::{Declared, Modality, Rated};
 pub use listing::{ImageStatus, Language, Listing, ListingImage, Options, Span, TextField};
 pub use rating::{
     Attribution, CategoryRating, DEFAULT_SET, FoundTerm, ImageCategoryScore, ImageExplanation, ImageFacts, ImageRating,
-    LegalBasis, Missing, ModelVersion, PolicyVersion, Rating, Reason, ReasonCode, SetVersion, TextCategoryScore,
-    TextExplanation, TextRating, Timings, TokenContribution,
+    LeftOut, LegalBasis, Missing, ModelVersion, PolicyVersion, Rating, Reason, ReasonCode, SetVersion,
+    TextCategoryScore, TextExplanation, TextRating, Timings, TokenContribution,
 };
 pub use scale::{Level, Logit, Probability, Suggestion};
 pub use words::{Notice, Sign, Signs, TermKind};

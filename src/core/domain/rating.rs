@@ -296,6 +296,31 @@ impl ReasonCode {
     }
 }
 
+/// Why a look that the policy wants was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LeftOut {
+    /// Too much waits.
+    Busy,
+    /// The share that may take it is used up.
+    Budget,
+    /// Its caller would not have waited for it.
+    Late,
+    /// A model of it is not in service.
+    Absent,
+}
+
+impl LeftOut {
+    /// The name used in answers and metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Busy => "busy",
+            Self::Budget => "budget",
+            Self::Late => "late",
+            Self::Absent => "absent",
+        }
+    }
+}
+
 /// What a rating lacks, or is unsure of; any makes it degraded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Missing {
@@ -312,9 +337,9 @@ pub enum Missing {
     /// This image is damaged, and decoders make different pictures of it.
     Damaged(String),
     /// A further look at this image that the policy wants, and why it was not taken.
-    ImageLook(String, &'static str),
+    ImageLook(String, LeftOut),
     /// The same of this text.
-    TextLook(TextField, &'static str),
+    TextLook(TextField, LeftOut),
     /// This model.
     Model(String),
     /// No model in service feeds this category.
@@ -324,7 +349,7 @@ pub enum Missing {
 impl Missing {
     /// A look that was left out for load, budget or deadline: the next time it may be taken.
     pub fn is_for_want_of_time(&self) -> bool {
-        matches!(self, Self::ImageLook(_, why) | Self::TextLook(_, why) if *why != "absent")
+        matches!(self, Self::ImageLook(_, why) | Self::TextLook(_, why) if *why != LeftOut::Absent)
     }
 }
 
@@ -338,8 +363,8 @@ impl std::fmt::Display for Missing {
             Self::Image(id) => write!(f, "image:{id}"),
             Self::Frames(id) => write!(f, "image:{id}:frames_left_out"),
             Self::Damaged(id) => write!(f, "image:{id}:damaged"),
-            Self::ImageLook(id, why) => write!(f, "image:{id}:look:{why}"),
-            Self::TextLook(field, why) => write!(f, "text:{}:look:{why}", field.name()),
+            Self::ImageLook(id, why) => write!(f, "image:{id}:look:{}", why.name()),
+            Self::TextLook(field, why) => write!(f, "text:{}:look:{}", field.name(), why.name()),
             Self::Model(name) => write!(f, "model:{name}"),
             Self::Category(category) => write!(f, "category:{category}"),
         }

@@ -207,7 +207,7 @@ impl Parts<'_> {
             self.missing.push(Missing::Image(id.clone()));
         }
         if let Some(why) = outcome.looks.left_out {
-            self.missing.push(Missing::ImageLook(id.clone(), why.name()));
+            self.missing.push(Missing::ImageLook(id.clone(), why));
         }
         if let Some(doubt) = outcome.doubt {
             self.missing.push(match doubt {
@@ -229,7 +229,7 @@ impl Parts<'_> {
         let (evidence, text) = (&mut self.evidence, given_text(self.listing, field));
         self.faults.append(&mut outcome.faults);
         if let Some(why) = outcome.looks.left_out {
-            self.missing.push(Missing::TextLook(field, why.name()));
+            self.missing.push(Missing::TextLook(field, why));
         }
         if !outcome.logits.is_empty() {
             evidence.texts.push((field, outcome.logits.clone()));

@@ -12,9 +12,9 @@ use tokio::time::Instant;
 use super::cache::ContentHash;
 use super::generation::{Generation, WeightedLabel};
 use super::inputs::Inputs;
-use super::looks::{Next, Situation};
+use super::looks::Part;
 use super::outcome::ImageOutcome;
-use crate::domain::{Attribution, Category, ImageExplanation, ImageFacts, ImageStatus, Logit};
+use crate::domain::{Attribution, Category, ImageExplanation, ImageFacts, ImageStatus, LeftOut, Logit, PerCategory};
 use crate::model::folder::manifest::{Calibration, hex_sha256};
 use crate::model::runtime::engine::{ImageScores, LabelScore, ScoreMap};
 use crate::model::runtime::occlusion::GoOn;
@@ -44,6 +44,24 @@ struct Prepared {
     deadline: Deadline,
     /// What the models of all looks so far gave for each label.
     scores: Vec<Option<LabelScore>>,
+}
+
+impl Part for Prepared {
+    fn seen(&self) -> &PerCategory<Logit> {
+        &self.outcome.logits
+    }
+
+    fn deadline(&self) -> Deadline {
+        self.deadline
+    }
+
+    fn rows(&self) -> u32 {
+        u32::try_from(self.frames.len()).unwrap_or(u32::MAX)
+    }
+
+    fn leave_out(&mut self, why: LeftOut) {
+        self.outcome.looks.left_out = Some(why);
+    }
 }
 
 /// Scores a batch of images: `done` is told of each with its place, as soon as it is; not of those whose deadline passes. What the
@@ -87,22 +105,10 @@ pub(super) fn score(
             return;
         }
         run_models((generation, worker, look), inputs, &mut waiting, with_maps);
-        let mut again = Vec::new();
-        let mut together = 0;
-        for mut image in waiting {
-            let frames = u32::try_from(image.frames.len()).unwrap_or(u32::MAX);
-            let now = Situation { load, deadline: image.deadline, together: frames.saturating_add(together) };
-            match plan.images.next(look + 1, &image.outcome.logits, &plan.categories, now) {
-                Next::Look => {
-                    together = now.together;
-                    again.push(image);
-                    continue;
-                }
-                Next::Done => {}
-                Next::LeaveOut(why) => image.outcome.looks.left_out = Some(why),
-            }
-            generation.cache().put(image.hash, &image.outcome);
-            done(image.index, image.outcome);
+        let (again, finished) = plan.images.sift(look + 1, waiting, &plan.categories, load);
+        for Prepared { index, hash, outcome, .. } in finished {
+            generation.cache().put(hash, &outcome);
+            done(index, outcome);
         }
         waiting = again;
     }

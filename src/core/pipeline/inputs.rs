@@ -33,17 +33,12 @@ impl Inputs {
                 self.maker.fill(planes, frame, spec)?;
             }
         }
-        let mut views = Vec::with_capacity(specs.len());
-        for (place, (values, spec)) in self.values.iter().zip(specs).enumerate() {
-            if !wanted(place) {
-                views.push(None);
-                continue;
-            }
+        let wanted = self.values.iter().zip(specs).enumerate().map(|(place, (values, spec))| {
             let shape = (rows, 3, spec.height as usize, spec.width as usize);
-            let view = ArrayView4::from_shape(shape, values.as_slice());
-            views.push(Some(view.map_err(|cause| Error::Bug(format!("a tensor: {cause}")))?));
-        }
-        Ok(views)
+            wanted(place).then(|| ArrayView4::from_shape(shape, values.as_slice())).transpose()
+        });
+        let views = wanted.collect::<std::result::Result<Vec<_>, _>>();
+        views.map_err(|cause| Error::Bug(format!("a tensor: {cause}")))
     }
 }
 

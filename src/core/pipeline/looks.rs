@@ -7,7 +7,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::domain::{Category, Logit, Modality, PerCategory};
+use crate::domain::{Category, LeftOut, Logit, Modality, PerCategory};
 use crate::schedule::{Deadline, Load};
 use crate::score::policy::{Look, Looks, Profile};
 
@@ -21,31 +21,6 @@ const CREDIT: f64 = 1.0;
 /// How fast the band follows what is spent: about so many parts of it a photo or text.
 const GAIN: f64 = 0.02;
 
-/// Why a look that the policy wants was not taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LeftOut {
-    /// Too much waits.
-    Busy,
-    /// The share that may take it is used up.
-    Budget,
-    /// Its caller would not have waited for it.
-    Late,
-    /// A model of it is not in service.
-    Absent,
-}
-
-impl LeftOut {
-    /// The name used in answers and metrics.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Busy => "busy",
-            Self::Budget => "budget",
-            Self::Late => "late",
-            Self::Absent => "absent",
-        }
-    }
-}
-
 /// A further look may take so much of the time that its caller has left: the caller's other photos need the rest, and what is known of
 /// how long a look takes is of other photos.
 const PART_OF_THE_TIME: u32 = 4;
@@ -55,13 +30,25 @@ const ROOM: f64 = 0.25;
 
 /// What becomes of a photo or text after a look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Next {
+enum Next {
     /// It is done.
     Done,
     /// It takes the next look.
     Look,
     /// It should, and does not.
     LeaveOut(LeftOut),
+}
+
+/// A photo or text on its way through the looks.
+pub(super) trait Part {
+    /// What the looks so far say of it.
+    fn seen(&self) -> &PerCategory<Logit>;
+    /// When its caller stops waiting.
+    fn deadline(&self) -> Deadline;
+    /// Rows of a run that a look at it takes, at least 1.
+    fn rows(&self) -> u32;
+    /// It takes no further look, although the policy wants one.
+    fn leave_out(&mut self, why: LeftOut);
 }
 
 /// The looks after the first of one modality, and what was spent on them.
@@ -86,13 +73,13 @@ struct Gate {
 
 /// What a worker knows beside the scores.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Situation {
+struct Situation {
     /// What waits.
-    pub load: Load,
+    load: Load,
     /// When the caller stops waiting.
-    pub deadline: Deadline,
-    /// Pictures or texts that would take the look in one run, this part's and those chosen before it.
-    pub together: u32,
+    deadline: Deadline,
+    /// Rows that would take the look in one run, this part's and those chosen before it.
+    together: u32,
 }
 
 impl Gates {
@@ -139,15 +126,35 @@ impl Gates {
         gate.took_us.store(if mean == 0 { time } else { (mean / 8 * 7).saturating_add(time / 8) }, Ordering::Relaxed);
     }
 
-    /// Whether a part that has taken `taken` looks and gave `seen` takes another, of which the caller takes note of once: it counts as
-    /// spent.
-    pub(super) fn next(
+    /// Parts, each with `taken` looks, by whether they take another: those that do, and those that are done, in their order. Called once
+    /// after each look: it counts as spent.
+    pub(super) fn sift<P: Part>(
         &self,
         taken: usize,
-        seen: &PerCategory<Logit>,
+        parts: Vec<P>,
         categories: &[Category],
-        now: Situation,
-    ) -> Next {
+        load: Load,
+    ) -> (Vec<P>, Vec<P>) {
+        let (mut again, mut finished) = (Vec::new(), Vec::with_capacity(parts.len()));
+        let mut chosen = 0_u32;
+        for mut part in parts {
+            let now = Situation { load, deadline: part.deadline(), together: chosen.saturating_add(part.rows()) };
+            match self.next(taken, part.seen(), categories, now) {
+                Next::Look => {
+                    chosen = now.together;
+                    again.push(part);
+                    continue;
+                }
+                Next::Done => {}
+                Next::LeaveOut(why) => part.leave_out(why),
+            }
+            finished.push(part);
+        }
+        (again, finished)
+    }
+
+    /// Whether a part that has taken `taken` looks and gave `seen` takes another.
+    fn next(&self, taken: usize, seen: &PerCategory<Logit>, categories: &[Category], now: Situation) -> Next {
         let Some(gate) = taken.checked_sub(1).and_then(|place| self.gates.get(place)) else { return Next::Done };
         let doubt = match self.profile {
             Profile::Fast => return Next::Done,

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::looks::LeftOut;
 use crate::domain::{
-    Category, ImageExplanation, ImageFacts, Language, Logit, PerCategory, Probability, TextExplanation, TextField,
+    Category, ImageExplanation, ImageFacts, Language, LeftOut, Logit, PerCategory, Probability, TextExplanation,
+    TextField,
 };
 use crate::error::Error;
 use crate::metrics::Metrics;

@@ -13,9 +13,11 @@ use tokio::time::Instant;
 
 use self::reading::Reading;
 use super::generation::{Generation, TextScorer, WeightedLabel};
-use super::looks::{Next, Situation};
+use super::looks::Part;
 use super::outcome::{Taken, TextOutcome};
-use crate::domain::{Attribution, Category, Logit, PerCategory, TextExplanation, TextField, TokenContribution};
+use crate::domain::{
+    Attribution, Category, LeftOut, Logit, PerCategory, TextExplanation, TextField, TokenContribution,
+};
 use crate::error::{Error, Result};
 use crate::model::folder::manifest::Calibration;
 use crate::model::runtime::loaded::LoadedModel;
@@ -33,6 +35,24 @@ struct Prepared<'a> {
     deadline: Deadline,
     /// What the scorers of all looks so far say.
     says: BTreeMap<Category, Vec<Say<'a>>>,
+}
+
+impl Part for Prepared<'_> {
+    fn seen(&self) -> &PerCategory<Logit> {
+        &self.outcome.logits
+    }
+
+    fn deadline(&self) -> Deadline {
+        self.deadline
+    }
+
+    fn rows(&self) -> u32 {
+        1
+    }
+
+    fn leave_out(&mut self, why: LeftOut) {
+        self.outcome.looks.left_out = Some(why);
+    }
 }
 
 /// Scores a batch of texts: `done` is told of each with its place, as soon as it is; not of those whose deadline passes. Of each model
@@ -60,18 +80,8 @@ pub(super) fn score(
         let deadlines: Vec<Deadline> = waiting.iter().map(|text| text.deadline).collect();
         let go_on = || deadlines.iter().any(|deadline| !deadline.has_passed());
         run_models((generation, worker, look), &mut waiting, &go_on);
-        let (mut again, mut together) = (Vec::new(), 1);
-        for mut text in waiting {
-            let now = Situation { load, deadline: text.deadline, together };
-            match plan.texts.next(look + 1, &text.outcome.logits, &plan.categories, now) {
-                Next::Look => {
-                    again.push(text);
-                    together += 1;
-                    continue;
-                }
-                Next::Done => {}
-                Next::LeaveOut(why) => text.outcome.looks.left_out = Some(why),
-            }
+        let (again, finished) = plan.texts.sift(look + 1, waiting, &plan.categories, load);
+        for mut text in finished {
             explain(generation, &mut text, with_tokens.then_some(&go_on));
             done(text.index, text.outcome);
         }
