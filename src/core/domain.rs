@@ -5,16 +5,20 @@ mod category;
 mod declared;
 mod listing;
 mod rating;
+mod reason;
 mod scale;
 mod words;
+mod written;
 
 pub use category::{Category, PerCategory};
 pub use declared::{Declared, Modality, Rated};
 pub use listing::{ImageStatus, Language, Listing, ListingImage, Options, Span, TextField};
 pub use rating::{
     Attribution, CategoryRating, DEFAULT_SET, FoundTerm, ImageCategoryScore, ImageExplanation, ImageFacts, ImageRating,
-    LeftOut, LegalBasis, Missing, ModelVersion, PolicyVersion, Rating, Reason, ReasonCode, SetVersion,
+    LeftOut, LegalBasis, Missing, ModelVersion, PolicyVersion, Rating, SetVersion,
     TextCategoryScore, TextExplanation, TextRating, Timings, TokenContribution,
 };
+pub use reason::{Reason, ReasonCode};
 pub use scale::{Level, Logit, Probability, Suggestion};
 pub use words::{Notice, Sign, Signs, TermKind};
+pub use written::{Contact, ContactKind, Written, WrittenLine};

@@ -145,3 +145,36 @@ pub enum TextForm {
 
 /// Version of the feature recipe in `preprocess::text::{passages, features}`. A model trained on another one is refused.
 pub const TEXT_FEATURE_VERSION: u32 = 2;
+
+/// How lines of words are found in a picture.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DetectionSpec {
+    /// The longer side of the picture that the model is given, in pixels: a multiple of [`Self::STEP`], and smaller pictures are left
+    /// as small as they are.
+    pub side: u32,
+    /// Probability from which a pixel belongs to a line, in 0 to 1.
+    pub pixel: f32,
+    /// Mean probability from which a line is one, in 0 to 1.
+    pub line: f32,
+    /// How much larger a line is than what the model marks of it: its area over its circumference, so many times, on each side.
+    pub grow: f32,
+}
+
+impl DetectionSpec {
+    /// Sides must be multiples of it.
+    pub const STEP: u32 = 32;
+}
+
+/// How a line is given to the model that reads it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RecognitionSpec {
+    /// Pixels.
+    pub height: u32,
+    /// Pixels that the narrowest line is filled up to.
+    pub least_width: u32,
+    /// Pixels that the widest line is squeezed to.
+    pub most_width: u32,
+    /// Mean probability of its characters from which a line counts, in 0 to 1.
+    pub confidence: f32,
+}

@@ -20,6 +20,7 @@ pub mod shadow;
 mod texts;
 pub mod traffic;
 mod vocabulary;
+mod words;
 mod worker;
 
 use std::sync::Arc;

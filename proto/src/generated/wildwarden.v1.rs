@@ -102,7 +102,7 @@ pub struct ClassifyResponse {
     /// One entry an image, in the order of the request.
     #[prost(message, repeated, tag = "7")]
     pub images: ::prost::alloc::vec::Vec<ImageRating>,
-    /// One entry a non-blank text: title, then description.
+    /// One entry a non-blank text: title, then description, then what is written in images, in their order.
     #[prost(message, repeated, tag = "8")]
     pub texts: ::prost::alloc::vec::Vec<TextRating>,
     /// Why, the strongest first. Codes with arguments, never prose alone.
@@ -118,9 +118,10 @@ pub struct ClassifyResponse {
     /// beyond its budget or its later frames are damaged, or with ":damaged" when decoders make different pictures of a damaged file
     /// (the higher scores count), or with ":look:" and why a further look that the policy wants was not taken: "busy" (too much waits),
     /// "budget" (the share that may take it is used up), "late" (the caller's deadline would have passed) or "absent" (none of its models serves); "text:title" and "text:description"
-    /// with the same; "model:" with the name, "category:" with the name of one that no
-    /// model in service feeds, or "text:language". An absent modality, such a category and a language that nothing
-    /// here reads are listed without making the rating degraded.
+    /// with the same; "image:" with the image_id and ":words:" and why the words in it were not read although the policy wants that, for the
+    /// same reasons; "model:" with the name, "category:" with the name of one that no
+    /// model in service feeds, or "text:language". An absent modality, such a category, words that were not read and a
+    /// language that nothing here reads are listed without making the rating degraded.
     #[prost(string, repeated, tag = "12")]
     pub missing: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// The models that took part.
@@ -279,6 +280,55 @@ pub struct TextRating {
     /// Looks that the scores are made of, as of images.
     #[prost(uint32, tag = "5")]
     pub looks: u32,
+    /// Of field IMAGE: the image, and what was read in it.
+    #[prost(string, tag = "6")]
+    pub image_id: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "7")]
+    pub written: ::core::option::Option<WrittenText>,
+}
+/// What is written in an image, as far as it was read: the largest lines, as many as the policy says.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct WrittenText {
+    /// The lines from top to bottom, a line break between them, and a space between those side by side. Spans of the text's terms and
+    /// tokens are of this string.
+    #[prost(string, tag = "1")]
+    pub text: ::prost::alloc::string::String,
+    /// In the order of `text`.
+    #[prost(message, repeated, tag = "2")]
+    pub lines: ::prost::alloc::vec::Vec<WrittenLine>,
+    /// Ways to reach somebody past the platform.
+    #[prost(message, repeated, tag = "3")]
+    pub contacts: ::prost::alloc::vec::Vec<Contact>,
+}
+/// A line of words in an image.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct WrittenLine {
+    /// Where, in `WrittenText.text`.
+    #[prost(message, optional, tag = "1")]
+    pub span: ::core::option::Option<Span>,
+    /// Four, from the top left of the line on, clockwise. A line may be turned.
+    #[prost(message, repeated, tag = "2")]
+    pub corners: ::prost::alloc::vec::Vec<Point>,
+    /// How sure its characters are on average, \[0, 1\]. Not calibrated.
+    #[prost(float, tag = "3")]
+    pub confidence: f32,
+}
+/// Fractions of the image's width and height, \[0, 1\], origin at the top left.
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct Point {
+    #[prost(float, tag = "1")]
+    pub x: f32,
+    #[prost(float, tag = "2")]
+    pub y: f32,
+}
+/// A way to reach somebody.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Contact {
+    #[prost(enumeration = "ContactKind", tag = "1")]
+    pub kind: i32,
+    /// Where the number or name stands, in `WrittenText.text`.
+    #[prost(message, optional, tag = "2")]
+    pub span: ::core::option::Option<Span>,
 }
 /// The score of one text for one category.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -432,6 +482,9 @@ pub struct Timings {
     /// Of `image_inference_us` and `text_inference_us`, what looks after the first took.
     #[prost(uint64, tag = "9")]
     pub later_looks_us: u64,
+    /// Finding and reading words in images, summed over images; to rate them is part of `text_features_us` and `text_inference_us`.
+    #[prost(uint64, tag = "10")]
+    pub words_us: u64,
 }
 /// Several listings.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -697,6 +750,8 @@ pub enum TextField {
     Unspecified = 0,
     Title = 1,
     Description = 2,
+    /// What is written in an image.
+    Image = 3,
 }
 impl TextField {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -708,6 +763,7 @@ impl TextField {
             Self::Unspecified => "TEXT_FIELD_UNSPECIFIED",
             Self::Title => "TEXT_FIELD_TITLE",
             Self::Description => "TEXT_FIELD_DESCRIPTION",
+            Self::Image => "TEXT_FIELD_IMAGE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -716,6 +772,7 @@ impl TextField {
             "TEXT_FIELD_UNSPECIFIED" => Some(Self::Unspecified),
             "TEXT_FIELD_TITLE" => Some(Self::Title),
             "TEXT_FIELD_DESCRIPTION" => Some(Self::Description),
+            "TEXT_FIELD_IMAGE" => Some(Self::Image),
             _ => None,
         }
     }
@@ -755,6 +812,39 @@ impl Language {
             "LANGUAGE_ENGLISH" => Some(Self::English),
             "LANGUAGE_MIXED" => Some(Self::Mixed),
             "LANGUAGE_OTHER" => Some(Self::Other),
+            _ => None,
+        }
+    }
+}
+/// Which way to reach somebody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ContactKind {
+    Unspecified = 0,
+    Phone = 1,
+    Wechat = 2,
+    Qq = 3,
+}
+impl ContactKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "CONTACT_KIND_UNSPECIFIED",
+            Self::Phone => "CONTACT_KIND_PHONE",
+            Self::Wechat => "CONTACT_KIND_WECHAT",
+            Self::Qq => "CONTACT_KIND_QQ",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "CONTACT_KIND_UNSPECIFIED" => Some(Self::Unspecified),
+            "CONTACT_KIND_PHONE" => Some(Self::Phone),
+            "CONTACT_KIND_WECHAT" => Some(Self::Wechat),
+            "CONTACT_KIND_QQ" => Some(Self::Qq),
             _ => None,
         }
     }
@@ -829,7 +919,7 @@ impl TermKind {
         }
     }
 }
-/// Why a rating is what it is.
+/// Why a rating is what it is. Where an argument is `field` and it is "image", `image_id` is another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum ReasonCode {
@@ -873,6 +963,13 @@ pub enum ReasonCode {
     /// The photo with the strongest evidence shows a live animal and no word names a product, so BLOCK became REVIEW, or it is context.
     /// Arguments: image_id, probability.
     LiveAnimal = 17,
+    /// Words in an image speak for the category: they hold a claim or a code word, or the models say so. It stands beside the reasons
+    /// that say what they do, and raises nothing by itself. Arguments: image_id, words (the terms, then those that weighed most, between
+    /// commas), probability (of these words alone).
+    TextInImage = 18,
+    /// An image shows how to reach somebody past the platform: context, it raises nothing. Arguments: image_id, kind: "phone", "wechat"
+    /// or "qq". Where it stands is in the image's `WrittenText`.
+    ContactInImage = 19,
 }
 impl ReasonCode {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -899,6 +996,8 @@ impl ReasonCode {
             Self::OtherWildlife => "REASON_CODE_OTHER_WILDLIFE",
             Self::UnsupportedLanguage => "REASON_CODE_UNSUPPORTED_LANGUAGE",
             Self::LiveAnimal => "REASON_CODE_LIVE_ANIMAL",
+            Self::TextInImage => "REASON_CODE_TEXT_IN_IMAGE",
+            Self::ContactInImage => "REASON_CODE_CONTACT_IN_IMAGE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -922,6 +1021,8 @@ impl ReasonCode {
             "REASON_CODE_OTHER_WILDLIFE" => Some(Self::OtherWildlife),
             "REASON_CODE_UNSUPPORTED_LANGUAGE" => Some(Self::UnsupportedLanguage),
             "REASON_CODE_LIVE_ANIMAL" => Some(Self::LiveAnimal),
+            "REASON_CODE_TEXT_IN_IMAGE" => Some(Self::TextInImage),
+            "REASON_CODE_CONTACT_IN_IMAGE" => Some(Self::ContactInImage),
             _ => None,
         }
     }

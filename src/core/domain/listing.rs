@@ -87,6 +87,8 @@ pub enum TextField {
     Title,
     /// The description.
     Description,
+    /// What is written in the image at this place in the listing.
+    Image(usize),
 }
 
 impl TextField {
@@ -95,6 +97,7 @@ impl TextField {
         match self {
             Self::Title => "title",
             Self::Description => "description",
+            Self::Image(_) => "image",
         }
     }
 }

@@ -1,14 +1,15 @@
 //! What comes out: a listing's rating, part by part.
 
-use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
 use super::category::Category;
 use super::listing::{ImageStatus, Language, Span, TextField};
+use super::reason::Reason;
 use super::scale::{Level, Probability, Suggestion};
 use super::words::TermKind;
+use super::written::Written;
 
 /// A finished rating.
 #[derive(Debug, Clone)]
@@ -170,6 +171,8 @@ pub struct TextRating {
     pub terms: Vec<FoundTerm>,
     /// Looks that the scores are made of; 0 when it was not rated.
     pub looks: usize,
+    /// Of words in an image: its id, and what was read where.
+    pub written: Option<(String, Written)>,
 }
 
 /// Score of a text for a category.
@@ -232,70 +235,6 @@ pub struct FoundTerm {
     pub obfuscated: bool,
 }
 
-/// Why a rating is what it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ReasonCode {
-    /// The best image speaks for the category.
-    ImageEvidence,
-    /// The strongest passage speaks for the category.
-    TextEvidence,
-    /// The text names the product.
-    ClaimTerm,
-    /// The text has trade slang.
-    CodeWord,
-    /// The text names a look-alike.
-    LookAlike,
-    /// Image and text disagree.
-    ModalitiesDisagree,
-    /// An image could not be looked at.
-    ImageUnreadable,
-    /// A model did not answer.
-    ModelMissing,
-    /// The text hides a word.
-    ObfuscatedText,
-    /// A claim in disguise raised PASS to REVIEW, or is context.
-    DisguisedClaim,
-    /// A claim beside a sign of sale.
-    ClaimForSale,
-    /// A claim beside a sign that somebody wants to buy.
-    WantedToBuy,
-    /// The photo alone is a REVIEW, and the text does not clear it.
-    PhotoStands,
-    /// A registered medicine is named whose recipe has or had a product of ours in it.
-    LicensedMedicine,
-    /// A product of another protected animal is named.
-    OtherWildlife,
-    /// A text is in a language that nothing here reads.
-    UnsupportedLanguage,
-    /// The photo shows a live animal, and no word names a product: lowered BLOCK to REVIEW, or is context.
-    LiveAnimal,
-}
-
-impl ReasonCode {
-    /// The name used in reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::ImageEvidence => "image_evidence",
-            Self::TextEvidence => "text_evidence",
-            Self::ClaimTerm => "claim_term",
-            Self::CodeWord => "code_word",
-            Self::LookAlike => "look_alike",
-            Self::ModalitiesDisagree => "modalities_disagree",
-            Self::ImageUnreadable => "image_unreadable",
-            Self::ModelMissing => "model_missing",
-            Self::ObfuscatedText => "obfuscated_text",
-            Self::DisguisedClaim => "disguised_claim",
-            Self::ClaimForSale => "claim_for_sale",
-            Self::WantedToBuy => "wanted_to_buy",
-            Self::PhotoStands => "photo_stands",
-            Self::LicensedMedicine => "licensed_medicine",
-            Self::OtherWildlife => "other_wildlife",
-            Self::UnsupportedLanguage => "unsupported_language",
-            Self::LiveAnimal => "live_animal",
-        }
-    }
-}
-
 /// Why a look that the policy wants was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LeftOut {
@@ -340,6 +279,8 @@ pub enum Missing {
     ImageLook(String, LeftOut),
     /// The same of this text.
     TextLook(TextField, LeftOut),
+    /// The words in this image, which the policy wants read.
+    Words(String, LeftOut),
     /// This model.
     Model(String),
     /// No model in service feeds this category.
@@ -349,7 +290,7 @@ pub enum Missing {
 impl Missing {
     /// A look that was left out for load, budget or deadline: the next time it may be taken.
     pub fn is_for_want_of_time(&self) -> bool {
-        matches!(self, Self::ImageLook(_, why) | Self::TextLook(_, why) if *why != LeftOut::Absent)
+        matches!(self, Self::ImageLook(_, why) | Self::TextLook(_, why) | Self::Words(_, why) if *why != LeftOut::Absent)
     }
 }
 
@@ -365,21 +306,11 @@ impl std::fmt::Display for Missing {
             Self::Damaged(id) => write!(f, "image:{id}:damaged"),
             Self::ImageLook(id, why) => write!(f, "image:{id}:look:{}", why.name()),
             Self::TextLook(field, why) => write!(f, "text:{}:look:{}", field.name(), why.name()),
+            Self::Words(id, why) => write!(f, "image:{id}:words:{}", why.name()),
             Self::Model(name) => write!(f, "model:{name}"),
             Self::Category(category) => write!(f, "category:{category}"),
         }
     }
-}
-
-/// One reason with its arguments.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Reason {
-    /// What it says.
-    pub code: ReasonCode,
-    /// Of which category; `None`: of the listing.
-    pub category: Option<Category>,
-    /// Values by name.
-    pub arguments: BTreeMap<&'static str, String>,
 }
 
 /// A rule a suspicion touches, as the policy file gives it.
@@ -421,6 +352,9 @@ pub struct Timings {
     /// Of both, what looks after the first took.
     #[serde(default)]
     pub later_looks_us: u64,
+    /// Finding and reading words in images, summed.
+    #[serde(default)]
+    pub words_us: u64,
     /// Calibration to explanation.
     pub score_us: u64,
     /// From the arrival at the pipeline to the rating, waits included.

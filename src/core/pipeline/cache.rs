@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use moka::sync::Cache;
 
-use super::outcome::{ImageOutcome, Taken};
-use crate::domain::{ImageFacts, Logit, PerCategory, Probability};
+use super::outcome::{ImageOutcome, Taken, WordsOutcome};
+use crate::domain::{ImageFacts, LeftOut, Logit, PerCategory, Probability};
 use crate::preprocess::image::Doubt;
 
 /// What tells images apart: BLAKE3 of their bytes.
@@ -27,6 +27,8 @@ struct Kept {
     doubt: Option<Doubt>,
     logits: PerCategory<Logit>,
     looks: Taken,
+    words: Option<Box<WordsOutcome>>,
+    words_left_out: Option<LeftOut>,
     labels: Box<[(String, Probability)]>,
 }
 
@@ -49,13 +51,15 @@ impl ImageCache {
 
     /// What became of the image with this hash before; times are zero.
     pub fn get(&self, hash: ContentHash) -> Option<ImageOutcome> {
-        let Kept { facts, doubt, logits, looks, labels } = self.outcomes.as_ref()?.get(&hash)?;
+        let Kept { facts, doubt, logits, looks, words, words_left_out, labels } = self.outcomes.as_ref()?.get(&hash)?;
         Some(ImageOutcome {
             facts,
             doubt,
             cached: true,
             logits,
             looks: Taken { later: Duration::ZERO, ..looks },
+            words: words.map(|words| WordsOutcome { reading: Duration::ZERO, ..*words }),
+            words_left_out,
             labels: labels.into(),
             ..ImageOutcome::default()
         })
@@ -65,14 +69,17 @@ impl ImageCache {
     pub fn put(&self, hash: ContentHash, outcome: &ImageOutcome) {
         let Some(outcomes) = &self.outcomes else { return };
         // What was looked at less than the policy wants takes no fuller one's place.
-        let is_lesser =
-            outcome.looks.left_out.is_some() && outcomes.get(&hash).is_some_and(|kept| kept.looks.left_out.is_none());
+        let is_whole = |looks: &Taken, words: Option<LeftOut>| looks.left_out.is_none() && words.is_none();
+        let is_lesser = !is_whole(&outcome.looks, outcome.words_left_out)
+            && outcomes.get(&hash).is_some_and(|kept| is_whole(&kept.looks, kept.words_left_out));
         if outcome.faults.is_empty() && !is_lesser {
             let kept = Kept {
                 facts: outcome.facts.clone(),
                 doubt: outcome.doubt,
                 logits: outcome.logits.clone(),
                 looks: outcome.looks.clone(),
+                words: outcome.words.clone().map(Box::new),
+                words_left_out: outcome.words_left_out,
                 labels: outcome.labels.as_slice().into(),
             };
             outcomes.insert(hash, kept);

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 use super::generation::Generation;
-use super::outcome::{ImageOutcome, TextOutcome};
+use super::outcome::{ImageOutcome, TextOutcome, WordsOutcome};
 use crate::domain::{
-    Category, ImageCategoryScore, ImageRating, ImageStatus, Language, Listing, ListingImage, Missing, ModelVersion,
-    PerCategory, Rating, TextCategoryScore, TextField, TextRating, Timings, TokenContribution,
+    Category, ContactKind, ImageCategoryScore, ImageRating, ImageStatus, Language, LeftOut, Listing, ListingImage,
+    Missing, ModelVersion, PerCategory, Rating, TextCategoryScore, TextField, TextRating, Timings, TokenContribution,
 };
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
@@ -36,9 +36,14 @@ impl Gathered {
                 metrics.stage("resize", outcome.resize);
                 metrics.stage("image_inference", outcome.inference);
                 outcome.looks.count(metrics, "images", "later_image_looks");
+                count_words(&outcome, metrics);
             }
         }
         let t = &mut self.timings;
+        if let Some(WordsOutcome { text, reading, .. }) = outcome.words.as_ref().filter(|_| !outcome.cached) {
+            t.words_us += micros(*reading);
+            text.iter().for_each(|text| add_text(t, text));
+        }
         t.decode_us += micros(outcome.decode);
         t.resize_us += micros(outcome.resize);
         t.image_inference_us += micros(outcome.inference);
@@ -55,10 +60,7 @@ impl Gathered {
             metrics.stage("text_inference", outcome.inference);
             outcome.looks.count(metrics, "texts", "later_text_looks");
         }
-        let t = &mut self.timings;
-        t.text_features_us += micros(outcome.features);
-        t.text_inference_us += micros(outcome.inference);
-        t.later_looks_us += micros(outcome.looks.later);
+        add_text(&mut self.timings, &outcome);
         self.texts.push(outcome);
     }
 
@@ -66,6 +68,18 @@ impl Gathered {
         self.timings.queue_wait_us = self.timings.queue_wait_us.max(micros(queue_wait));
         metrics.into_iter().for_each(|metrics| metrics.stage("queue_wait", queue_wait));
     }
+}
+
+fn add_text(timings: &mut Timings, text: &TextOutcome) {
+    timings.text_features_us += micros(text.features);
+    timings.text_inference_us += micros(text.inference);
+    timings.later_looks_us += micros(text.looks.later);
+}
+
+/// Counts whether an image's words were read, or why not although they should have been.
+fn count_words(outcome: &ImageOutcome, metrics: &Metrics) {
+    metrics.looks("words", usize::from(outcome.words.is_some()), outcome.words_left_out.map(LeftOut::name));
+    outcome.words.iter().for_each(|words| metrics.stage("words", words.reading));
 }
 
 fn fault_name(fault: &Error) -> String {
@@ -102,6 +116,7 @@ fn text_rating(mut outcome: TextOutcome, categories: &[Category]) -> TextRating 
         scores: scores.collect(),
         terms: outcome.found.terms,
         looks: outcome.looks.logits.len(),
+        written: None,
     }
 }
 
@@ -126,13 +141,6 @@ fn is_unread(language: Language, text: &str) -> bool {
     language == Language::Other && text.chars().filter(|c| c.is_alphabetic()).nth(2).is_some()
 }
 
-fn given_text(listing: &Listing, field: TextField) -> &str {
-    match field {
-        TextField::Title => &listing.title,
-        TextField::Description => &listing.description,
-    }
-}
-
 /// What a listing's parts say, put together.
 struct Parts<'a> {
     generation: &'a Generation,
@@ -140,6 +148,8 @@ struct Parts<'a> {
     categories: &'a [Category],
     evidence: Evidence,
     missing: Vec<Missing>,
+    /// What was not read, and is no part that was sent.
+    unread: Vec<Missing>,
     faults: Vec<Error>,
     /// Images whose bytes say nothing.
     unreadable: usize,
@@ -152,13 +162,18 @@ struct Parts<'a> {
 pub(super) fn conclude(generation: &Generation, listing: &Listing, gathered: Gathered) -> Result<Rating> {
     let Gathered { images, texts, timings } = gathered;
     let categories = &generation.policy().chosen(&listing.options.categories);
-    let evidence = Evidence { categories: categories.clone(), ..Evidence::default() };
-    let (missing, faults) = (Vec::new(), Vec::new());
-    let mut parts = Parts { generation, listing, categories, evidence, missing, faults, unreadable: 0 };
-    let image_ratings: Vec<ImageRating> =
-        listing.images.iter().zip(images).map(|(given, outcome)| parts.image(given, outcome)).collect();
+    let image_ids = listing.images.iter().map(|image| image.image_id.clone()).collect();
+    let evidence = Evidence { categories: categories.clone(), image_ids, ..Evidence::default() };
+    let (missing, unread, faults) = (Vec::new(), Vec::new(), Vec::new());
+    let mut parts = Parts { generation, listing, categories, evidence, missing, unread, faults, unreadable: 0 };
+    let (mut image_ratings, mut words) = (Vec::with_capacity(images.len()), Vec::new());
+    for (place, (given, mut outcome)) in listing.images.iter().zip(images).enumerate() {
+        words.extend(outcome.words.take().map(|words| (place, given.image_id.clone(), words)));
+        image_ratings.push(parts.image(given, outcome));
+    }
     let has_text = !texts.is_empty();
-    let text_ratings: Vec<TextRating> = texts.into_iter().map(|outcome| parts.text(outcome)).collect();
+    let mut text_ratings: Vec<TextRating> = texts.into_iter().map(|outcome| parts.given_text(outcome)).collect();
+    text_ratings.extend(words.into_iter().filter_map(|(place, id, words)| parts.words(place, id, words)));
     parts.check(has_text)?;
     let missing_models: BTreeSet<String> = parts.faults.iter().map(fault_name).collect();
     let degraded = !parts.missing.is_empty() || !missing_models.is_empty();
@@ -209,6 +224,7 @@ impl Parts<'_> {
         if let Some(why) = outcome.looks.left_out {
             self.missing.push(Missing::ImageLook(id.clone(), why));
         }
+        self.unread.extend(outcome.words_left_out.map(|why| Missing::Words(id.clone(), why)));
         if let Some(doubt) = outcome.doubt {
             self.missing.push(match doubt {
                 Doubt::FramesLeftOut => Missing::Frames(id.clone()),
@@ -224,9 +240,26 @@ impl Parts<'_> {
         image_rating(id.clone(), outcome, self.categories)
     }
 
-    fn text(&mut self, mut outcome: TextOutcome) -> TextRating {
+    /// The title or the description.
+    fn given_text(&mut self, outcome: TextOutcome) -> TextRating {
+        let listing = self.listing;
+        let is_title = outcome.field == TextField::Title;
+        self.text(outcome, if is_title { &listing.title } else { &listing.description })
+    }
+
+    /// What is written in the image at `place`; `None`: nothing.
+    fn words(&mut self, place: usize, image_id: String, words: WordsOutcome) -> Option<TextRating> {
+        let WordsOutcome { written, text, .. } = words;
+        let kinds: BTreeSet<ContactKind> = written.contacts.iter().map(|contact| contact.kind).collect();
+        self.evidence.contacts.extend(kinds.into_iter().map(|kind| (image_id.clone(), kind)));
+        let outcome = TextOutcome { field: TextField::Image(place), ..text? };
+        let rating = self.text(outcome, &written.text);
+        Some(TextRating { written: Some((image_id, written)), ..rating })
+    }
+
+    fn text(&mut self, mut outcome: TextOutcome, text: &str) -> TextRating {
         let field = outcome.field;
-        let (evidence, text) = (&mut self.evidence, given_text(self.listing, field));
+        let evidence = &mut self.evidence;
         self.faults.append(&mut outcome.faults);
         if let Some(why) = outcome.looks.left_out {
             self.missing.push(Missing::TextLook(field, why));
@@ -240,7 +273,8 @@ impl Parts<'_> {
             let words = outcome.tokens.get(category).map(|told| weightiest(&told.tokens, text));
             evidence.words.extend(words.filter(|words| !words.is_empty()).map(|words| (field, category, words)));
         }
-        if is_unread(outcome.language, text) {
+        // Of a picture it is what was taken for words.
+        if is_unread(outcome.language, text) && !matches!(field, TextField::Image(_)) {
             evidence.unread_texts.push(field);
         }
         let terms = outcome.found.terms.iter().filter(|term| self.categories.contains(&term.category));
@@ -271,7 +305,8 @@ impl Parts<'_> {
 
     /// What did not take part, besides single images.
     fn name_missing(&mut self, has_text: bool, missing_models: &BTreeSet<String>) {
-        let Self { generation, listing, categories, evidence, missing, .. } = self;
+        let Self { generation, listing, categories, evidence, missing, unread, .. } = self;
+        missing.append(unread);
         if evidence.images.is_empty() {
             missing.push(Missing::Images);
         }

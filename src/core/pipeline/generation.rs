@@ -9,6 +9,7 @@ use super::cache::ImageCache;
 use super::health::Health;
 use super::look_plan::LookPlan;
 use super::vocabulary;
+use super::words::WordsReader;
 use crate::config::{Batching, Config};
 use crate::domain::{Category, DEFAULT_SET, Modality, ModelVersion, PolicyVersion, SetVersion};
 use crate::error::{Error, Result};
@@ -36,6 +37,7 @@ pub struct Generation {
     image_labels: Vec<WeightedLabel>,
     text_scorers: Vec<TextScorer>,
     looks: LookPlan,
+    words_reader: Option<WordsReader>,
     policy: Arc<PolicyFile>,
     lexicon: Lexicon,
     cache: Arc<ImageCache>,
@@ -167,6 +169,7 @@ impl Generation {
             image_labels,
             text_scorers,
             looks,
+            words_reader: WordsReader::of(&engine)?,
             wanted: WantedSize::for_inputs(engine.image_specs(), MARGIN),
             engine,
             lexicon: Lexicon::new(lexicon_entries(&policy.policy))
@@ -198,6 +201,7 @@ impl Generation {
         let profile = profile.unwrap_or(self.policy().looks.profile);
         self.looks.images.unlimited(profile);
         self.looks.texts.unlimited(profile);
+        self.looks.words.iter_mut().for_each(|words| words.unlimited(profile));
         self
     }
 
@@ -239,6 +243,11 @@ impl Generation {
     /// Which model takes part in which look, and who takes more than the first.
     pub(super) fn looks(&self) -> &LookPlan {
         &self.looks
+    }
+
+    /// What reads words in photos, where it is in service.
+    pub(super) fn words_reader(&self) -> Option<&WordsReader> {
+        self.words_reader.as_ref()
     }
 
     /// What makes scores a rating.

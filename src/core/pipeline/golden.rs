@@ -88,7 +88,12 @@ fn fed(folder: &ModelFolder, sample: &GoldenSample) -> Result<GoldenInput> {
         }
         Kind::Head => GoldenInput::Embedding(sample.embedding.clone().ok_or_else(|| missing("embedding"))?),
         Kind::TextClassifier => GoldenInput::Text(sample.text.clone().ok_or_else(|| missing("text"))?),
+        kind @ (Kind::TextDetector | Kind::TextRecognizer) => return Err(no_samples(folder, kind)),
     })
+}
+
+fn no_samples(folder: &ModelFolder, kind: Kind) -> Error {
+    Error::file(&folder.path, format!("a {} has no golden samples", kind.name()))
 }
 
 fn run(generation: &Generation, model: &LoadedModel, worker: usize, input: &GoldenInput) -> Result<Vec<f32>> {
@@ -111,6 +116,7 @@ fn run(generation: &Generation, model: &LoadedModel, worker: usize, input: &Gold
                 Kind::ImageEncoder | Kind::ImageClassifier => "image files",
                 Kind::Head => "embeddings",
                 Kind::TextClassifier => "texts",
+                Kind::TextDetector | Kind::TextRecognizer => return Err(no_samples(folder, kind)),
             };
             return Err(Error::file(&folder.path, format!("golden samples of a {} are {takes}", kind.name())));
         }

@@ -12,8 +12,9 @@ use tokio::time::Instant;
 use super::cache::ContentHash;
 use super::generation::{Generation, WeightedLabel};
 use super::inputs::Inputs;
-use super::looks::Part;
+use super::looks::{Part, WordsGate};
 use super::outcome::ImageOutcome;
+use super::words;
 use crate::domain::{Attribution, Category, ImageExplanation, ImageFacts, ImageStatus, LeftOut, Logit, PerCategory};
 use crate::model::folder::manifest::{Calibration, hex_sha256};
 use crate::model::runtime::engine::{ImageScores, LabelScore, ScoreMap};
@@ -84,7 +85,11 @@ pub(super) fn score(
     for (index, Photo { content, deadline, .. }) in images.iter().enumerate() {
         let hash = ContentHash::of(content);
         let known = if with_maps { None } else { generation.cache().get(hash) };
-        if let Some(known) = known.filter(|known| plan.images.stands(known.looks.left_out, load)) {
+        let stands = |known: &ImageOutcome| {
+            let words = |gate: &WordsGate| gate.stands(known.words_left_out, load);
+            plan.images.stands(known.looks.left_out, load) && plan.words.as_ref().is_none_or(words)
+        };
+        if let Some(known) = known.filter(stands) {
             done(index, known);
             continue;
         }
@@ -98,20 +103,51 @@ pub(super) fn score(
             waiting.push(Prepared { index, hash, outcome, frames, deadline: *deadline, scores: Vec::new() });
         }
     }
+    let mut with_words: Vec<Prepared> = Vec::new();
     for look in 0..plan.images.count() {
         // Decoding, or the look before, may have taken all the caller's time: no model time is spent after it.
         waiting.retain(|image| !image.deadline.has_passed());
         if waiting.is_empty() {
-            return;
+            break;
         }
         run_models((generation, worker, look), inputs, &mut waiting, with_maps);
         let (again, finished) = plan.images.sift(look + 1, waiting, &plan.categories, load);
-        for Prepared { index, hash, outcome, .. } in finished {
-            generation.cache().put(hash, &outcome);
-            done(index, outcome);
+        for mut image in finished {
+            if is_read(plan.words.as_ref(), &mut image, load) {
+                image.frames = Vec::new();
+                with_words.push(image);
+                continue;
+            }
+            generation.cache().put(image.hash, &image.outcome);
+            done(image.index, image.outcome);
         }
         waiting = again;
     }
+    let lines = plan.words.as_ref().map_or(0, WordsGate::lines);
+    // Last, since it takes longest: those that are done have been answered.
+    for Prepared { index, hash, mut outcome, deadline, .. } in with_words {
+        let content = images.get(index).map(|photo| &photo.content[..]).unwrap_or_default();
+        match words::look((generation, worker, load), content, lines, deadline) {
+            Ok(Some(words)) => {
+                plan.words.iter().for_each(|gate| gate.took(words.reading));
+                outcome.words = Some(words);
+            }
+            // Half a text says nothing, and nobody waits for it.
+            Ok(None) => continue,
+            Err(fault) => outcome.faults.push(fault),
+        }
+        generation.cache().put(hash, &outcome);
+        done(index, outcome);
+    }
+}
+
+/// Whether the words in `image` are to be read; it keeps why not, although they should be.
+fn is_read(gate: Option<&WordsGate>, image: &mut Prepared, load: Load) -> bool {
+    let admitted = gate.map_or(Ok(false), |gate| gate.admits(&image.outcome.labels, load, image.deadline));
+    admitted.unwrap_or_else(|why| {
+        image.outcome.words_left_out = Some(why);
+        false
+    })
 }
 
 /// Decodes one image; without frames the outcome says why.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::looks::Gates;
+use super::looks::{Gates, WordsGate};
 use crate::domain::{Category, Modality, ModelVersion};
 use crate::error::{Error, Result};
 use crate::model::runtime::engine::Engine;
@@ -20,6 +20,8 @@ pub(super) struct LookPlan {
     pub images: Gates,
     /// Who is read again, of texts.
     pub texts: Gates,
+    /// Whose words are read; `None`: nobody's.
+    pub words: Option<WordsGate>,
     /// Every category that is looked for: what is remembered of a photo depends on no caller's choice.
     pub categories: Vec<Category>,
 }
@@ -52,7 +54,8 @@ impl LookPlan {
             Gates::new(looks, modality, serves)
         };
         let (images, texts) = (gates(Modality::Images), gates(Modality::Texts));
-        Ok(Self { inputs, models, images, texts, categories: policy.chosen(&[]) })
+        let words = WordsGate::new(looks, engine.readers().is_some());
+        Ok(Self { inputs, models, images, texts, words, categories: policy.chosen(&[]) })
     }
 
     /// The look in which the image input at `place` is read.

@@ -7,9 +7,9 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::domain::{Category, LeftOut, Logit, Modality, PerCategory};
+use crate::domain::{Category, LeftOut, Logit, Modality, PerCategory, Probability};
 use crate::schedule::{Deadline, Load};
-use crate::score::policy::{Look, Looks, Profile};
+use crate::score::policy::{Look, Looks, Profile, WordsLook};
 
 /// Load from which less doubt is heeded, and from which none is. The queue refuses at 1.
 const NARROWS: f64 = 1.0 / 16.0;
@@ -57,12 +57,14 @@ pub(super) struct Gates {
     profile: Profile,
     /// Neither what waits nor what was spent counts.
     unlimited: bool,
-    gates: Vec<Gate>,
+    gates: Vec<(Look, Gate)>,
 }
 
+/// The way to one look, and what was spent on it.
 #[derive(Debug)]
 struct Gate {
-    look: Look,
+    /// Largest share that may take it.
+    share: f64,
     /// Whether all of its models serve.
     present: bool,
     /// The doubt that is heeded: up to 0 all in the band, 1 none. Follows the share that takes the look.
@@ -85,11 +87,9 @@ struct Situation {
 impl Gates {
     /// Of `modality`, as `looks` says; `serves`: whether a model of that name is in service.
     pub(super) fn new(looks: &Looks, modality: Modality, serves: impl Fn(&str) -> bool) -> Self {
-        let gate = |look: &Look| Gate {
-            look: look.clone(),
-            present: look.models.iter().all(|name| serves(name)),
-            tightness: Mutex::new(-CREDIT),
-            took_us: AtomicU64::default(),
+        let gate = |look: &Look| {
+            let present = look.models.iter().all(|name| serves(name));
+            (look.clone(), Gate::new(look.share, present))
         };
         Self { profile: looks.profile, unlimited: false, gates: looks.of(modality).iter().map(gate).collect() }
     }
@@ -100,7 +100,7 @@ impl Gates {
         match left_out {
             None | Some(LeftOut::Absent) => true,
             Some(LeftOut::Busy | LeftOut::Late) => load.0 >= NARROWS,
-            Some(LeftOut::Budget) => load.0 >= NARROWS || self.gates.iter().any(|gate| *gate.tightness.lock() > ROOM),
+            Some(LeftOut::Budget) => load.0 >= NARROWS || self.gates.iter().any(|(_, gate)| gate.is_tight()),
         }
     }
 
@@ -121,9 +121,8 @@ impl Gates {
 
     /// A part's look number `look`, of which 0 is the first, took so long.
     pub(super) fn took(&self, look: usize, time: Duration) {
-        let Some(gate) = look.checked_sub(1).and_then(|place| self.gates.get(place)) else { return };
-        let (time, mean) = (u64::try_from(time.as_micros()).unwrap_or(u64::MAX), gate.took_us.load(Ordering::Relaxed));
-        gate.took_us.store(if mean == 0 { time } else { (mean / 8 * 7).saturating_add(time / 8) }, Ordering::Relaxed);
+        let gate = look.checked_sub(1).and_then(|place| self.gates.get(place));
+        gate.into_iter().for_each(|(_, gate)| gate.took(time));
     }
 
     /// Parts, each with `taken` looks, by whether they take another: those that do, and those that are done, in their order. Called once
@@ -155,25 +154,105 @@ impl Gates {
 
     /// Whether a part that has taken `taken` looks and gave `seen` takes another.
     fn next(&self, taken: usize, seen: &PerCategory<Logit>, categories: &[Category], now: Situation) -> Next {
-        let Some(gate) = taken.checked_sub(1).and_then(|place| self.gates.get(place)) else { return Next::Done };
+        let Some((look, gate)) = taken.checked_sub(1).and_then(|place| self.gates.get(place)) else { return Next::Done };
         let doubt = match self.profile {
             Profile::Fast => return Next::Done,
-            Profile::Balanced => gate.look.doubt(seen, categories),
+            Profile::Balanced => look.doubt(seen, categories),
             Profile::Thorough => Some(1.0),
         };
-        match doubt {
-            None => {
-                gate.spend(false);
-                Next::Done
-            }
-            Some(_) if !gate.present => Next::LeaveOut(LeftOut::Absent),
-            Some(_) if self.unlimited => Next::Look,
-            Some(doubt) => gate.decide(doubt, now, self.profile == Profile::Balanced),
+        gate.next(doubt, now, (self.profile == Profile::Balanced, self.unlimited))
+    }
+}
+
+/// The way to the words in photos.
+#[derive(Debug)]
+pub(super) struct WordsGate {
+    profile: Profile,
+    unlimited: bool,
+    look: WordsLook,
+    gate: Gate,
+}
+
+impl WordsGate {
+    /// As `looks` says, if it does; `present`: what reads is in service.
+    pub(super) fn new(looks: &Looks, present: bool) -> Option<Self> {
+        let look = looks.words.clone()?;
+        Some(Self { profile: looks.profile, unlimited: false, gate: Gate::new(look.share, present), look })
+    }
+
+    /// Lines that are read of a photo.
+    pub(super) fn lines(&self) -> usize {
+        self.look.lines
+    }
+
+    /// See [`Gates::unlimited`].
+    pub(super) fn unlimited(&mut self, profile: Profile) {
+        (self.profile, self.unlimited) = (profile, true);
+    }
+
+    /// See [`Gates::stands`].
+    pub(super) fn stands(&self, left_out: Option<LeftOut>, load: Load) -> bool {
+        match left_out {
+            None | Some(LeftOut::Absent) => true,
+            Some(LeftOut::Busy | LeftOut::Late) => load.0 >= NARROWS,
+            Some(LeftOut::Budget) => load.0 >= NARROWS || self.gate.is_tight(),
+        }
+    }
+
+    /// A photo's words took so long to read.
+    pub(super) fn took(&self, time: Duration) {
+        self.gate.took(time);
+    }
+
+    /// Whether a photo of which `labels` are known is read: `Ok(true)`, or why it is not although it should be. Called once a photo: it
+    /// counts as spent.
+    pub(super) fn admits(
+        &self,
+        labels: &[(String, Probability)],
+        load: Load,
+        deadline: Deadline,
+    ) -> Result<bool, LeftOut> {
+        let promise = match self.profile {
+            Profile::Fast => return Ok(false),
+            Profile::Balanced => self.look.promise(labels),
+            Profile::Thorough => Some(1.0),
+        };
+        let now = Situation { load, deadline, together: 1 };
+        match self.gate.next(promise, now, (self.profile == Profile::Balanced, self.unlimited)) {
+            Next::Done => Ok(false),
+            Next::Look => Ok(true),
+            Next::LeaveOut(why) => Err(why),
         }
     }
 }
 
 impl Gate {
+    fn new(share: f64, present: bool) -> Self {
+        Self { share, present, tightness: Mutex::new(-CREDIT), took_us: AtomicU64::default() }
+    }
+
+    fn is_tight(&self) -> bool {
+        *self.tightness.lock() > ROOM
+    }
+
+    fn took(&self, time: Duration) {
+        let (time, mean) = (u64::try_from(time.as_micros()).unwrap_or(u64::MAX), self.took_us.load(Ordering::Relaxed));
+        self.took_us.store(if mean == 0 { time } else { (mean / 8 * 7).saturating_add(time / 8) }, Ordering::Relaxed);
+    }
+
+    /// What becomes of a part over which there is so much doubt; `None`: none. `limited`: the share counts; `unlimited`: nothing does.
+    fn next(&self, doubt: Option<f64>, now: Situation, (limited, unlimited): (bool, bool)) -> Next {
+        match doubt {
+            None => {
+                self.spend(false);
+                Next::Done
+            }
+            Some(_) if !self.present => Next::LeaveOut(LeftOut::Absent),
+            Some(_) if unlimited => Next::Look,
+            Some(doubt) => self.decide(doubt, now, limited),
+        }
+    }
+
     fn decide(&self, doubt: f64, Situation { load, deadline, together }: Situation, limited: bool) -> Next {
         let took_us = self.took_us.load(Ordering::Relaxed);
         let wanted = Duration::from_micros(took_us).saturating_mul(together).saturating_mul(PART_OF_THE_TIME);
@@ -199,7 +278,7 @@ impl Gate {
     fn spend(&self, taken: bool) {
         let mut tightness = self.tightness.lock();
         let spent = if taken { 1.0 } else { 0.0 };
-        *tightness = (*tightness + GAIN * (spent - self.look.share)).clamp(-CREDIT, 1.0);
+        *tightness = (*tightness + GAIN * (spent - self.share)).clamp(-CREDIT, 1.0);
     }
 }
 
@@ -319,7 +398,7 @@ mod tests {
         #[test]
         fn more_load_never_heeds_less_doubt(doubt in 0.0..1.0, load in 0.0..1.0, more in 0.0..1.0) {
             let (_, gates) = gates("balanced", 1.0, true);
-            let gate = &gates.gates[0];
+            let (_, gate) = &gates.gates[0];
             if gate.decide(doubt, loaded(load + more), true) == Next::Look {
                 prop_assert_eq!(gate.decide(doubt, loaded(load), true), Next::Look);
             }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::domain::{
     Category, ImageExplanation, ImageFacts, Language, LeftOut, Logit, PerCategory, Probability, TextExplanation,
-    TextField,
+    TextField, Written,
 };
 use crate::error::Error;
 use crate::metrics::Metrics;
@@ -52,6 +52,10 @@ pub struct ImageOutcome {
     pub logits: PerCategory<Logit>,
     /// The looks it took.
     pub looks: Taken,
+    /// What is written in it; `None`: nobody looked.
+    pub words: Option<WordsOutcome>,
+    /// Why nobody looked although the policy wants it.
+    pub words_left_out: Option<LeftOut>,
     /// Labels of image models that feed no category, by name.
     pub labels: Vec<(String, Probability)>,
     /// When asked for.
@@ -66,8 +70,19 @@ pub struct ImageOutcome {
     pub inference: Duration,
 }
 
+/// The words in an image.
+#[derive(Debug, Clone, Default)]
+pub struct WordsOutcome {
+    /// What was read.
+    pub written: Written,
+    /// What it says as a text; `None`: there are no words.
+    pub(super) text: Option<TextOutcome>,
+    /// Time to find and read them.
+    pub reading: Duration,
+}
+
 /// A text, read.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct TextOutcome {
     /// Which text it is.
     pub field: TextField,

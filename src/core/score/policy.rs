@@ -10,7 +10,7 @@ use serde::Deserialize;
 pub use self::category::{Bilingual, CategoryPolicy, Join, MAX_CATEGORIES, Weights};
 use self::category::{RawCategory, checked, probability, suggestion_thresholds};
 use self::looks::RawLooks;
-pub use self::looks::{Look, Looks, Profile};
+pub use self::looks::{Look, Looks, Profile, WordsLook};
 use crate::domain::{
     Category, Declared, FoundTerm, LegalBasis, Level, Modality, Notice, Probability, Rated, Sign, TermKind,
 };

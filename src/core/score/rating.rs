@@ -1,9 +1,9 @@
 //! Calibrated evidence becomes a rating: fusion, levels, suggestion, caps and floors, reasons, legal bases.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::{
-    Category, CategoryRating, FoundTerm, LegalBasis, Level, Logit, Notice, PerCategory, Probability, Reason,
+    Category, CategoryRating, ContactKind, FoundTerm, LegalBasis, Level, Logit, Notice, PerCategory, Probability, Reason,
     ReasonCode, Signs, Suggestion, TermKind, TextField,
 };
 use crate::score::fuse::shift_prior;
@@ -20,6 +20,10 @@ pub struct Evidence {
     pub labels: Vec<(String, String, Probability)>,
     /// Texts that were scored: field and calibrated logits of the strongest passages.
     pub texts: Vec<(TextField, PerCategory<Logit>)>,
+    /// Ids of the images, by their places in the listing.
+    pub image_ids: Vec<String>,
+    /// Ways to reach somebody that images show: id of the image, and which.
+    pub contacts: Vec<(String, ContactKind)>,
     /// The words that weighed most in them, the heaviest first.
     pub words: Vec<(TextField, Category, Vec<String>)>,
     /// Lexicon terms.
@@ -34,6 +38,24 @@ pub struct Evidence {
     pub doubtful_images: Vec<(String, &'static str)>,
     /// Models that did not answer.
     pub missing_models: Vec<String>,
+}
+
+impl Evidence {
+    /// Which text it is, as arguments.
+    fn place(&self, field: TextField) -> Vec<(&'static str, String)> {
+        let mut arguments = vec![("field", field.name().to_owned())];
+        if let TextField::Image(place) = field {
+            arguments.extend(self.image_ids.get(place).map(|id| ("image_id", id.clone())));
+        }
+        arguments
+    }
+
+    /// A term and where it stands, as arguments.
+    fn place_of(&self, field: TextField, term: &FoundTerm) -> Vec<(&'static str, String)> {
+        let mut arguments = self.place(field);
+        arguments.push(("term", term.term.clone()));
+        arguments
+    }
 }
 
 /// What the policy makes of the evidence.
@@ -84,8 +106,12 @@ pub fn rate(policy: &Policy, evidence: &Evidence) -> Verdict {
         if *notice == Notice::OtherWildlife && policy.rules.other_wildlife && !evidence.signs.reports {
             suggestion = suggestion.max(Suggestion::Review);
         }
-        let arguments = [("term", term.clone()), ("field", field.name().to_owned())];
+        let arguments = [("term", term.clone())].into_iter().chain(evidence.place(*field));
         reasons.push((0.3, reason(code, None, arguments)));
+    }
+    for (image_id, kind) in &evidence.contacts {
+        let arguments = [("image_id", image_id.clone()), ("kind", kind.name().to_owned())];
+        reasons.push((0.2, reason(ReasonCode::ContactInImage, None, arguments)));
     }
     for field in evidence.unread_texts.iter().filter(|_| policy.rules.unsupported_language) {
         suggestion = suggestion.max(Suggestion::Review);
@@ -166,6 +192,7 @@ fn rate_category(
     if let Some((field, term)) = claim {
         judged.weigh_claim(field, term);
     }
+    judged.name_images_with_words();
     judged.heed_live_animal();
     let Judged { suggestion, level, image, text, .. } = judged;
     let rating = CategoryRating {
@@ -219,7 +246,8 @@ impl<'a> Judged<'a> {
             self.add(p.value() + 1.0, ReasonCode::ImageEvidence, arguments);
         }
         if let (Some((field, _)), Some(p)) = (self.text, named_text) {
-            let mut arguments = vec![("field", field.name().to_owned()), ("probability", number(p))];
+            let mut arguments = self.evidence.place(*field);
+            arguments.push(("probability", number(p)));
             let category = self.declared.category;
             let words = self.evidence.words.iter().find(|(of, about, _)| of == field && *about == category);
             arguments.extend(words.map(|(_, _, words)| ("words", words.join(", "))));
@@ -249,7 +277,7 @@ impl<'a> Judged<'a> {
             let is_reviewed = self.policy.is_reviewed(term);
             match term.kind {
                 TermKind::Claim => {
-                    self.add(0.9, ReasonCode::ClaimTerm, place(*field, term));
+                    self.add(0.9, ReasonCode::ClaimTerm, self.evidence.place_of(*field, term));
                     if self.declared.claim_is_enough || is_reviewed {
                         self.raise();
                     }
@@ -260,7 +288,7 @@ impl<'a> Judged<'a> {
                 TermKind::CodeWord => {
                     // Alone worth a look and no more: code words are mostly ordinary words.
                     self.raise();
-                    self.add(0.8, ReasonCode::CodeWord, place(*field, term));
+                    self.add(0.8, ReasonCode::CodeWord, self.evidence.place_of(*field, term));
                 }
                 TermKind::LookAlike => {
                     // Sellers name look-alikes to pass, so the word softens the strongest measure and clears nothing.
@@ -268,11 +296,11 @@ impl<'a> Judged<'a> {
                     if is_reviewed {
                         self.raise();
                     }
-                    self.add(0.5, ReasonCode::LookAlike, place(*field, term));
+                    self.add(0.5, ReasonCode::LookAlike, self.evidence.place_of(*field, term));
                 }
             }
             if term.obfuscated {
-                self.add(0.7, ReasonCode::ObfuscatedText, place(*field, term));
+                self.add(0.7, ReasonCode::ObfuscatedText, self.evidence.place_of(*field, term));
             }
         }
         claim
@@ -288,7 +316,32 @@ impl<'a> Judged<'a> {
         ];
         for (_, code) in applies.into_iter().filter(|(applies, _)| *applies) {
             self.raise();
-            self.add(0.85, code, place(field, term));
+            self.add(0.85, code, self.evidence.place_of(field, term));
+        }
+    }
+
+    /// Images whose words speak for the category: they name or hint at it, or the models say so.
+    fn name_images_with_words(&mut self) {
+        let (evidence, category) = (self.evidence, self.declared.category);
+        for (place, id) in evidence.image_ids.iter().enumerate() {
+            let field = TextField::Image(place);
+            let speaks = |term: &FoundTerm| term.category == category && term.kind != TermKind::LookAlike;
+            let terms = evidence.terms.iter().filter(|(of, term)| *of == field && speaks(term));
+            let mut words: Vec<&str> = terms.map(|(_, term)| term.term.as_str()).collect();
+            let of_image = evidence.texts.iter().find(|(of, _)| *of == field);
+            let probability = of_image.and_then(|(_, logits)| logits.get(category)).map(|logit| logit.probability());
+            let is_evidence = probability.is_some_and(|p| p >= self.policy.evidence);
+            if words.is_empty() && !is_evidence {
+                continue;
+            }
+            let weighty = evidence.words.iter().find(|(of, about, _)| *of == field && *about == category);
+            let weighty = weighty.map(|(_, _, words)| words.as_slice()).unwrap_or_default();
+            words.extend(weighty.iter().filter(|_| is_evidence).map(String::as_str));
+            let mut named = BTreeSet::new();
+            words.retain(|word| named.insert(*word));
+            let mut arguments = vec![("image_id", id.clone()), ("words", words.join(", "))];
+            arguments.extend(probability.map(|p| ("probability", number(p))));
+            self.add(0.88, ReasonCode::TextInImage, arguments);
         }
     }
 
@@ -308,11 +361,6 @@ impl<'a> Judged<'a> {
         }
         self.add(0.92, ReasonCode::LiveAnimal, vec![("image_id", id.clone()), ("probability", number(p))]);
     }
-}
-
-/// Where a term stands, as arguments.
-fn place(field: TextField, term: &FoundTerm) -> Vec<(&'static str, String)> {
-    vec![("term", term.term.clone()), ("field", field.name().to_owned())]
 }
 
 fn label_of(evidence: &Evidence, image_id: &str, name: &str) -> Option<Probability> {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, ensure};
+use anyhow::{bail, Context, ensure};
 use clap::Args;
 use ndarray::{Array2, ArrayView2, Axis};
 use ndarray_npy::ViewNpyExt;
@@ -81,6 +81,7 @@ pub(super) fn inputs_at(kind: Kind, path: &Path) -> anyhow::Result<Vec<PathBuf>>
         Kind::ImageEncoder | Kind::ImageClassifier => &["jpg", "jpeg", "png", "webp", "gif", "bmp"],
         Kind::Head => &["npy"],
         Kind::TextClassifier => &["txt"],
+        Kind::TextDetector | Kind::TextRecognizer => bail!("a {} has no golden samples", kind.name()),
     };
     let is_one = |path: &PathBuf| {
         let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default().to_lowercase();
@@ -187,6 +188,7 @@ fn read(kind: Kind, file: &Path) -> anyhow::Result<Vec<(GoldenSample, GoldenInpu
             ensure!(!samples.is_empty(), "{}: holds no text", shown());
             samples
         }
+        Kind::TextDetector | Kind::TextRecognizer => bail!("a {} has no golden samples", kind.name()),
     })
 }
 

@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use wildwarden_core::domain::Category;
-use wildwarden_core::model::folder::manifest::{Kind, MANIFEST, Manifest, hex_sha256};
+use wildwarden_core::model::folder::manifest::{Kind, MANIFEST, Manifest, Role, hex_sha256};
 use wildwarden_core::model::folder::onnx::Graph;
 use wildwarden_core::model::folder::tensor::TensorSpec;
 use wildwarden_core::model::runtime::session::{Runtime, Session};
@@ -72,7 +72,9 @@ fn label_and_category(text: &str) -> Result<(String, Category), String> {
 }
 
 fn kinds() -> impl TypedValueParser<Value = Kind> {
-    let names = PossibleValuesParser::new(Kind::ALL.map(Kind::name));
+    // What finds and reads words comes with an alphabet that no graph tells: its folder is made by hand.
+    let drafted = Kind::ALL.into_iter().filter(|kind| !matches!(kind.role(), Role::Reader(_)));
+    let names = PossibleValuesParser::new(drafted.map(Kind::name));
     names.try_map(|name| Kind::ALL.into_iter().find(|kind| kind.name() == name).ok_or("is no kind"))
 }
 
@@ -216,7 +218,7 @@ fn files_of(
         }
         // The manifest names it; one word a line is kept whole, and none is a valid list.
         Kind::TextClassifier => drop(files.insert("words.txt".to_owned(), Vec::new())),
-        Kind::ImageClassifier | Kind::Head | Kind::ImageEncoder => {}
+        Kind::ImageClassifier | Kind::Head | Kind::ImageEncoder | Kind::TextDetector | Kind::TextRecognizer => {}
     }
     if found.labels.len() > MANY_LABELS {
         files.insert(LABEL_FILE.to_owned(), label_file(&found.labels));

@@ -206,7 +206,7 @@ impl Draft<'_> {
                     text.push_str("pool = \"max\" # TODO: or \"mean\": how scores of tokens become one\n");
                 }
             }
-            Kind::Head => {}
+            Kind::Head | Kind::TextDetector | Kind::TextRecognizer => {}
         }
     }
 

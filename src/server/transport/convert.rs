@@ -2,10 +2,10 @@
 
 use wildwarden_core::config::Limits;
 use wildwarden_core::domain::{
-    Attribution, Category, CategoryRating, FoundTerm, ImageCategoryScore, ImageFacts, ImageRating, ImageStatus,
+    Attribution, Category, CategoryRating, Contact, ContactKind, FoundTerm, ImageCategoryScore, ImageFacts, ImageRating, ImageStatus,
     Language, LegalBasis, Level, Listing, ListingImage, ModelVersion, Options, PolicyVersion, Probability, Rating,
     Reason, ReasonCode, Span, Suggestion, TermKind, TextCategoryScore, TextExplanation, TextField, TextRating, Timings,
-    TokenContribution,
+    TokenContribution, Written, WrittenLine,
 };
 use wildwarden_core::error::{Error, Result};
 use wildwarden_core::schedule::Priority;
@@ -234,14 +234,36 @@ fn text_rating(rating: TextRating) -> proto::TextRating {
     let field = match rating.field {
         TextField::Title => proto::TextField::Title,
         TextField::Description => proto::TextField::Description,
+        TextField::Image(_) => proto::TextField::Image,
     };
+    let (image_id, written) = rating.written.map(|(id, text)| (id, written(text))).unzip();
     proto::TextRating {
+        image_id: image_id.unwrap_or_default(),
+        written,
         field: field.into(),
         language: language.into(),
         scores: rating.scores.into_iter().map(text_score).collect(),
         terms: rating.terms.into_iter().map(term).collect(),
         looks: look_count(rating.looks),
     }
+}
+
+fn written(text: Written) -> proto::WrittenText {
+    let line = |line: WrittenLine| proto::WrittenLine {
+        span: Some(span(&line.span)),
+        corners: line.corners.map(|[x, y]| proto::Point { x, y }).into(),
+        confidence: line.confidence,
+    };
+    let contact = |contact: Contact| {
+        let kind = match contact.kind {
+            ContactKind::Phone => proto::ContactKind::Phone,
+            ContactKind::WeChat => proto::ContactKind::Wechat,
+            ContactKind::Qq => proto::ContactKind::Qq,
+        };
+        proto::Contact { kind: kind.into(), span: Some(span(&contact.span)) }
+    };
+    let (lines, contacts) = (text.lines.into_iter().map(line), text.contacts.into_iter().map(contact));
+    proto::WrittenText { lines: lines.collect(), contacts: contacts.collect(), text: text.text }
 }
 
 fn text_score(score: TextCategoryScore) -> proto::TextCategoryScore {
@@ -318,6 +340,8 @@ pub fn reason_code(code: ReasonCode) -> proto::ReasonCode {
         ReasonCode::WantedToBuy => proto::ReasonCode::WantedToBuy,
         ReasonCode::PhotoStands => proto::ReasonCode::PhotoStands,
         ReasonCode::LiveAnimal => proto::ReasonCode::LiveAnimal,
+        ReasonCode::TextInImage => proto::ReasonCode::TextInImage,
+        ReasonCode::ContactInImage => proto::ReasonCode::ContactInImage,
         ReasonCode::LicensedMedicine => proto::ReasonCode::LicensedMedicine,
         ReasonCode::OtherWildlife => proto::ReasonCode::OtherWildlife,
         ReasonCode::UnsupportedLanguage => proto::ReasonCode::UnsupportedLanguage,
@@ -346,6 +370,7 @@ fn timings(t: Timings) -> proto::Timings {
         text_features_us: t.text_features_us,
         text_inference_us: t.text_inference_us,
         later_looks_us: t.later_looks_us,
+        words_us: t.words_us,
         score_us: t.score_us,
         total_us: t.total_us,
     }

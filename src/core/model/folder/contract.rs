@@ -49,6 +49,14 @@ pub(super) fn check(manifest: &Manifest) -> Result<(), String> {
             one("outputs", outputs, "logits", Dtype::Float32, &[Some(-1), Some(labels)])?;
             one("outputs", outputs, "contributions", Dtype::Float32, &[Some(-1), Some(-1), Some(labels)])?;
         }
+        Kind::TextDetector => {
+            only_input(manifest, &[Dtype::Float32], &[Some(-1), Some(3), Some(-1), Some(-1)])?;
+            only_output(manifest, &[Some(-1), Some(1), Some(-1), Some(-1)])?;
+        }
+        Kind::TextRecognizer => {
+            only_input(manifest, &[Dtype::Float32], &[Some(-1), Some(3), None, Some(-1)])?;
+            only_output(manifest, &[Some(-1), Some(-1), None])?;
+        }
     }
     Ok(())
 }
@@ -71,6 +79,7 @@ pub(super) fn check_names(manifest: &Manifest) -> Result<(), String> {
         Kind::Head | Kind::ImageClassifier | Kind::TextClassifier => {
             named("outputs", &manifest.outputs, manifest.score_output(), "scores = { output }")?;
         }
+        Kind::TextDetector | Kind::TextRecognizer => {}
     }
     let Some(image) = &manifest.image else { return Ok(()) };
     let (other, written) = match image.layout {
@@ -218,6 +227,13 @@ fn only_input(manifest: &Manifest, dtypes: &[Dtype], shape: &[Option<i64>]) -> R
             names(inputs),
             manifest.kind.name()
         )),
+    }
+}
+
+fn only_output(manifest: &Manifest, shape: &[Option<i64>]) -> Result<(), String> {
+    match manifest.outputs.as_slice() {
+        [output] => fits("outputs", output, &[Dtype::Float32], shape),
+        outputs => Err(format!("outputs: there are {}; a {} has one", outputs.len(), manifest.kind.name())),
     }
 }
 

@@ -9,8 +9,9 @@ use serde::Deserialize;
 
 use crate::domain::{Category, Modality, ModelVersion};
 use crate::error::{Error, Result};
-use crate::input_spec::{ImageInputSpec, TextForm, TextInputSpec, TokensInputSpec};
+use crate::input_spec::{DetectionSpec, ImageInputSpec, TextForm, TextInputSpec, TokensInputSpec};
 pub use crate::model::folder::card::{Card, DataSource, Metric};
+use crate::model::folder::reading::RecognitionManifest;
 pub use crate::model::folder::scores::{ColumnJoin, Holds, ScoresManifest};
 use crate::model::folder::tensor::TensorSpec;
 
@@ -24,6 +25,17 @@ pub enum Role {
     Encoder,
     /// To logits of categories.
     Scorer(Reads),
+    /// From an image to the words in it, or a part of the way there.
+    Reader(Part),
+}
+
+/// What a reader of words in pictures does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Finds where lines are.
+    Find,
+    /// Tells what a line says.
+    Read,
 }
 
 /// What a scorer is given.
@@ -49,11 +61,22 @@ pub enum Kind {
     ImageClassifier,
     /// Hashed text features to logits.
     TextClassifier,
+    /// Image to a map of where words are.
+    TextDetector,
+    /// A line of words, cut out, to its characters.
+    TextRecognizer,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::ImageEncoder, Self::Head, Self::ImageClassifier, Self::TextClassifier];
+    pub const ALL: [Self; 6] = [
+        Self::ImageEncoder,
+        Self::Head,
+        Self::ImageClassifier,
+        Self::TextClassifier,
+        Self::TextDetector,
+        Self::TextRecognizer,
+    ];
 
     /// The part it plays.
     pub fn role(self) -> Role {
@@ -62,13 +85,15 @@ impl Kind {
             Self::Head => Role::Scorer(Reads::Embedding),
             Self::ImageClassifier => Role::Scorer(Reads::Image),
             Self::TextClassifier => Role::Scorer(Reads::Texts),
+            Self::TextDetector => Role::Reader(Part::Find),
+            Self::TextRecognizer => Role::Reader(Part::Read),
         }
     }
 
     /// What of a listing it speaks about.
     pub fn modality(self) -> Modality {
         match self.role() {
-            Role::Encoder | Role::Scorer(Reads::Image | Reads::Embedding) => Modality::Images,
+            Role::Encoder | Role::Scorer(Reads::Image | Reads::Embedding) | Role::Reader(_) => Modality::Images,
             Role::Scorer(Reads::Texts) => Modality::Texts,
         }
     }
@@ -80,6 +105,8 @@ impl Kind {
             Self::Head => "head",
             Self::ImageClassifier => "image_classifier",
             Self::TextClassifier => "text_classifier",
+            Self::TextDetector => "text_detector",
+            Self::TextRecognizer => "text_recognizer",
         }
     }
 }
@@ -136,6 +163,10 @@ pub struct Manifest {
     pub text: Option<TextManifest>,
     /// How texts become the tokens of a tokenizer; of text classifiers that have one in the place of `[text]`.
     pub tokens: Option<TokensManifest>,
+    /// How lines are found; of text detectors.
+    pub detection: Option<DetectionSpec>,
+    /// How lines are read; of text recognizers.
+    pub recognition: Option<RecognitionManifest>,
     /// The encoder that a head was made for; none: any whose embedding has the right size.
     pub encoder: Option<EncoderName>,
     /// Whether a head is given embeddings of length 1, whatever their encoder gives.
@@ -338,7 +369,7 @@ impl Manifest {
         let tensor = match self.kind {
             Kind::ImageEncoder => self.outputs.iter().find(|output| output.name == self.embedding_output()),
             Kind::Head => self.inputs.first(),
-            Kind::ImageClassifier | Kind::TextClassifier => None,
+            Kind::ImageClassifier | Kind::TextClassifier | Kind::TextDetector | Kind::TextRecognizer => None,
         };
         tensor.map(TensorSpec::values)
     }

@@ -9,6 +9,7 @@ pub mod golden;
 pub mod manifest;
 pub mod onnx;
 pub(in crate::model) mod parse;
+mod reading;
 mod scores;
 pub mod set;
 pub mod tensor;

@@ -6,7 +6,8 @@ use crate::error::{Error, Result};
 use crate::input_spec::{Resize, TEXT_FEATURE_VERSION};
 use crate::model::folder::columns;
 use crate::model::folder::contract;
-use crate::model::folder::manifest::{Calibration, Kind, MANIFEST, Manifest};
+use crate::model::folder::manifest::{Calibration, Kind, MANIFEST, Manifest, Role};
+use crate::model::folder::reading;
 
 impl Manifest {
     /// Parses and checks the text of a manifest that lies in `folder`.
@@ -49,9 +50,11 @@ impl Manifest {
                 return Err(format!("{key}: is for a {}, and this is a {}", kind.name(), self.kind.name()));
             }
         }
-        if self.scores.is_some() && (self.kind == Kind::ImageEncoder || self.text.is_some()) {
-            let which = if self.text.is_some() { "a text_classifier with [text]" } else { "an image_encoder" };
-            return Err(format!("scores: is for scorers that give no contributions, and this is {which}"));
+        let scores = matches!(self.kind.role(), Role::Scorer(_));
+        if self.scores.is_some() && (!scores || self.text.is_some()) {
+            let with = if self.text.is_some() { " with [text]" } else { "" };
+            let kind = self.kind.name();
+            return Err(format!("scores: is for scorers that give no contributions, and this is a {kind}{with}"));
         }
         let needs_image = matches!(self.kind, Kind::ImageEncoder | Kind::ImageClassifier);
         if needs_image != self.image.is_some() {
@@ -69,9 +72,10 @@ impl Manifest {
                 return Err(format!("[text] and [tokens] are for text_classifier, and this is a {}", self.kind.name()));
             }
         }
+        reading::check(self)?;
         contract::check_names(self)?;
-        if (self.kind == Kind::ImageEncoder) != self.labels.is_empty() {
-            return Err("labels: every model but an encoder has at least one, an encoder none".into());
+        if scores == self.labels.is_empty() {
+            return Err("labels: a model that gives scores has at least one, others have none".into());
         }
         if self.kind == Kind::TextClassifier && self.labels.iter().all(|label| label.category.is_none()) {
             return Err("labels: none has a category, so the model would rate no text; give one a category".into());
@@ -104,7 +108,8 @@ impl Manifest {
         let golden = self.golden.iter().map(|golden| &golden.file);
         let words = self.text.iter().map(|text| &text.words);
         let tokenizer = self.tokens.iter().map(|tokens| &tokens.tokenizer);
-        for name in golden.chain(words).chain(tokenizer).chain(&self.label_file).chain([&self.file]) {
+        let characters = self.recognition.iter().map(|recognition| &recognition.characters);
+        for name in golden.chain(words).chain(tokenizer).chain(characters).chain(&self.label_file).chain([&self.file]) {
             if !self.files.contains_key(name) {
                 return Err(format!("files: {name:?} is used but has no sha256"));
             }

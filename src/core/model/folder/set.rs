@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::domain::{Declared, ModelVersion, Rated};
 use crate::error::{Error, Result};
 use crate::model::folder::check::{Checks, Step};
-use crate::model::folder::manifest::{Reads, Role};
+use crate::model::folder::manifest::{Part, Reads, Role};
 use crate::model::folder::verified::ModelFolder;
 
 /// A scorer over embeddings.
@@ -30,6 +30,10 @@ pub struct ModelSet {
     pub image_classifiers: Vec<Arc<ModelFolder>>,
     /// Scorers that read the texts.
     pub text_scorers: Vec<Arc<ModelFolder>>,
+    /// Finds lines of words in pictures, at most one.
+    pub text_detectors: Vec<Arc<ModelFolder>>,
+    /// Reads them, at most one.
+    pub text_recognizers: Vec<Arc<ModelFolder>>,
 }
 
 impl ModelSet {
@@ -51,6 +55,7 @@ impl ModelSet {
         }
         set.give_heads_their_encoders()?;
         set.check_fed(declared)?;
+        set.check_readers()?;
         for folder in set.folders() {
             checks.passed(&folder.path, Step::Set, format!("{} models together", set.folders().count()));
         }
@@ -67,7 +72,8 @@ impl ModelSet {
     /// Every folder of the set.
     pub fn folders(&self) -> impl Iterator<Item = &Arc<ModelFolder>> {
         let heads = self.heads.iter().map(|head| &head.folder);
-        self.encoders.iter().chain(heads).chain(&self.image_classifiers).chain(&self.text_scorers)
+        let readers = self.text_detectors.iter().chain(&self.text_recognizers);
+        self.encoders.iter().chain(heads).chain(&self.image_classifiers).chain(&self.text_scorers).chain(readers)
     }
 
     /// Name, version and hash of every model.
@@ -81,6 +87,8 @@ impl ModelSet {
             Role::Scorer(Reads::Embedding) => self.heads.push(Head { folder, encoder: None }),
             Role::Scorer(Reads::Image) => self.image_classifiers.push(folder),
             Role::Scorer(Reads::Texts) => self.text_scorers.push(folder),
+            Role::Reader(Part::Find) => self.text_detectors.push(folder),
+            Role::Reader(Part::Read) => self.text_recognizers.push(folder),
         }
     }
 
@@ -108,6 +116,18 @@ impl ModelSet {
                 return Err(Error::file(&folder.path, format!("is a head, and {none} to feed it")));
             };
             *encoder = Some(place);
+        }
+        Ok(())
+    }
+
+    /// # Errors
+    /// [`Error::Setup`] naming two folders that do the same for words in pictures.
+    fn check_readers(&self) -> Result<()> {
+        for readers in [&self.text_detectors, &self.text_recognizers] {
+            if let [first, second, ..] = readers.as_slice() {
+                let (kind, first) = (second.manifest.kind.name(), first.path.display());
+                return Err(Error::file(&second.path, format!("is a {kind}, as is {first}; remove one")));
+            }
         }
         Ok(())
     }

@@ -71,6 +71,8 @@ pub struct Engine {
     heads: Vec<ImageScorer>,
     classifiers: Vec<ImageScorer>,
     texts: Vec<Arc<LoadedModel>>,
+    detectors: Vec<Arc<LoadedModel>>,
+    recognizers: Vec<Arc<LoadedModel>>,
     image_specs: Vec<ImageInputSpec>,
 }
 
@@ -114,14 +116,16 @@ impl Engine {
             set.image_classifiers.iter().map(|folder| scorer(folder, None)).collect::<Result<Vec<_>>>()?;
         let encoders = set.encoders.iter().map(load).collect::<Result<Vec<_>>>()?;
         let texts = set.text_scorers.iter().map(load).collect::<Result<Vec<_>>>()?;
+        let detectors = set.text_detectors.iter().map(load).collect::<Result<Vec<_>>>()?;
+        let recognizers = set.text_recognizers.iter().map(load).collect::<Result<Vec<_>>>()?;
         let image_models = encoders.iter().chain(classifiers.iter().map(|scorer| &scorer.model));
         let image_specs = image_models.filter_map(|model| model.folder().manifest.image.clone()).collect();
-        Ok(Self { encoders, heads, classifiers, texts, image_specs })
+        Ok(Self { encoders, heads, classifiers, texts, detectors, recognizers, image_specs })
     }
 
     /// Every model.
     pub fn models(&self) -> impl Iterator<Item = &Arc<LoadedModel>> {
-        self.image_models().chain(&self.texts)
+        self.image_models().chain(&self.texts).chain(&self.detectors).chain(&self.recognizers)
     }
 
     /// How many models each execution provider carries out.
@@ -144,6 +148,11 @@ impl Engine {
     /// Models over images that give logits.
     pub fn image_scorers(&self) -> impl Iterator<Item = &Arc<LoadedModel>> {
         self.heads.iter().chain(&self.classifiers).map(|scorer| &scorer.model)
+    }
+
+    /// The model that finds lines of words in a picture, and the one that reads them, where both are there.
+    pub fn readers(&self) -> Option<(&Arc<LoadedModel>, &Arc<LoadedModel>)> {
+        self.detectors.first().zip(self.recognizers.first())
     }
 
     /// Models that read texts.

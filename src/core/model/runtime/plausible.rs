@@ -29,7 +29,7 @@ pub fn notes(model: &LoadedModel) -> Result<Vec<String>> {
         notes.push("none of its labels has a category: it feeds nothing".to_owned());
     }
     match manifest.kind {
-        Kind::ImageEncoder => {}
+        Kind::ImageEncoder | Kind::TextDetector | Kind::TextRecognizer => {}
         Kind::Head | Kind::ImageClassifier => {
             let given = model.run_on(0, stretched(manifest).view(), &[manifest.score_output()])?.pop();
             let holds = manifest.holds();

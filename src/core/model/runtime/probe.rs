@@ -63,6 +63,9 @@ pub(super) fn run_ms(model: &LoadedModel, pace: Pace) -> Result<(f64, usize)> {
     let wanted = match manifest.kind {
         Kind::ImageEncoder => manifest.embedding_output(),
         Kind::Head | Kind::ImageClassifier | Kind::TextClassifier => manifest.score_output(),
+        Kind::TextDetector | Kind::TextRecognizer => {
+            manifest.outputs.first().map(|output| output.name.as_str()).unwrap_or_default()
+        }
     };
     let mut times: Vec<Duration> = Vec::with_capacity(RUNS);
     while times.is_empty() || (times.len() < RUNS && times.iter().sum::<Duration>() < LONGEST) {
@@ -85,7 +88,8 @@ pub(super) fn run(model: &LoadedModel, inputs: &[(String, Tensor)], outputs: &[&
 /// Inputs of `rows` rows as the manifest declares them. With one row it is the random one, which is the likeliest input.
 pub(super) fn inputs(manifest: &Manifest, rows: usize) -> Vec<(String, Tensor)> {
     let ids = manifest.text.as_ref().map_or(2, |text| text.buckets);
-    let sides = manifest.image.as_ref().map(|image| image.shape(rows));
+    let reading = || manifest.reading_sides().map(|[height, width]| [rows, 3, height, width]);
+    let sides = manifest.image.as_ref().map(|image| image.shape(rows)).or_else(reading);
     let mut random = SplitMix64(7);
     let one = |spec: &TensorSpec| {
         // A window as long as there can be one: a model with fewer positions fails on it.

@@ -48,6 +48,30 @@ pub struct Looks {
     pub images: Vec<Look>,
     /// At texts.
     pub texts: Vec<Look>,
+    /// At the words in photos; `None`: they are not read.
+    pub words: Option<WordsLook>,
+}
+
+/// The look at words in photos: what is read there is rated as a text of its own.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WordsLook {
+    /// Label of an image model that feeds no category and tells of photos with words; none: any photo may have some.
+    pub label: Option<String>,
+    /// Its probability from which a photo is worth reading.
+    pub from: Probability,
+    /// Largest share of the photos that may be read, in 0.0001 to 1.
+    pub share: f64,
+    /// Lines that are read of a photo, the largest first, in 1 to 64.
+    pub lines: usize,
+}
+
+impl WordsLook {
+    /// How likely words are where `labels` are what is known of a photo, in 0 to 1. `None`: too little.
+    pub fn promise(&self, labels: &[(String, Probability)]) -> Option<f64> {
+        let Some(wanted) = &self.label else { return Some(1.0) };
+        let (_, probability) = labels.iter().find(|(name, _)| name == wanted)?;
+        (*probability >= self.from).then(|| probability.value())
+    }
 }
 
 /// A look after the first.
@@ -109,6 +133,43 @@ pub(super) struct RawLooks {
     profile: Profile,
     images: Vec<RawLook>,
     texts: Vec<RawLook>,
+    words: Option<RawWords>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawWords {
+    label: Option<String>,
+    #[serde(default = "even")]
+    from: f64,
+    share: f64,
+    lines: usize,
+}
+
+fn even() -> f64 {
+    0.5
+}
+
+/// Most lines that are read of a photo: each is a run.
+const MAX_LINES: usize = 64;
+
+impl RawWords {
+    fn checked(self) -> Result<WordsLook, String> {
+        let Self { label, from, share, lines } = self;
+        if let Some(odd) = label.as_ref().filter(|name| !(1..=MAX_NAME_CHARS).contains(&name.chars().count())) {
+            return Err(format!("looks.words.label: {odd:?} must be 1 to {MAX_NAME_CHARS} characters"));
+        }
+        if !(1..=MAX_LINES).contains(&lines) {
+            return Err(format!("looks.words.lines: {lines} must be in 1 to {MAX_LINES}"));
+        }
+        let share = checked_share(share).map_err(|problem| format!("looks.words.{problem}"))?;
+        Ok(WordsLook { label, from: probability("looks.words.from", from)?, share, lines })
+    }
+}
+
+fn checked_share(share: f64) -> Result<f64, String> {
+    let is_one = (LEAST_SHARE..=1.0).contains(&share);
+    if is_one { Ok(share) } else { Err(format!("share: {share} must be in {LEAST_SHARE} to 1")) }
 }
 
 #[derive(Debug, Deserialize)]
@@ -132,8 +193,9 @@ impl RawLooks {
     /// # Errors
     /// What is wrong, naming the key, the value and what is allowed.
     pub(super) fn checked(self, declared: &[CategoryPolicy]) -> Result<Looks, String> {
-        let Self { profile, images, texts } = self;
-        Ok(Looks { profile, images: further("images", images, declared)?, texts: further("texts", texts, declared)? })
+        let Self { profile, images, texts, words } = self;
+        let (images, texts) = (further("images", images, declared)?, further("texts", texts, declared)?);
+        Ok(Looks { profile, images, texts, words: words.map(RawWords::checked).transpose()? })
     }
 }
 
@@ -167,9 +229,7 @@ fn one(raw: RawLook, declared: &[CategoryPolicy]) -> Result<Look, String> {
         let shown: String = odd.chars().take(MAX_NAME_CHARS).collect();
         return Err(format!("models: {shown:?} must be 1 to {MAX_NAME_CHARS} letters, digits, '_', '-' or '.'"));
     }
-    if !(LEAST_SHARE..=1.0).contains(&share) {
-        return Err(format!("share: {share} must be in {LEAST_SHARE} to 1"));
-    }
+    let share = checked_share(share)?;
     let mut checked = BTreeMap::new();
     for (category, RawBand { from, to }) in bands {
         if !declared.iter().any(|known| known.category == category) {
