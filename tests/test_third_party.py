@@ -278,7 +278,7 @@ class InService(unittest.TestCase):
         self.folder = Path(temporary.name)
         self.models = self.folder / "models"
         # The first look alone: what other makers' models say is not to be joined with a second one's.
-        shutil.copytree(ROOT / "models", self.models, ignore=shutil.ignore_patterns("*_clip", "clip_encoder", "sentence_classifier", "state.json"))
+        shutil.copytree(ROOT / "models", self.models, ignore=shutil.ignore_patterns("*_clip", "clip_encoder", "text_detector", "text_recognizer", "sentence_classifier", "state.json"))
         policy = (self.models / "policy.toml").read_text(encoding="utf-8")
         policy = re.sub(r"(?m)^join = .*\n", "", policy).replace('profile = "balanced"', 'profile = "fast"')
         (self.models / "policy.toml").write_text(policy, encoding="utf-8")

@@ -117,7 +117,7 @@ def measure(out: Path) -> None:
     for answer in map(json.loads, (out / "answers.jsonl").read_text().splitlines()):
         answer = answer.get("response", answer)
         written = [text.get("written", {}) for text in answer.get("texts", []) if text.get("field") == "TEXT_FIELD_IMAGE"]
-        row = truth[answer["listingId"]]
+        row = truth[answer["listing_id"]]
         read = squeezed("".join(text.get("text", "") for text in written))
         rows.append(
             {
@@ -126,7 +126,7 @@ def measure(out: Path) -> None:
                 "review": answer["suggestion"] != "SUGGESTION_PASS",
                 "noted": any(text.get("contacts") for text in written),
                 "reason": any(reason["code"] == "REASON_CODE_TEXT_IN_IMAGE" for reason in answer.get("reasons", [])),
-                "ms": int(answer.get("timings", {}).get("wordsUs", 0)) / 1e3,
+                "ms": int(answer.get("timings", {}).get("words_us", 0)) / 1e3,
             }
         )
     share = lambda part: f"{sum(part)} of {len(part)} ({sum(part) / max(1, len(part)):.3f})"

@@ -33,8 +33,10 @@ def newest(model: Path) -> Path:
 
 def of_card(folder: Path) -> list[str]:
     card = tomllib.loads((folder / "model.toml").read_text(encoding="utf-8"))["card"]
-    lines = [f"### {folder.parent.name}/{folder.name}", "", card["summary"], "", "| what | figure | 95 % interval | on |", "| --- | --- | --- | --- |"]
-    for metric in card["metrics"]:
+    metrics = card.get("metrics", [])
+    head = ["", "| what | figure | 95 % interval | on |", "| --- | --- | --- | --- |"] if metrics else []
+    lines = [f"### {folder.parent.name}/{folder.name}", "", card["summary"], *head]
+    for metric in metrics:
         ends = "[{}, {}]".format(*map(number, metric["interval"])) if "interval" in metric else ""
         lines.append(f"| {metric['name']} | {number(metric['value'])} | {ends} | {metric['protocol'].rpartition('; ')[2]} |")
     return [*lines, "", "Known failures:", "", *(f"- {failure}" for failure in card["known_failures"]), ""]
@@ -118,8 +120,8 @@ def of_stress(reports: list[dict], heads: list[str]) -> list[str]:
 def main(readme: Path, models: Path, measured: list[Path]) -> None:
     # A category with too few photos has no head.
     heads = policy.names(policy.read(models / "policy.toml"))
-    first = ["image_encoder", *heads, "live_animal", "text_classifier"]
-    second = ["clip_encoder", *(f"{head}_clip" for head in heads), "sentence_classifier"]
+    first = ["image_encoder", *heads, "live_animal", "shows_words", "text_classifier"]
+    second = ["clip_encoder", *(f"{head}_clip" for head in heads), "sentence_classifier", "text_detector", "text_recognizer"]
     folders = [newest(models / name) for name in [*first, *second] if (models / name).is_dir()]
     lines = [line for folder in folders for line in of_card(folder)]
     reports = [json.loads(path.read_text(encoding="utf-8")) for path in measured if path.suffix == ".json"]

@@ -128,6 +128,9 @@ step "heads of the second look" --in "${read_photos[@]}" "$work"/set_{all,0,1,2}
 step "live animals" --in "${read_photos[@]}" "$made/encoder" --out "$made/live" \
   -- live_animal.py "$made/encoder/image_encoder/$version" "$made/live" "${photos[@]}" --version "$version" "${exclude[@]}"
 
+step "photos with words" --in "${read_photos[@]}" "$made/encoder" models/text_detector models/text_recognizer --out "$made/words" \
+  -- shows_words.py "$made/encoder/image_encoder/$version" models "$made/words" "${photos[@]}" --version "$version" "${exclude[@]}"
+
 step "corpus" --in "$categories" "$data/text" scripts/train/text --out "$work/corpus.jsonl" -- corpus.py "$data" "$work/corpus.jsonl" "${exclude[@]}"
 step "text classifier" --in "$categories" "$work/corpus.jsonl" "$work/policy.toml" scripts/train/text ${findings:+"$findings"} --out "$made/text" "$work/text/scores.npz" "$work/policy.cautious.toml" \
   -- text.py "$work/corpus.jsonl" "$work/text" "$made/text" --version "$version" --policy "$work/policy.toml" \
@@ -152,7 +155,7 @@ for fold in 0 1 2; do # a model repository that has not seen the fold
   cp -r "$work/set_$fold/image_encoder" "$set/image_encoder/$version"
 done
 rm -rf "$work/models" && mkdir -p "$work/models"
-cp -r "$made/encoder/." "$made/heads/all/." "$made/heads_clip/all/." "$made/live/." "$made/text/." "$made/sentence/." "$made/clip/." "$work/models/"
+cp -r "$made/encoder/." "$made/heads/all/." "$made/heads_clip/all/." "$made/live/." "$made/words/." "$made/text/." "$made/sentence/." "$made/clip/." "$work/models/"
 
 evaluate() { # LISTINGS MODELS POLICY [FLAG]...: rates WORK/listings/LISTINGS.jsonl
   local name=$1 of=$2 by=$3; shift 3

@@ -21,6 +21,7 @@ mod texts;
 pub mod traffic;
 mod vocabulary;
 mod words;
+mod words_reader;
 mod worker;
 
 use std::sync::Arc;

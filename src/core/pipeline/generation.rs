@@ -9,7 +9,7 @@ use super::cache::ImageCache;
 use super::health::Health;
 use super::look_plan::LookPlan;
 use super::vocabulary;
-use super::words::WordsReader;
+use super::words_reader::WordsReader;
 use crate::config::{Batching, Config};
 use crate::domain::{Category, DEFAULT_SET, Modality, ModelVersion, PolicyVersion, SetVersion};
 use crate::error::{Error, Result};

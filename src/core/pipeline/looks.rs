@@ -15,7 +15,7 @@ use crate::score::policy::{Look, Looks, Profile, WordsLook};
 const NARROWS: f64 = 1.0 / 16.0;
 const CLOSES: f64 = 0.5;
 
-/// What a quiet time saves up: about 50 looks, so that a few doubtful listings in a row are no excess.
+/// What a quiet time saves up, and the most that is owed: about 50 looks, so that a few doubtful listings in a row are no excess.
 const CREDIT: f64 = 1.0;
 
 /// How fast the band follows what is spent: about so many parts of it a photo or text.
@@ -67,7 +67,7 @@ struct Gate {
     share: f64,
     /// Whether all of its models serve.
     present: bool,
-    /// The doubt that is heeded: up to 0 all in the band, 1 none. Follows the share that takes the look.
+    /// The doubt that is heeded: up to 0 all in the band, from 1 on none, beyond it as a debt. Follows the share that takes the look.
     tightness: Mutex<f64>,
     /// What the look took of late for a picture or text, in microseconds; 0 before the first.
     took_us: AtomicU64,
@@ -154,7 +154,9 @@ impl Gates {
 
     /// Whether a part that has taken `taken` looks and gave `seen` takes another.
     fn next(&self, taken: usize, seen: &PerCategory<Logit>, categories: &[Category], now: Situation) -> Next {
-        let Some((look, gate)) = taken.checked_sub(1).and_then(|place| self.gates.get(place)) else { return Next::Done };
+        let Some((look, gate)) = taken.checked_sub(1).and_then(|place| self.gates.get(place)) else {
+            return Next::Done;
+        };
         let doubt = match self.profile {
             Profile::Fast => return Next::Done,
             Profile::Balanced => look.doubt(seen, categories),
@@ -278,7 +280,7 @@ impl Gate {
     fn spend(&self, taken: bool) {
         let mut tightness = self.tightness.lock();
         let spent = if taken { 1.0 } else { 0.0 };
-        *tightness = (*tightness + GAIN * (spent - self.share)).clamp(-CREDIT, 1.0);
+        *tightness = (*tightness + GAIN * (spent - self.share)).clamp(-CREDIT, 1.0 + CREDIT);
     }
 }
 
@@ -392,6 +394,14 @@ mod tests {
             assert!(f64::from(all) >= 19_500.0 * share * 0.9, "{all} of 19500 at {share}");
             assert!(taken.get(&true) >= taken.get(&false), "{taken:?}");
         }
+    }
+
+    #[test]
+    fn where_all_are_in_the_deepest_doubt_no_larger_share_takes_a_look_either() {
+        let (category, gates) = gates("balanced", 0.05, true);
+        let taken = |_: &u32| gates.next(1, &seen(category, 0.0), &[category], IDLE) == Next::Look;
+        let all = (0..10_000_u32).filter(taken).count();
+        assert!((500..=650).contains(&all), "{all} of 10000, a hundred of them saved up");
     }
 
     proptest! {

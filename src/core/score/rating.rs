@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::{
-    Category, CategoryRating, ContactKind, FoundTerm, LegalBasis, Level, Logit, Notice, PerCategory, Probability, Reason,
-    ReasonCode, Signs, Suggestion, TermKind, TextField,
+    Category, CategoryRating, ContactKind, FoundTerm, LegalBasis, Level, Logit, Notice, PerCategory, Probability,
+    Reason, ReasonCode, Signs, Suggestion, TermKind, TextField,
 };
 use crate::score::fuse::shift_prior;
 use crate::score::policy::{CategoryPolicy, Policy};

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{bail, Context, ensure};
+use anyhow::{Context, bail, ensure};
 use clap::Args;
 use ndarray::{Array2, ArrayView2, Axis};
 use ndarray_npy::ViewNpyExt;

@@ -2,15 +2,17 @@
 
 use wildwarden_core::config::Limits;
 use wildwarden_core::domain::{
-    Attribution, Category, CategoryRating, Contact, ContactKind, FoundTerm, ImageCategoryScore, ImageFacts, ImageRating, ImageStatus,
+    Attribution, Category, CategoryRating, FoundTerm, ImageCategoryScore, ImageFacts, ImageRating, ImageStatus,
     Language, LegalBasis, Level, Listing, ListingImage, ModelVersion, Options, PolicyVersion, Probability, Rating,
-    Reason, ReasonCode, Span, Suggestion, TermKind, TextCategoryScore, TextExplanation, TextField, TextRating, Timings,
-    TokenContribution, Written, WrittenLine,
+    Reason, ReasonCode, Suggestion, TermKind, TextCategoryScore, TextExplanation, TextField, TextRating, Timings,
+    TokenContribution,
 };
 use wildwarden_core::error::{Error, Result};
 use wildwarden_core::schedule::Priority;
 use wildwarden_core::score::policy::MAX_CATEGORIES;
 use wildwarden_proto::v1 as proto;
+
+use crate::transport::convert_words::{span, written};
 
 /// Checks a request against the contract and `limits`. An empty request id is filled in first, so that every answer,
 /// also a refusal, can be matched.
@@ -248,24 +250,6 @@ fn text_rating(rating: TextRating) -> proto::TextRating {
     }
 }
 
-fn written(text: Written) -> proto::WrittenText {
-    let line = |line: WrittenLine| proto::WrittenLine {
-        span: Some(span(&line.span)),
-        corners: line.corners.map(|[x, y]| proto::Point { x, y }).into(),
-        confidence: line.confidence,
-    };
-    let contact = |contact: Contact| {
-        let kind = match contact.kind {
-            ContactKind::Phone => proto::ContactKind::Phone,
-            ContactKind::WeChat => proto::ContactKind::Wechat,
-            ContactKind::Qq => proto::ContactKind::Qq,
-        };
-        proto::Contact { kind: kind.into(), span: Some(span(&contact.span)) }
-    };
-    let (lines, contacts) = (text.lines.into_iter().map(line), text.contacts.into_iter().map(contact));
-    proto::WrittenText { lines: lines.collect(), contacts: contacts.collect(), text: text.text }
-}
-
 fn text_score(score: TextCategoryScore) -> proto::TextCategoryScore {
     let token = |token: TokenContribution| proto::TokenContribution {
         span: Some(span(&token.span)),
@@ -294,17 +278,6 @@ fn attribution(attribution: Attribution) -> proto::Attribution {
     match attribution {
         Attribution::Exact => proto::Attribution::Exact,
         Attribution::Occlusion => proto::Attribution::Occlusion,
-    }
-}
-
-fn span(span: &Span) -> proto::Span {
-    // Texts are limited to megabytes, far below 4 GiB.
-    let short = |position: usize| u32::try_from(position).unwrap_or(u32::MAX);
-    proto::Span {
-        byte_start: short(span.bytes.start),
-        byte_end: short(span.bytes.end),
-        char_start: short(span.chars.start),
-        char_end: short(span.chars.end),
     }
 }
 

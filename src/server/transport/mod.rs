@@ -5,6 +5,7 @@ pub mod calls;
 pub mod convert;
 mod convert_info;
 pub mod convert_models;
+mod convert_words;
 pub mod guard;
 pub mod methods;
 pub mod models;

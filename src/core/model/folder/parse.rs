@@ -3,7 +3,7 @@
 use std::path::{Component, Path};
 
 use crate::error::{Error, Result};
-use crate::input_spec::{Resize, TEXT_FEATURE_VERSION};
+use crate::input_spec::{RecognitionSpec, Resize, TEXT_FEATURE_VERSION};
 use crate::model::folder::columns;
 use crate::model::folder::contract;
 use crate::model::folder::manifest::{Calibration, Kind, MANIFEST, Manifest, Role};
@@ -72,7 +72,7 @@ impl Manifest {
                 return Err(format!("[text] and [tokens] are for text_classifier, and this is a {}", self.kind.name()));
             }
         }
-        reading::check(self)?;
+        self.check_reading()?;
         contract::check_names(self)?;
         if scores == self.labels.is_empty() {
             return Err("labels: a model that gives scores has at least one, others have none".into());
@@ -95,6 +95,39 @@ impl Manifest {
             return Err(format!("golden.tolerance: {} must be 0 or more", golden.tolerance));
         }
         contract::check(self)
+    }
+
+    /// How lines are given to a text recognizer.
+    pub fn recognition_spec(&self) -> Option<RecognitionSpec> {
+        let recognition = self.recognition.as_ref()?;
+        let height = self.inputs.first().and_then(|input| u32::try_from(*input.shape.get(2)?).ok())?;
+        let &reading::RecognitionManifest { least_width, most_width, confidence, .. } = recognition;
+        Some(RecognitionSpec { height, least_width, most_width, confidence })
+    }
+
+    /// Height and width of a made-up input, where the graph of a reader of words leaves them free.
+    pub fn reading_sides(&self) -> Option<[usize; 2]> {
+        let page = self.detection.map(|detection| [detection.side; 2]);
+        let strip = || self.recognition_spec().map(|spec| [spec.height, spec.least_width]);
+        page.or_else(strip).map(|sides| sides.map(|side| side as usize))
+    }
+
+    /// What finds and reads words says how, and nothing else does.
+    fn check_reading(&self) -> std::result::Result<(), String> {
+        let kind = self.kind;
+        for (key, given, of) in [
+            ("detection", self.detection.is_some(), Kind::TextDetector),
+            ("recognition", self.recognition.is_some(), Kind::TextRecognizer),
+        ] {
+            if given != (kind == of) {
+                return Err(format!("[{key}] is for a {}, which needs it, and this is a {}", of.name(), kind.name()));
+            }
+        }
+        if self.golden.is_some() && matches!(kind.role(), Role::Reader(_)) {
+            return Err(format!("golden: a {} has no golden samples", kind.name()));
+        }
+        self.detection.map_or(Ok(()), reading::check_detection)?;
+        self.recognition.as_ref().map_or(Ok(()), reading::RecognitionManifest::check)
     }
 
     /// Every file is of this folder and has a hash.

@@ -50,7 +50,8 @@ mod tests {
     fn read(steps: &[usize]) -> (String, f32) {
         let alphabet = Alphabet::parse("象\n牙\n");
         assert_eq!(alphabet.columns(), 4);
-        let told = Array2::from_shape_fn((steps.len(), 4), |(row, column)| if steps[row] == column { 0.8 } else { 0.05 });
+        let told =
+            Array2::from_shape_fn((steps.len(), 4), |(row, column)| if steps[row] == column { 0.8 } else { 0.05 });
         alphabet.read(told.view())
     }
 

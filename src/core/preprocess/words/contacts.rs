@@ -8,10 +8,10 @@ use regex::Regex;
 use crate::domain::{Contact, ContactKind, Span};
 
 /// Each kind and what one looks like; the group is what is reported. Who reads a picture may take a colon, a space or the case of a
-/// letter for another.
+/// letter for another, and an l for a 1.
 static PATTERNS: LazyLock<Vec<(ContactKind, Regex)>> = LazyLock::new(|| {
     [
-        (ContactKind::WeChat, r"(?i)(?:微信|微倌|薇信|威信|薇|卫星|wechat|weixin|加[微vV➕]|(?:^|[^a-z])(?:wx|vx|v))[号號iIdD]{0,2}[\s:：;；.=—-]{0,3}([a-z][a-z0-9_-]{5,19}|1[3-9][0-9]{9})"),
+        (ContactKind::WeChat, r"(?i)(?:微信|微倌|薇信|威信|薇|卫星|wechat|weixin|加[微vV➕]|(?:^|[^a-z])(?:wx|vx|v))[号號iIdD]{0,2}[\s:：;；.=—-]{0,3}((?:[a-z]|1[a-z])[a-z0-9_-]{5,19}|1[3-9][0-9]{9})"),
         (ContactKind::Qq, r"(?i)(?:qq|扣扣|企鹅|球球|Q群)[号號群]{0,2}[\s:：;；.=—-]{0,3}([1-9][0-9]{4,10})"),
         (ContactKind::Phone, r"(?:^|[^0-9])((?:\+?86[\s-]?)?1[3-9][0-9][\s-]?[0-9]{4}[\s-]?[0-9]{4})(?:$|[^0-9])"),
         (ContactKind::Phone, r"(?:^|[^0-9])(0[1-9][0-9]{1,2}-[0-9]{7,8})(?:$|[^0-9])"),
@@ -60,6 +60,7 @@ mod tests {
         assert_eq!(told("诚信经营 微信：xiangya_88"), [("wechat", "xiangya_88")]);
         assert_eq!(told("加V 13812345678"), [("wechat", "13812345678")]);
         assert_eq!(told("VX:abc12345"), [("wechat", "abc12345")]);
+        assert_eq!(told("VX：1ao1iao88"), [("wechat", "1ao1iao88")]);
         assert_eq!(told("QQ号 12345678 电话138 1234 5678"), [("qq", "12345678"), ("phone", "138 1234 5678")]);
         assert_eq!(told("热线0755-26991234"), [("phone", "0755-26991234")]);
         assert_eq!(told("WhatsApp +44 7911 123456"), [("phone", "+44 7911 123456")]);
@@ -67,7 +68,15 @@ mod tests {
 
     #[test]
     fn prices_sizes_numbers_and_words_are_none() {
-        for text in ["¥12800.00 包邮", "110x220mm 2024-11-29", "货号 6901234567892", "tv remote controls", "2v2 battle", "QQ糖 250克"] {
+        for text in [
+            "¥12800.00 包邮",
+            "110x220mm 2024-11-29",
+            "货号 6901234567892",
+            "tv remote controls",
+            "2v2 battle",
+            "QQ糖 250克",
+            "充电宝 5V 10000mAh",
+        ] {
             assert_eq!(told(text), [], "{text}");
         }
     }

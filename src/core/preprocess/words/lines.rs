@@ -13,6 +13,9 @@ pub type Quad = [[f32; 2]; 4];
 /// A patch of fewer pixels along its shorter side is none.
 const LEAST_SIDE: f32 = 3.0;
 
+/// An outline of fewer pixels is too small for a line.
+const LEAST_POINTS: usize = 8;
+
 /// Patches that are looked at, the largest: noise makes thousands.
 const MOST_PATCHES: usize = 200;
 
@@ -29,8 +32,10 @@ pub fn lines(map: ArrayView2<'_, f32>, spec: DetectionSpec, most: usize) -> Vec<
         image::Luma([if is_marked { u8::MAX } else { 0 }])
     });
     let outer = find_contours::<i32>(&marked).into_iter().filter(|contour| contour.border_type == BorderType::Outer);
-    let mut patches: Vec<Patch> =
-        outer.filter(|contour| contour.points.len() > 2).filter_map(|contour| Patch::around(&contour.points)).collect();
+    let mut patches: Vec<Patch> = outer
+        .filter(|contour| contour.points.len() >= LEAST_POINTS)
+        .filter_map(|contour| Patch::around(&contour.points))
+        .collect();
     patches.sort_by(|a, b| b.area().total_cmp(&a.area()));
     patches.truncate(MOST_PATCHES);
     let sure = patches.into_iter().filter(|patch| patch.mean(map) >= spec.line);
@@ -58,8 +63,11 @@ impl Patch {
         // Pixels are points in the middle of what they cover.
         let (one_length, other_length) = (length(one) + 1.0, length(other) + 1.0);
         // Across the page, from left to right: what is written runs along the edge that does so most.
-        let ((across, width), height) =
-            if one[0].abs() >= other[0].abs() { ((one, one_length), other_length) } else { ((other, other_length), one_length) };
+        let ((across, width), height) = if one[0].abs() >= other[0].abs() {
+            ((one, one_length), other_length)
+        } else {
+            ((other, other_length), one_length)
+        };
         let size = length(across);
         if width.min(height) < LEAST_SIDE || size < f32::EPSILON {
             return None;
@@ -80,7 +88,12 @@ impl Patch {
     }
 
     /// Mean of the map inside.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, clippy::cast_sign_loss, reason = "pixels, clamped to the map")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        clippy::cast_sign_loss,
+        reason = "pixels, clamped to the map"
+    )]
     fn mean(&self, map: ArrayView2<'_, f32>) -> f32 {
         let (rows, columns) = map.dim();
         let corners = self.corners();
@@ -168,8 +181,9 @@ mod tests {
 
     #[test]
     fn noise_and_dots_are_no_lines_and_no_more_are_given_than_wanted() {
-        let mut random = crate::random::SplitMix64(3);
-        let noise = Array2::from_shape_simple_fn((640, 640), || random.unit());
+        // Multiples of the golden ratio fall everywhere and in no order.
+        let noise =
+            Array2::from_shape_fn((640, 640), |(y, x)| ((y * 640 + x) as f64 * 0.618_033_988_75).fract() as f32);
         assert!(lines(noise.view(), SPEC, 5).len() <= 5);
         let dots = Array2::from_shape_fn((200, 400), |(y, x)| if x % 9 < 2 && y % 9 < 2 { 1.0 } else { 0.0 });
         assert!(lines(dots.view(), SPEC, 10).is_empty());

@@ -4,8 +4,8 @@ use image::RgbImage;
 use ndarray::Array4;
 
 use super::lines::Quad;
-use super::MIDDLE;
-use crate::input_spec::RecognitionSpec;
+use super::page::MIDDLE;
+use crate::input_spec::{DetectionSpec, RecognitionSpec};
 
 /// Samples a side of a pixel, at most: more would cost without showing.
 const MOST_SAMPLES: u32 = 6;
@@ -27,7 +27,7 @@ pub fn strip(frame: &RgbImage, quad: Quad, spec: RecognitionSpec) -> Strip {
     let (length, thickness) = (across[0].hypot(across[1]).max(1.0), down[0].hypot(down[1]).max(1.0));
     let wanted = (spec.height as f32 * length / thickness).ceil();
     let columns = wanted.clamp(1.0, spec.most_width as f32) as u32;
-    let step = super::DetectionSpec::STEP;
+    let step = DetectionSpec::STEP;
     let full = columns.max(spec.least_width).div_ceil(step) * step;
     let samples = ((thickness / spec.height as f32).ceil() as u32).clamp(1, MOST_SAMPLES);
     let mut strip = Array4::zeros((1, 3, spec.height as usize, full as usize));
@@ -35,7 +35,9 @@ pub fn strip(frame: &RgbImage, quad: Quad, spec: RecognitionSpec) -> Strip {
         for column in 0..columns {
             let mut sum = [0.0_f32; 3];
             for sample in 0..samples * samples {
-                let part = |place: u32, of: u32, count: u32| (place as f32 + (of as f32 + 0.5) / samples as f32) / count as f32;
+                let part = |place: u32, of: u32, count: u32| {
+                    (place as f32 + (of as f32 + 0.5) / samples as f32) / count as f32
+                };
                 let (u, v) = (part(column, sample % samples, columns), part(row, sample / samples, spec.height));
                 let at = |axis: usize| {
                     let get = |vector: [f32; 2]| vector.get(axis).copied().unwrap_or_default();
@@ -56,7 +58,12 @@ pub fn strip(frame: &RgbImage, quad: Quad, spec: RecognitionSpec) -> Strip {
 }
 
 /// The colour at a place between pixels.
-#[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, clippy::cast_sign_loss, reason = "clamped to the picture")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "clamped to the picture"
+)]
 fn between(frame: &RgbImage, x: f32, y: f32) -> [f32; 3] {
     let (last_x, last_y) = (frame.width().saturating_sub(1), frame.height().saturating_sub(1));
     let (x, y) = (x.clamp(0.0, last_x as f32), y.clamp(0.0, last_y as f32));
