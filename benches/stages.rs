@@ -29,7 +29,7 @@ use wildwarden_core::preprocess::image::{DecodeLimits, MARGIN, TensorMaker, Want
 use wildwarden_core::preprocess::text::{
     Lexicon, Normalized, TextProcessor, TextReader, TokenReader, language, look_up,
 };
-use wildwarden_core::schedule::{Deadline, Priority};
+use wildwarden_core::schedule::Asked;
 use wildwarden_core::score::fuse::shift_prior;
 use wildwarden_core::score::policy::Policy;
 use wildwarden_proto::v1::{ClassifyRequest, Image};
@@ -228,7 +228,7 @@ fn rating() -> Rating {
     let pipeline = Pipeline::start(&config(), first_generation(&config(), None).unwrap(), Arc::default()).unwrap();
     let listing = convert::listing(request(), &limits()).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    runtime.block_on(pipeline.rate(listing, Priority::Interactive, Deadline::default())).unwrap()
+    runtime.block_on(pipeline.rate(listing, &Asked { patient: true, ..Asked::default() })).unwrap()
 }
 
 #[divan::bench]

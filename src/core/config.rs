@@ -19,6 +19,7 @@ use self::numbers::{number, size};
 use crate::error::{Error, Result};
 use crate::model::runtime::provider::Provider;
 use crate::schedule::BatchRule;
+use crate::schedule::policy::Patience;
 use crate::schedule::scheduler::Settings;
 
 pub use models::Rollout;
@@ -132,6 +133,22 @@ struct RawScheduler {
     intra_op_threads: u64,
     queue_capacity: u64,
     bulk_yields_ms: u64,
+    max_wait_ms: u64,
+    bulk_max_wait_ms: u64,
+}
+
+impl RawScheduler {
+    fn queue(&self) -> Result<Settings> {
+        let ms = |key: &str, value, range| number(key, value, range).map(Duration::from_millis);
+        Ok(Settings {
+            capacity: size("scheduler.queue_capacity", self.queue_capacity, 1..=1_000_000)?,
+            bulk_yields: ms("scheduler.bulk_yields_ms", self.bulk_yields_ms, 0..=60_000)?,
+            patience: Patience {
+                interactive: ms("scheduler.max_wait_ms", self.max_wait_ms, 1..=600_000)?,
+                bulk: ms("scheduler.bulk_max_wait_ms", self.bulk_max_wait_ms, 1..=600_000)?,
+            },
+        })
+    }
 }
 
 #[derive(Deserialize)]
@@ -219,7 +236,6 @@ impl Config {
             image: batch_rule("image", raw.batching.image_max_batch, raw.batching.image_max_wait_ms)?,
             text: batch_rule("text", raw.batching.text_max_batch, raw.batching.text_max_wait_ms)?,
         };
-        let bulk_yields = number("scheduler.bulk_yields_ms", raw.scheduler.bulk_yields_ms, 0..=60_000)?;
         ApiKey::check_all(&raw.auth.keys)?;
         let json = match raw.log.format.as_str() {
             "text" => false,
@@ -249,10 +265,7 @@ impl Config {
                 rollout: raw.rollout.check()?,
             },
             runtime: raw.runtime.check(&raw.scheduler, library_variable)?,
-            queue: Settings {
-                capacity: size("scheduler.queue_capacity", raw.scheduler.queue_capacity, 1..=1_000_000)?,
-                bulk_yields: Duration::from_millis(bulk_yields),
-            },
+            queue: raw.scheduler.queue()?,
             batching,
             cache_images: number("cache.images", raw.cache.images, 0..=100_000_000)?,
             keys: raw.auth.keys,

@@ -17,14 +17,12 @@ pub enum Error {
         /// What was wrong, with the value and what is allowed.
         message: String,
     },
-    /// The caller should come back later: the queue is full.
-    #[error("the server is full: {queued} of {capacity} places of the queue (scheduler.queue_capacity) are taken")]
+    /// The caller should come back later.
+    #[error("the server is full: {why}")]
     Overloaded {
-        /// Jobs waiting.
-        queued: usize,
-        /// Jobs that may wait.
-        capacity: usize,
-        /// When a place is likely to be free.
+        /// What there is too much of.
+        why: Full,
+        /// When there is likely to be room.
         retry_after: Duration,
     },
     /// The caller's deadline passed before there was an answer.
@@ -64,6 +62,59 @@ pub enum Error {
     /// A fault of this program.
     #[error("internal fault: {0}")]
     Bug(String),
+}
+
+/// What there is too much of.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Full {
+    /// Jobs that wait.
+    #[error("{queued} of {capacity} places of the queue (scheduler.queue_capacity) are taken")]
+    Places {
+        /// Jobs waiting.
+        queued: usize,
+        /// Jobs that may wait.
+        capacity: usize,
+    },
+    /// Work that is to be done before.
+    #[error("an answer would wait {} ms, and none waits longer than {} ms ({key})", .expected.as_millis(), .most.as_millis())]
+    Wait {
+        /// How long it would wait.
+        expected: Duration,
+        /// How long one may.
+        most: Duration,
+        /// The setting that says so.
+        key: &'static str,
+    },
+    /// Work that is to be done before the caller's deadline.
+    #[error("an answer would take {} ms, and the caller waits {} ms more", .expected.as_millis(), .left.as_millis())]
+    Late {
+        /// How long it would take.
+        expected: Duration,
+        /// How long the caller waits.
+        left: Duration,
+    },
+    /// What one caller has under way.
+    #[error("{name} has {found} {what} under way, and a caller has at most {most} ({key})")]
+    Caller {
+        /// Name of the caller's key, or its address.
+        name: String,
+        /// What it has too much of.
+        what: &'static str,
+        /// How much.
+        found: u64,
+        /// How much it may have.
+        most: u64,
+        /// The setting that says so.
+        key: &'static str,
+    },
+    /// Bytes of messages.
+    #[error("messages under way hold all of the {most} bytes that they may ({key})")]
+    Bytes {
+        /// How many they may hold.
+        most: usize,
+        /// The setting that says so.
+        key: &'static str,
+    },
 }
 
 impl Error {

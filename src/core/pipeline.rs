@@ -46,7 +46,7 @@ use crate::metrics::Metrics;
 use crate::model::runtime::session::Runtime;
 use crate::schedule::scheduler::{Scheduler, Worker};
 use crate::schedule::ticket::{Ticket, ticket};
-use crate::schedule::{Deadline, Priority};
+use crate::schedule::{Asked, Deadline, Priority};
 
 /// How long a shadow may wait for workers before its listing is given up.
 const SHADOW_PATIENCE: Duration = Duration::from_secs(30);
@@ -113,13 +113,14 @@ impl Pipeline {
     /// is tried, the other of the two rates its share once more, after the answer is made.
     ///
     /// # Errors
-    /// [`Error::Overloaded`] at once when the queue is full; [`Error::DeadlineExceeded`]; [`Error::Invalid`] when every
+    /// [`Error::Overloaded`] at once when it would wait too long or be late; [`Error::DeadlineExceeded`]; [`Error::Invalid`] when every
     /// image is broken and there is no text; [`Error::Model`] when nothing could be scored because models failed.
     ///
     /// # Cancellation
     /// Dropping the future gives up the listing's places in the queue; what already runs is finished and forgotten.
-    pub async fn rate(&self, listing: Listing, priority: Priority, deadline: Deadline) -> Result<Rating> {
+    pub async fn rate(&self, listing: Listing, asked: &Asked) -> Result<Rating> {
         let arrived = Instant::now();
+        let deadline = asked.deadline;
         if deadline.has_passed() {
             return Err(Error::DeadlineExceeded);
         }
@@ -148,7 +149,7 @@ impl Pipeline {
                 }
             },
         };
-        let tickets = self.submit(&generation, &listing, priority, deadline)?;
+        let tickets = self.submit(&generation, &listing, asked)?;
         let outcome = finish(&generation, &listing, tickets, deadline, Some(&self.metrics)).await;
         generation.health().note(&outcome);
         if let (
@@ -167,20 +168,22 @@ impl Pipeline {
         Ok(rating)
     }
 
+    /// Whether a listing with one photo would be taken now: what can be said before anything of it is read.
+    ///
+    /// # Errors
+    /// [`Error::Overloaded`].
+    pub fn foresees(&self, asked: &Asked) -> Result<()> {
+        self.scheduler.foresees(job::PLAIN_IMAGE, asked)
+    }
+
     fn candidate_failed(&self, comparison: &Comparison) {
         comparison.failed();
         self.metrics.models().trial_listing("failed");
     }
 
-    fn submit(
-        &self,
-        generation: &Arc<Generation>,
-        listing: &Listing,
-        priority: Priority,
-        deadline: Deadline,
-    ) -> Result<Tickets> {
+    fn submit(&self, generation: &Arc<Generation>, listing: &Listing, asked: &Asked) -> Result<Tickets> {
         let (jobs, tickets) = jobs(generation, listing);
-        self.scheduler.submit(jobs, priority, deadline)?;
+        self.scheduler.submit(jobs, asked)?;
         Ok(tickets)
     }
 
@@ -192,7 +195,8 @@ impl Pipeline {
         let half_full = self.scheduler.queued() > self.queue_capacity / 2;
         let place = if half_full { None } else { comparison.admit() };
         let tickets = place.and_then(|place| {
-            let tickets = self.submit(&generation, &listing, Priority::Bulk, deadline).ok()?;
+            let asked = Asked { priority: Priority::Bulk, deadline, patient: true, ..Asked::default() };
+            let tickets = self.submit(&generation, &listing, &asked).ok()?;
             Some((place, tickets))
         });
         let Some((place, tickets)) = tickets else {

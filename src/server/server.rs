@@ -92,7 +92,7 @@ impl Server {
             .accept_compressed(CompressionEncoding::Gzip)
             .accept_compressed(CompressionEncoding::Deflate);
         let models = Models { lifecycle: Arc::clone(&lifecycle) };
-        let calls = CallsLayer { guard: Guard::new(&config.keys), metrics: Arc::clone(&shared.metrics) };
+        let calls = CallsLayer { guard: Guard::new(&config.keys), shared: Arc::clone(&shared) };
         let operators = Routes::from(admin::routes(Arc::clone(&shared)))
             .add_service(health_service.clone())
             .add_service(for_operators().build_v1().map_err(no_reflection)?)

@@ -28,11 +28,23 @@ pub struct ApiKey {
     pub sha256: String,
     /// What it allows.
     pub roles: Vec<Role>,
+    /// Its share of the workers in relation to others', 1 to 1000.
+    #[serde(default = "one")]
+    pub weight: u32,
+}
+
+fn one() -> u32 {
+    1
 }
 
 impl std::fmt::Debug for ApiKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ApiKey").field("name", &self.name).field("sha256", &"***").field("roles", &self.roles).finish()
+        f.debug_struct("ApiKey")
+            .field("name", &self.name)
+            .field("sha256", &"***")
+            .field("roles", &self.roles)
+            .field("weight", &self.weight)
+            .finish()
     }
 }
 
@@ -50,6 +62,9 @@ impl ApiKey {
     }
 
     fn check(&self) -> Result<()> {
+        if !(1..=1000).contains(&self.weight) {
+            return Err(Error::setup(format!("auth.keys.{}: weight {} must be in 1 to 1000", self.name, self.weight)));
+        }
         if self.sha256.len() == 64 && self.sha256.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
             return Ok(());
         }

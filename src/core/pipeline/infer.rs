@@ -9,8 +9,8 @@ use super::run::{Ran, Run};
 use crate::error::{Error, Result};
 use crate::model::runtime::loaded::LoadedModel;
 use crate::model::runtime::statistics::Runs;
+use crate::schedule::Asked;
 use crate::schedule::ticket::ticket;
-use crate::schedule::{Deadline, Priority};
 
 pub use super::run::{Elements, InferRequest, InputTensor, OutputTensor};
 pub use crate::model::folder::tensor::{Dtype, TensorSpec};
@@ -82,25 +82,20 @@ impl Pipeline {
     /// Runs `servable` once. The inputs must fit its specification; outputs come in the order wanted.
     ///
     /// # Errors
-    /// [`Error::Overloaded`] at once when the queue is full; [`Error::DeadlineExceeded`]; [`Error::Invalid`] when elements
+    /// [`Error::Overloaded`] at once when it would wait too long or be late; [`Error::DeadlineExceeded`]; [`Error::Invalid`] when elements
     /// are outside what the model takes; [`Error::Model`] when it fails.
     ///
     /// # Cancellation
     /// Dropping the future gives up the place in the queue; a run that has begun is finished and forgotten.
-    pub async fn infer(
-        &self,
-        servable: &Servable,
-        wanted: InferRequest,
-        priority: Priority,
-        deadline: Deadline,
-    ) -> Result<Vec<OutputTensor>> {
+    pub async fn infer(&self, servable: &Servable, wanted: InferRequest, asked: &Asked) -> Result<Vec<OutputTensor>> {
+        let deadline = asked.deadline;
         if deadline.has_passed() {
             return Err(Error::DeadlineExceeded);
         }
         let run = Run { model: Arc::clone(&servable.model), wanted };
         let (reply, answer) = ticket();
         let job = Job { generation: Arc::clone(&servable.generation), task: Task::Infer { run, reply } };
-        self.scheduler.submit(vec![job], priority, deadline)?;
+        self.scheduler.submit(vec![job], asked)?;
         let finished = answer.wait(deadline).await?;
         let Ran { outputs, read, write } = finished.result?;
         servable.model.statistics().answered(finished.queue_wait, read, write);

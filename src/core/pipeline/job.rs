@@ -72,6 +72,9 @@ enum Kind {
     Infer,
 }
 
+/// Cost class of an image that is not explained: what most listings hold.
+pub(super) const PLAIN_IMAGE: usize = 0;
+
 /// A request for raw tensors is a batch of its own: the caller has put it together.
 const ALONE: BatchRule = BatchRule { max_batch: 1, max_wait: Duration::ZERO };
 
@@ -84,6 +87,17 @@ impl Batchable for Job {
             Task::Image { with_maps, .. } => Lane { generation, kind: Kind::Image, explained: *with_maps },
             Task::Text { with_tokens, .. } => Lane { generation, kind: Kind::Text, explained: *with_tokens },
             Task::Infer { .. } => Lane { generation, kind: Kind::Infer, explained: false },
+        }
+    }
+
+    fn cost_class(&self) -> usize {
+        let Lane { kind, explained, .. } = self.lane();
+        match (kind, explained) {
+            (Kind::Image, false) => PLAIN_IMAGE,
+            (Kind::Image, true) => 1,
+            (Kind::Text, false) => 2,
+            (Kind::Text, true) => 3,
+            (Kind::Infer, _) => 4,
         }
     }
 

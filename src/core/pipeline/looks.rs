@@ -12,8 +12,8 @@ use crate::schedule::{Deadline, Load};
 use crate::score::policy::{Look, Looks, Profile, WordsLook};
 
 /// Load from which less doubt is heeded, and from which none is. The queue refuses at 1.
-const NARROWS: f64 = 1.0 / 16.0;
-const CLOSES: f64 = 0.5;
+const NARROWS: f64 = 0.2;
+const CLOSES: f64 = 0.6;
 
 /// What a quiet time saves up, and the most that is owed: about 50 looks, so that a few doubtful listings in a row are no excess.
 const CREDIT: f64 = 1.0;
@@ -349,14 +349,14 @@ mod tests {
         for profile in ["balanced", "thorough"] {
             let (category, gates) = gates(profile, 1.0, true);
             let at = |load| gates.next(1, &seen(category, 1.0), &[category], loaded(load));
-            assert_eq!(at(0.05), Next::Look);
-            assert_eq!(at(0.5), Next::LeaveOut(LeftOut::Busy), "{profile}");
+            assert_eq!(at(0.15), Next::Look);
+            assert_eq!(at(0.6), Next::LeaveOut(LeftOut::Busy), "{profile}");
         }
         // The middle of the band is given up last.
         let (category, gates) = gates("balanced", 1.0, true);
         let at = |logit, load| gates.next(1, &seen(category, logit), &[category], loaded(load));
-        assert_eq!(at(2.0, 0.2), Next::LeaveOut(LeftOut::Busy));
-        assert_eq!(at(0.0, 0.2), Next::Look);
+        assert_eq!(at(2.0, 0.4), Next::LeaveOut(LeftOut::Busy));
+        assert_eq!(at(0.0, 0.4), Next::Look);
     }
 
     #[test]

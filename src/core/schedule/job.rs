@@ -1,5 +1,6 @@
 //! What is queued: how urgent it is, when it is too late, and what it may be run with.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -15,7 +16,39 @@ impl Deadline {
     }
 }
 
-/// How full the queue is: jobs that wait, as a share of those that may. Above 1 when an idle queue took a listing larger than itself.
+/// Who asks: each caller has a share of the workers, whatever others send.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// Name of its key, or its address; empty: this program itself.
+    pub name: Arc<str>,
+    /// Its share, in relation to those of others; at least 1.
+    pub weight: u32,
+}
+
+impl Default for Caller {
+    fn default() -> Self {
+        Self { name: Arc::from(""), weight: 1 }
+    }
+}
+
+/// For whom, and until when.
+#[derive(Debug, Clone, Default)]
+pub struct Asked {
+    /// Who asks.
+    pub caller: Caller,
+    /// How urgent it is.
+    pub priority: Priority,
+    /// When the answer comes too late.
+    pub deadline: Deadline,
+    /// It waits however long it takes: work that this program sets itself.
+    pub patient: bool,
+}
+
+/// Number of the kinds of jobs that differ in what they cost.
+pub const COST_CLASSES: usize = 8;
+
+/// How full the queue is: what waits, as a share of what may, in jobs or in time to wait, whichever is more. Above 1 when an idle queue
+/// took a listing larger than itself, or bulk waits behind interactive work.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
 pub struct Load(pub f64);
 
@@ -45,6 +78,9 @@ pub trait Batchable {
 
     /// The job's lane.
     fn lane(&self) -> Self::Lane;
+
+    /// Which of the [`COST_CLASSES`] kinds it is.
+    fn cost_class(&self) -> usize;
 
     /// How jobs of this lane are put together.
     fn rule(&self) -> BatchRule;

@@ -1,10 +1,12 @@
 //! The one queue in front of the worker threads. Owns waiting, order, batches, refusal and cancellation; knows nothing of
 //! what is run.
 
+mod costs;
+mod flow;
 mod job;
 pub mod policy;
 pub mod queue;
 pub mod scheduler;
 pub mod ticket;
 
-pub use job::{BatchRule, Batchable, Deadline, Load, Priority};
+pub use job::{Asked, BatchRule, Batchable, COST_CLASSES, Caller, Deadline, Load, Priority};

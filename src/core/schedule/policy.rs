@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::job::{BatchRule, Priority};
+use crate::error::Full;
 
 /// Whether `new` jobs may join `queued` ones. An idle queue admits a listing of any size the limits allow, or a large
 /// listing could never be rated by a server with a short queue.
@@ -12,10 +13,97 @@ pub fn admits(queued: usize, new: usize, capacity: usize) -> bool {
     queued == 0 || queued.saturating_add(new) <= capacity
 }
 
-/// When a place is likely to be free: the time the workers need for what waits, between 10 ms and 10 s.
-pub fn retry_after(queued: usize, workers: usize, mean_job: Duration) -> Duration {
-    let rounds = u32::try_from(queued.div_ceil(workers.max(1))).unwrap_or(u32::MAX);
-    mean_job.saturating_mul(rounds).clamp(Duration::from_millis(10), Duration::from_secs(10))
+/// How long a job may wait that somebody waits for, and one of bulk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// Of interactive work.
+    pub interactive: Duration,
+    /// Of bulk.
+    pub bulk: Duration,
+}
+
+/// What a caller's new work meets: times of one worker.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Outlook {
+    /// What waits of all callers.
+    pub all: Duration,
+    /// What of it is this caller's, and goes before the new work.
+    pub own: Duration,
+    /// What the new work takes.
+    pub new: Duration,
+    /// The weights of callers that have work, this one's included, over this one's: at least 1.
+    pub shares: f64,
+    /// Workers.
+    pub workers: usize,
+}
+
+impl Outlook {
+    /// How long the new work is likely to wait. All callers share the workers, so the caller's own work passes at its share of their pace,
+    /// and never later than when all that waits is done.
+    pub fn wait(&self) -> Duration {
+        let own = Duration::try_from_secs_f64(self.own.as_secs_f64() * self.shares).unwrap_or(Duration::MAX);
+        self.on_workers(own.min(self.all))
+    }
+
+    /// When its answer is likely to be there.
+    pub fn done(&self) -> Duration {
+        let own = (self.own + self.new).as_secs_f64() * self.shares;
+        let own = Duration::try_from_secs_f64(own).unwrap_or(Duration::MAX);
+        self.on_workers(own.min(self.all + self.new)).max(self.new / Self::count(self.workers))
+    }
+
+    fn on_workers(&self, work: Duration) -> Duration {
+        work / Self::count(self.workers)
+    }
+
+    fn count(workers: usize) -> u32 {
+        u32::try_from(workers.max(1)).unwrap_or(u32::MAX)
+    }
+}
+
+/// Promises are kept with so much to spare: what a job takes varies.
+const TO_SPARE: f64 = 1.25;
+
+/// Whether new work may join what waits: not when it would wait longer than `patience` says, and not when its answer would come after
+/// the caller's deadline, `left` from now; then it is refused at once, and no worker spends a thing on it. Where nothing waits all is
+/// welcome: what is known of costs may be wrong, and would never be corrected.
+///
+/// # Errors
+/// Why not, and when to come back.
+pub fn foresees(
+    outlook: Outlook,
+    priority: Priority,
+    left: Option<Duration>,
+    patience: Patience,
+) -> Result<(), (Full, Duration)> {
+    if outlook.all.is_zero() {
+        return Ok(());
+    }
+    let (most, key) = match priority {
+        Priority::Interactive => (patience.interactive, "scheduler.max_wait_ms"),
+        Priority::Bulk => (patience.bulk, "scheduler.bulk_max_wait_ms"),
+    };
+    let (wait, done) = (outlook.wait(), outlook.done());
+    if wait > most {
+        return Err((Full::Wait { expected: wait, most, key }, back(wait - most)));
+    }
+    match left {
+        Some(left) if done.mul_f64(TO_SPARE) > left => {
+            // Once what waits is done, the same deadline is met, unless it is too short for the work itself.
+            Err((Full::Late { expected: done, left }, back(wait)))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A delay to answer with: between 10 ms and 10 s.
+fn back(delay: Duration) -> Duration {
+    delay.clamp(Duration::from_millis(10), Duration::from_secs(10))
+}
+
+/// When a place is likely to be free where all are taken.
+pub fn retry_after(outlook: Outlook) -> Duration {
+    back(outlook.wait() / 2)
 }
 
 /// Which class is served next, given since when the first of each waits. Bulk work yields to interactive work that came
@@ -63,9 +151,33 @@ mod tests {
         }
 
         #[test]
-        fn a_longer_queue_never_promises_an_earlier_place(queued in 0_usize..5000, more in 0_usize..5000, workers in 1_usize..64, ms in 0_u64..200) {
-            let mean = Duration::from_millis(ms);
-            prop_assert!(retry_after(queued + more, workers, mean) >= retry_after(queued, workers, mean));
+        fn more_work_before_never_means_an_earlier_answer(all in 0_u64..5000, own in 0_u64..5000, more in 0_u64..5000, new in 1_u64..500, shares in 1.0_f64..20.0, workers in 1_usize..64) {
+            let ms = Duration::from_millis;
+            let (all, own) = (ms(all.max(own)), ms(own));
+            let before = Outlook { all, own, new: ms(new), shares, workers };
+            let after = Outlook { all: all + ms(more), own: own + ms(more), ..before };
+            prop_assert!(after.wait() >= before.wait() && after.done() >= before.done());
+            prop_assert!(before.done() >= before.wait());
+            prop_assert!(retry_after(after) >= retry_after(before));
+        }
+
+        #[test]
+        fn a_flood_of_others_never_refuses_a_caller_whose_own_work_is_done(flood in 1_u64..100_000, new in 1_u64..20, workers in 1_usize..16) {
+            let ms = Duration::from_millis;
+            let polite = Outlook { all: ms(flood), own: Duration::ZERO, new: ms(new), shares: 2.0, workers };
+            let patience = Patience { interactive: ms(100), bulk: ms(1000) };
+            prop_assert_eq!(foresees(polite, Priority::Interactive, Some(ms(100)), patience), Ok(()));
+        }
+
+        #[test]
+        fn what_is_refused_would_have_been_late(all in 1_u64..5000, new in 1_u64..100, left in 1_u64..5000, workers in 1_usize..8) {
+            let ms = Duration::from_millis;
+            let outlook = Outlook { all: ms(all), own: ms(all), new: ms(new), shares: 1.0, workers };
+            let patience = Patience { interactive: Duration::MAX, bulk: Duration::MAX };
+            let refused = foresees(outlook, Priority::Interactive, Some(ms(left)), patience).is_err();
+            let done = ms(all + new) / u32::try_from(workers).unwrap();
+            prop_assert!(!refused || done.mul_f64(TO_SPARE) > ms(left));
+            prop_assert!(refused || done <= ms(left));
         }
 
         #[test]

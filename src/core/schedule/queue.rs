@@ -1,69 +1,88 @@
-//! A bounded queue between async callers and worker threads. Full is an answer, not a fault.
+//! A bounded queue between async callers and worker threads. Full is an answer, not a fault; a flood takes its own share only.
 
-use std::collections::VecDeque;
-
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use tokio::time::Instant;
 
-use super::job::{Batchable, Deadline, Load, Priority};
-use super::policy::{self, Dispatch};
+use super::costs::Costs;
+use super::flow::{Entry, Flow};
+use super::job::{Asked, Batchable, Caller, Load, Priority};
+use super::policy::{self, Dispatch, Outlook, Patience};
+use crate::error::Full;
 
-/// A job that waits.
-#[derive(Debug)]
-pub(super) struct Entry<J> {
-    pub(super) job: J,
-    pub(super) deadline: Deadline,
-    pub(super) enqueued: Instant,
+/// Callers that are remembered although nothing of theirs waits, before those whose turn has passed are forgotten.
+const REMEMBERED: usize = 1024;
+
+/// The queue's settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// Jobs that may wait.
+    pub capacity: usize,
+    /// How much later interactive work may come and still go before bulk work of the same caller.
+    pub bulk_yields: Duration,
+    /// How long work may wait.
+    pub patience: Patience,
 }
 
-impl<J: Batchable> Entry<J> {
-    /// Nobody will read the answer: the caller has gone, or its deadline has passed.
-    fn is_abandoned(&self) -> bool {
-        self.job.is_abandoned() || self.deadline.has_passed()
-    }
-}
+/// Why work was refused, and when to come back.
+pub(super) type Refusal = (Full, Duration);
 
 #[derive(Debug)]
 struct State<J> {
-    interactive: VecDeque<Entry<J>>,
-    bulk: VecDeque<Entry<J>>,
+    flows: HashMap<Arc<str>, Flow<J>>,
+    /// The virtual time: the tag of who was served last.
+    clock: f64,
     closed: bool,
 }
 
 impl<J: Batchable> State<J> {
     fn len(&self) -> usize {
-        self.interactive.len() + self.bulk.len()
+        self.flows.values().map(Flow::len).sum()
     }
 
-    fn class(&mut self, priority: Priority) -> &mut VecDeque<Entry<J>> {
-        match priority {
-            Priority::Interactive => &mut self.interactive,
-            Priority::Bulk => &mut self.bulk,
+    fn outlook(&self, caller: &Caller, priority: Priority, new: Duration, workers: usize) -> Outlook {
+        let own_weight = f64::from(caller.weight.max(1));
+        let (mut all, mut own, mut weights) = (Duration::ZERO, Duration::ZERO, own_weight);
+        for (name, flow) in &self.flows {
+            let (whole, before) = flow.work(priority);
+            all += whole;
+            if *name == caller.name {
+                own = before;
+            } else if flow.len() > 0 {
+                weights += flow.weight;
+            }
         }
+        Outlook { all, own, new, shares: weights / own_weight, workers }
     }
 
     fn drop_abandoned(&mut self) {
-        self.interactive.retain(|entry| !entry.is_abandoned());
-        self.bulk.retain(|entry| !entry.is_abandoned());
+        self.flows.values_mut().for_each(Flow::drop_abandoned);
+    }
+
+    /// Forgets callers of whom nothing waits and whose turn would be now anyhow.
+    fn forget(&mut self) {
+        let clock = self.clock;
+        self.flows.retain(|_, flow| flow.len() > 0 || flow.tag > clock);
     }
 }
 
-/// First in, first out within a class.
+/// Callers take turns by their shares; a caller's own jobs are first in, first out within a class.
 #[derive(Debug)]
 pub(super) struct Queue<J> {
     state: Mutex<State<J>>,
     changed: Condvar,
-    capacity: usize,
+    settings: Settings,
     workers: usize,
-    bulk_yields: Duration,
+    costs: Costs,
 }
 
 impl<J: Batchable> Queue<J> {
-    pub(super) fn new(capacity: usize, workers: usize, bulk_yields: Duration) -> Self {
-        let state = State { interactive: VecDeque::new(), bulk: VecDeque::new(), closed: false };
-        Self { state: Mutex::new(state), changed: Condvar::new(), capacity, workers, bulk_yields }
+    pub(super) fn new(settings: Settings, workers: usize) -> Self {
+        let state = State { flows: HashMap::new(), clock: 0.0, closed: false };
+        Self { state: Mutex::new(state), changed: Condvar::new(), settings, workers, costs: Costs::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, State<J>> {
@@ -71,18 +90,30 @@ impl<J: Batchable> Queue<J> {
         self.state.lock()
     }
 
-    /// Adds all entries or none. Refused: the number that wait.
-    pub(super) fn push_all(&self, entries: Vec<Entry<J>>, priority: Priority) -> Result<(), usize> {
+    /// What jobs cost.
+    pub(super) fn costs(&self) -> &Costs {
+        &self.costs
+    }
+
+    /// Adds all jobs or none.
+    pub(super) fn push_all(&self, jobs: Vec<J>, asked: &Asked) -> Result<(), Refusal> {
+        let enqueued = Instant::now();
+        let entry = |job: J| Entry { cost: self.costs.of(job.cost_class()), job, deadline: asked.deadline, enqueued };
+        let entries: Vec<Entry<J>> = jobs.into_iter().map(entry).collect();
+        let work = entries.iter().map(|entry| entry.cost).sum();
         let mut state = self.lock();
-        if !policy::admits(state.len(), entries.len(), self.capacity) {
+        if let Err(_full) = self.admits(&state, (entries.len(), work), asked) {
             // What nobody waits for any more makes room first.
             state.drop_abandoned();
-            if !policy::admits(state.len(), entries.len(), self.capacity) {
-                return Err(state.len());
-            }
+            self.admits(&state, (entries.len(), work), asked)?;
         }
         let single = entries.len() == 1;
-        state.class(priority).extend(entries);
+        if state.flows.len() >= REMEMBERED {
+            state.forget();
+        }
+        let Caller { name, weight } = &asked.caller;
+        let flow = state.flows.entry(Arc::clone(name)).or_insert_with(|| Flow::new(*weight));
+        flow.class(asked.priority).extend(entries);
         drop(state);
         if single {
             self.changed.notify_one();
@@ -92,43 +123,56 @@ impl<J: Batchable> Queue<J> {
         Ok(())
     }
 
-    /// The next batch: entries of one lane, in their order, each still waited for; and what is left behind it. Blocks; `None` once
-    /// closed and empty.
+    /// Whether so many jobs of that work would be taken now.
+    fn admits(&self, state: &State<J>, (jobs, work): (usize, Duration), asked: &Asked) -> Result<(), Refusal> {
+        let outlook = state.outlook(&asked.caller, asked.priority, work, self.workers);
+        let (queued, capacity) = (state.len(), self.settings.capacity);
+        if !policy::admits(queued, jobs, capacity) {
+            return Err((Full::Places { queued, capacity }, policy::retry_after(outlook)));
+        }
+        if asked.patient {
+            return Ok(());
+        }
+        let left = asked.deadline.0.map(|at| at.saturating_duration_since(Instant::now()));
+        policy::foresees(outlook, asked.priority, left, self.settings.patience)
+    }
+
+    /// Whether a job of that kind would be taken now, before anything is known of it.
+    pub(super) fn foresees(&self, class: usize, asked: &Asked) -> Result<(), Refusal> {
+        let work = (1, self.costs.of(class));
+        let mut state = self.lock();
+        self.admits(&state, work, asked).or_else(|_full| {
+            state.drop_abandoned();
+            self.admits(&state, work, asked)
+        })
+    }
+
+    /// The next batch: entries of one lane, each still waited for; and what is left behind it. Blocks; `None` once closed and empty.
     pub(super) fn pop(&self) -> Option<(Vec<Entry<J>>, Load)> {
         let mut state = self.lock();
         loop {
-            let Some(priority) = self.next_class(&mut state) else {
-                if state.closed {
-                    return None;
+            match self.choose(&mut state) {
+                Next::Start(batch) if batch.is_empty() => {} // all of it was abandoned meanwhile
+                Next::Start(batch) => {
+                    let load = self.load(&state);
+                    return Some((batch, load));
                 }
-                self.changed.wait(&mut state);
-                continue;
-            };
-            let closed = state.closed;
-            match choose(state.class(priority), self.workers, closed) {
-                NextBatch::Start(batch) if batch.is_empty() => {} // all of it was abandoned meanwhile
-                NextBatch::Start(batch) => return Some((batch, self.load(state.len()))),
-                NextBatch::Wait(longest) => {
+                Next::Wait(longest) => {
                     self.changed.wait_for(&mut state, longest);
                 }
+                Next::Nothing if state.closed => return None,
+                Next::Nothing => self.changed.wait(&mut state),
             }
         }
     }
 
-    /// The class served next, after dropping what nobody waits for from the front of both.
-    fn next_class(&self, state: &mut State<J>) -> Option<Priority> {
-        for queue in [&mut state.interactive, &mut state.bulk] {
-            while queue.front().is_some_and(Entry::is_abandoned) {
-                queue.pop_front();
-            }
-        }
-        let since = |queue: &VecDeque<Entry<J>>| queue.front().map(|entry| entry.enqueued);
-        policy::next_class(since(&state.interactive), since(&state.bulk), self.bulk_yields)
-    }
-
+    /// The larger of two shares: of the places, and of the wait.
     #[expect(clippy::cast_precision_loss, reason = "numbers of jobs")]
-    fn load(&self, waiting: usize) -> Load {
-        Load(waiting as f64 / self.capacity.max(1) as f64)
+    fn load(&self, state: &State<J>) -> Load {
+        let places = state.len() as f64 / self.settings.capacity.max(1) as f64;
+        let work: Duration = state.flows.values().map(|flow| flow.work(Priority::Interactive).1).sum();
+        let wait = work.as_secs_f64() / self.workers.max(1) as f64;
+        Load(places.max(wait / self.settings.patience.interactive.as_secs_f64()))
     }
 
     pub(super) fn close(&self) {
@@ -136,61 +180,112 @@ impl<J: Batchable> Queue<J> {
         self.changed.notify_all();
     }
 
-    pub(super) fn capacity(&self) -> usize {
-        self.capacity
-    }
-
     /// Jobs that wait.
     pub(super) fn len(&self) -> usize {
         self.lock().len()
     }
+
+    /// The lane that starts: of the caller whose turn it is the first that has enough; a lane that waits for more holds up no other.
+    fn choose(&self, state: &mut State<J>) -> Next<J> {
+        let clock = state.clock;
+        let mut turns: Vec<(f64, Arc<str>, Priority)> = Vec::new();
+        for (name, flow) in &mut state.flows {
+            if let Some(priority) = flow.next_class(self.settings.bulk_yields) {
+                turns.push((flow.tag.max(clock), Arc::clone(name), priority));
+            }
+        }
+        // The name makes the order of equals one that does not change between two looks.
+        turns.sort_by(|a, b| a.0.total_cmp(&b.0).then_with(|| a.1.cmp(&b.1)));
+        if turns.is_empty() {
+            state.forget();
+            return Next::Nothing;
+        }
+        let mut passed_over: Vec<J::Lane> = Vec::new();
+        let mut longest = Duration::MAX;
+        for place in 0..turns.len() {
+            match self.ready_lane(state, turns.get(place..).unwrap_or_default(), &mut passed_over) {
+                Dispatched::Start(lane, most) => {
+                    return Next::Start(take(state, turns.get(place..).unwrap_or_default(), &lane, most));
+                }
+                Dispatched::Wait(more) => longest = longest.min(more),
+            }
+        }
+        Next::Wait(longest)
+    }
+
+    /// Of the first of `turns` the first lane that has enough to start, counted over all of them.
+    fn ready_lane(
+        &self,
+        state: &mut State<J>,
+        turns: &[(f64, Arc<str>, Priority)],
+        passed_over: &mut Vec<J::Lane>,
+    ) -> Dispatched<J::Lane> {
+        let closed = state.closed;
+        let mut longest = Duration::MAX;
+        let Some((_, name, priority)) = turns.first() else { return Dispatched::Wait(longest) };
+        let queue_of = |state: &mut State<J>, position: usize| {
+            let entry = state.flows.get_mut(name)?.class(*priority).get(position)?;
+            Some((entry.job.lane(), entry.job.rule(), entry.enqueued))
+        };
+        let mut position = 0;
+        while let Some((lane, rule, enqueued)) = queue_of(state, position) {
+            position += 1;
+            if passed_over.contains(&lane) {
+                continue;
+            }
+            // More than this changes no decision, so the rest of a long queue need not be looked at.
+            let enough = rule.max_batch.saturating_mul(self.workers);
+            let mut waiting = 0;
+            for (_, name, priority) in turns {
+                let flow = state.flows.get_mut(name);
+                waiting += flow.map_or(0, |flow| {
+                    flow.class(*priority).iter().filter(|other| other.job.lane() == lane).take(enough).count()
+                });
+                if waiting >= enough {
+                    break;
+                }
+            }
+            let waited = if closed { rule.max_wait } else { enqueued.elapsed() };
+            match policy::batch(waiting.min(enough), waited, self.workers, rule) {
+                Dispatch::Start(most) => return Dispatched::Start(lane, most),
+                Dispatch::Wait(more) => {
+                    longest = longest.min(more);
+                    passed_over.push(lane);
+                }
+            }
+        }
+        Dispatched::Wait(longest)
+    }
 }
 
-enum NextBatch<J> {
+enum Next<J> {
     Start(Vec<Entry<J>>),
+    Wait(Duration),
+    Nothing,
+}
+
+enum Dispatched<L> {
+    Start(L, usize),
     Wait(Duration),
 }
 
-/// The first lane, in the order of the queue, that has enough to start; a lane that waits for more holds up no other.
-fn choose<J: Batchable>(queue: &mut VecDeque<Entry<J>>, workers: usize, closed: bool) -> NextBatch<J> {
-    let mut passed_over: Vec<J::Lane> = Vec::new();
-    let mut longest = Duration::MAX;
-    let mut start = None;
-    for entry in queue.iter() {
-        let (lane, rule) = (entry.job.lane(), entry.job.rule());
-        if passed_over.contains(&lane) {
-            continue;
-        }
-        // More than this changes no decision, so the rest of a long queue need not be looked at.
-        let enough = rule.max_batch.saturating_mul(workers);
-        let waiting = queue.iter().filter(|other| other.job.lane() == lane).take(enough).count();
-        let waited = if closed { rule.max_wait } else { entry.enqueued.elapsed() };
-        match policy::batch(waiting, waited, workers, rule) {
-            Dispatch::Start(most) => {
-                start = Some((lane, most));
-                break;
-            }
-            Dispatch::Wait(more) => {
-                longest = longest.min(more);
-                passed_over.push(lane);
-            }
-        }
-    }
-    match start {
-        Some((lane, most)) => NextBatch::Start(take(queue, &lane, most)),
-        None => NextBatch::Wait(longest),
-    }
-}
-
-/// Removes up to `most` entries of `lane` that somebody still waits for; abandoned ones on the way are dropped.
-fn take<J: Batchable>(queue: &mut VecDeque<Entry<J>>, lane: &J::Lane, most: usize) -> Vec<Entry<J>> {
+/// Takes up to `most` entries of `lane`, callers in their turns.
+fn take<J: Batchable>(
+    state: &mut State<J>,
+    turns: &[(f64, Arc<str>, Priority)],
+    lane: &J::Lane,
+    most: usize,
+) -> Vec<Entry<J>> {
     let mut taken = Vec::with_capacity(most);
-    let mut position = 0;
-    while taken.len() < most && position < queue.len() {
-        if queue.get(position).is_some_and(|entry| entry.job.lane() == *lane) {
-            taken.extend(queue.remove(position).filter(|entry| !entry.is_abandoned()));
-        } else {
-            position += 1;
+    if let Some((tag, ..)) = turns.first() {
+        state.clock = state.clock.max(*tag);
+    }
+    for (_, name, priority) in turns {
+        if taken.len() >= most {
+            break;
+        }
+        if let Some(flow) = state.flows.get_mut(name) {
+            taken.extend(flow.take(lane, most - taken.len(), *priority, state.clock));
         }
     }
     taken

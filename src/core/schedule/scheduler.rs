@@ -2,15 +2,15 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::job::{Batchable, Deadline, Load, Priority};
-use super::policy::retry_after;
-use super::queue::{Entry, Queue};
+use super::flow::Entry;
+use super::job::{Asked, Batchable, Deadline, Load};
+use super::queue::Queue;
+pub use super::queue::Settings;
 use crate::error::{Error, Result};
 
 /// A job that a worker has taken.
@@ -27,21 +27,11 @@ pub struct Taken<J> {
 /// What a thread runs: a batch of one lane, told what waits behind it. It replies to each job.
 pub type Worker<J> = Box<dyn FnMut(Vec<Taken<J>>, Load) + Send>;
 
-/// The queue's settings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Settings {
-    /// Jobs that may wait.
-    pub capacity: usize,
-    /// How much later interactive work may come and still go before bulk work.
-    pub bulk_yields: Duration,
-}
-
 /// The threads and their queue.
 #[derive(Debug)]
 pub struct Scheduler<J: Batchable> {
     queue: Arc<Queue<J>>,
     threads: Vec<JoinHandle<()>>,
-    mean_job_us: Arc<AtomicU64>,
 }
 
 impl<J: Batchable + Send + 'static> Scheduler<J> {
@@ -50,34 +40,30 @@ impl<J: Batchable + Send + 'static> Scheduler<J> {
     /// # Errors
     /// [`Error::Bug`] when the system refuses a thread.
     pub fn start(workers: Vec<Worker<J>>, settings: Settings) -> Result<Self> {
-        let queue = Arc::new(Queue::new(settings.capacity, workers.len(), settings.bulk_yields));
-        let mean_job_us = Arc::new(AtomicU64::new(0));
+        let queue = Arc::new(Queue::new(settings, workers.len()));
         let mut threads = Vec::new();
         for (index, worker) in workers.into_iter().enumerate() {
-            let (queue, mean) = (Arc::clone(&queue), Arc::clone(&mean_job_us));
-            let thread =
-                std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || run(worker, &queue, &mean));
+            let queue = Arc::clone(&queue);
+            let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || run(worker, &queue));
             threads.push(thread.map_err(|cause| Error::Bug(format!("starting a worker thread: {cause}")))?);
         }
-        Ok(Self { queue, threads, mean_job_us })
+        Ok(Self { queue, threads })
     }
 
     /// Queues all `jobs` or none.
     ///
     /// # Errors
-    /// [`Error::Overloaded`] when they do not fit.
-    pub fn submit(&self, jobs: Vec<J>, priority: Priority, deadline: Deadline) -> Result<()> {
-        let enqueued = Instant::now();
-        let entries = jobs.into_iter().map(|job| Entry { job, deadline, enqueued }).collect();
-        self.queue.push_all(entries, priority).map_err(|queued| Error::Overloaded {
-            queued,
-            capacity: self.queue.capacity(),
-            retry_after: retry_after(
-                queued,
-                self.threads.len(),
-                Duration::from_micros(self.mean_job_us.load(Ordering::Relaxed)),
-            ),
-        })
+    /// [`Error::Overloaded`] when they do not fit, would wait too long or be done too late.
+    pub fn submit(&self, jobs: Vec<J>, asked: &Asked) -> Result<()> {
+        self.queue.push_all(jobs, asked).map_err(|(why, retry_after)| Error::Overloaded { why, retry_after })
+    }
+
+    /// Whether a job of that kind would be taken now.
+    ///
+    /// # Errors
+    /// [`Error::Overloaded`] as of [`Self::submit`].
+    pub fn foresees(&self, class: usize, asked: &Asked) -> Result<()> {
+        self.queue.foresees(class, asked).map_err(|(why, retry_after)| Error::Overloaded { why, retry_after })
     }
 
     /// Jobs that wait.
@@ -97,19 +83,18 @@ impl<J: Batchable> Drop for Scheduler<J> {
     }
 }
 
-fn run<J: Batchable>(mut worker: Worker<J>, queue: &Queue<J>, mean_job_us: &AtomicU64) {
+fn run<J: Batchable>(mut worker: Worker<J>, queue: &Queue<J>) {
     while let Some((batch, load)) = queue.pop() {
         let started = Instant::now();
-        let size = u64::try_from(batch.len().max(1)).unwrap_or(u64::MAX);
-        let take = |Entry { job, deadline, enqueued }| Taken { job, deadline, queue_wait: started - enqueued };
+        let jobs = u32::try_from(batch.len().max(1)).unwrap_or(u32::MAX);
+        let class = batch.first().map(|entry| entry.job.cost_class());
+        let take = |Entry { job, deadline, enqueued, .. }| Taken { job, deadline, queue_wait: started - enqueued };
         let batch: Vec<Taken<J>> = batch.into_iter().map(take).collect();
         // A panic is that batch's error. Sessions are plain handles that a later run does not find half changed.
         let outcome = catch_unwind(AssertUnwindSafe(|| worker(batch, load)));
-        let took = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX) / size;
-        let mean = mean_job_us.load(Ordering::Relaxed);
-        mean_job_us.store(if mean == 0 { took } else { (mean * 7 + took) / 8 }, Ordering::Relaxed);
+        class.into_iter().for_each(|class| queue.costs().took(class, started.elapsed() / jobs));
         if outcome.is_err() {
-            tracing::error!(jobs = size, "a worker panicked; its jobs are answered with an internal error");
+            tracing::error!(jobs, "a worker panicked; its jobs are answered with an internal error");
         }
     }
 }
@@ -119,8 +104,10 @@ mod tests {
     use std::sync::{Mutex, mpsc};
 
     use super::*;
-    use crate::schedule::BatchRule;
+    use crate::error::Full;
+    use crate::schedule::policy::Patience;
     use crate::schedule::ticket::{Reply, Ticket, ticket};
+    use crate::schedule::{BatchRule, Caller, Priority};
 
     const ONE_BY_ONE: BatchRule = BatchRule { max_batch: 1, max_wait: Duration::ZERO };
 
@@ -135,6 +122,10 @@ mod tests {
             self.0 / 100
         }
 
+        fn cost_class(&self) -> usize {
+            0
+        }
+
         fn rule(&self) -> BatchRule {
             self.1
         }
@@ -144,22 +135,22 @@ mod tests {
         }
     }
 
-    fn submit(
-        scheduler: &Scheduler<Job>,
-        numbers: &[u32],
-        rule: BatchRule,
-        (priority, deadline): (Priority, Deadline),
-    ) -> Result<Vec<Ticket<u32>>> {
+    fn submit(scheduler: &Scheduler<Job>, numbers: &[u32], rule: BatchRule, asked: &Asked) -> Result<Vec<Ticket<u32>>> {
         let job = |&number: &u32| {
             let (reply, answer) = ticket();
             (Job(number, rule, reply), answer)
         };
         let (jobs, tickets) = numbers.iter().map(job).unzip();
-        scheduler.submit(jobs, priority, deadline)?;
+        scheduler.submit(jobs, asked)?;
         Ok(tickets)
     }
 
-    const NOW: (Priority, Deadline) = (Priority::Interactive, Deadline(None));
+    /// By this program itself, which waits however long it takes.
+    fn now() -> Asked {
+        Asked { patient: true, ..Asked::default() }
+    }
+
+    const PATIENCE: Patience = Patience { interactive: Duration::from_millis(50), bulk: Duration::from_secs(5) };
 
     type Ran = Arc<Mutex<Vec<Vec<u32>>>>;
 
@@ -177,12 +168,12 @@ mod tests {
                 reply.give(number * 2, queue_wait);
             }
         });
-        let settings = Settings { capacity, bulk_yields: Duration::from_secs(60) };
+        let settings = Settings { capacity, bulk_yields: Duration::from_secs(60), patience: PATIENCE };
         (Scheduler::start(vec![worker], settings).unwrap(), permit, ran)
     }
 
     fn interactive(scheduler: &Scheduler<Job>, numbers: &[u32]) -> Result<Vec<Ticket<u32>>> {
-        submit(scheduler, numbers, ONE_BY_ONE, NOW)
+        submit(scheduler, numbers, ONE_BY_ONE, &now())
     }
 
     /// Submits a job and returns once the worker has taken it, so that what follows has to queue.
@@ -205,7 +196,9 @@ mod tests {
                 Err(error) => break error,
             }
         };
-        assert!(matches!(refusal, Error::Overloaded { capacity: 2, retry_after, .. } if retry_after > Duration::ZERO));
+        assert!(
+            matches!(refusal, Error::Overloaded { why: Full::Places { capacity: 2, .. }, retry_after } if retry_after > Duration::ZERO)
+        );
         for ticket in tickets {
             permit.send(()).unwrap();
             assert!(ticket.wait(Deadline::default()).await.is_ok());
@@ -218,7 +211,7 @@ mod tests {
         let first = interactive(&scheduler, &[1]).unwrap();
         drop(interactive(&scheduler, &[2, 3]).unwrap());
         let passed = Deadline(Some(Instant::now()));
-        let late = submit(&scheduler, &[4], ONE_BY_ONE, (Priority::Interactive, passed)).unwrap();
+        let late = submit(&scheduler, &[4], ONE_BY_ONE, &Asked { deadline: passed, ..now() }).unwrap();
         let last = interactive(&scheduler, &[5]).unwrap();
         permit.send(()).unwrap();
         permit.send(()).unwrap();
@@ -248,7 +241,7 @@ mod tests {
         let mut tickets = vec![occupy(&scheduler).await];
         let rule = BatchRule { max_batch: 3, max_wait: Duration::ZERO };
         let numbers = [2, 100, 3, 4, 101, 5];
-        tickets.extend(submit(&scheduler, &numbers, rule, NOW).unwrap());
+        tickets.extend(submit(&scheduler, &numbers, rule, &now()).unwrap());
         for _ in 0..4 {
             permit.send(()).unwrap();
         }
@@ -264,11 +257,11 @@ mod tests {
     async fn a_batch_waits_for_more_only_as_long_as_its_rule_says_and_holds_up_no_other_lane() {
         let (scheduler, permit, ran) = gated(64);
         let patient = BatchRule { max_batch: 2, max_wait: Duration::from_secs(600) };
-        let mut tickets = submit(&scheduler, &[1], patient, NOW).unwrap();
+        let mut tickets = submit(&scheduler, &[1], patient, &now()).unwrap();
         tickets.extend(interactive(&scheduler, &[100]).unwrap());
         permit.send(()).unwrap();
         assert_eq!(tickets.pop().unwrap().wait(Deadline::default()).await.unwrap().result, 200);
-        tickets.extend(submit(&scheduler, &[2], patient, NOW).unwrap());
+        tickets.extend(submit(&scheduler, &[2], patient, &now()).unwrap());
         permit.send(()).unwrap();
         for ticket in tickets {
             ticket.wait(Deadline::default()).await.unwrap();
@@ -280,7 +273,7 @@ mod tests {
     async fn interactive_work_goes_before_bulk_that_came_earlier() {
         let (scheduler, permit, ran) = gated(64);
         let mut tickets = vec![occupy(&scheduler).await];
-        tickets.extend(submit(&scheduler, &[2, 3], ONE_BY_ONE, (Priority::Bulk, Deadline(None))).unwrap());
+        tickets.extend(submit(&scheduler, &[2, 3], ONE_BY_ONE, &Asked { priority: Priority::Bulk, ..now() }).unwrap());
         tickets.extend(interactive(&scheduler, &[4]).unwrap());
         for _ in 0..4 {
             permit.send(()).unwrap();
@@ -289,5 +282,56 @@ mod tests {
             ticket.wait(Deadline::default()).await.unwrap();
         }
         assert_eq!(*ran.lock().unwrap(), [vec![1], vec![4], vec![2], vec![3]]);
+    }
+
+    fn by(name: &str, weight: u32) -> Asked {
+        Asked { caller: Caller { name: name.into(), weight }, ..now() }
+    }
+
+    #[tokio::test]
+    async fn callers_take_turns_by_their_weights_however_much_one_sends() {
+        let (scheduler, permit, ran) = gated(64);
+        let mut tickets = vec![occupy(&scheduler).await];
+        tickets.extend(submit(&scheduler, &[10, 11, 14, 15, 16, 17], ONE_BY_ONE, &by("flood", 1)).unwrap());
+        tickets.extend(submit(&scheduler, &[20, 21], ONE_BY_ONE, &by("polite", 1)).unwrap());
+        tickets.extend(submit(&scheduler, &[30, 31, 32, 33], ONE_BY_ONE, &by("twice", 2)).unwrap());
+        for _ in 0..13 {
+            permit.send(()).unwrap();
+        }
+        for ticket in tickets {
+            ticket.wait(Deadline::default()).await.unwrap();
+        }
+        let order: Vec<u32> = ran.lock().unwrap().iter().flatten().copied().skip(1).collect();
+        let place = |number: u32| order.iter().position(|ran| *ran == number).unwrap();
+        assert!(place(21) < place(14) && place(33) < place(16), "{order:?}");
+        assert_eq!(order[order.len() - 3..], [15, 16, 17]);
+    }
+
+    #[tokio::test]
+    async fn who_would_wait_too_long_or_be_late_is_refused_and_others_are_not() {
+        let (scheduler, permit, _) = gated(1000);
+        let busy = occupy(&scheduler).await;
+        // Each costs the 2 ms that are taken for granted: 30 of them wait 60 ms.
+        let impatient = |name: &str| Asked { patient: false, ..by(name, 1) };
+        let mut tickets = submit(&scheduler, &[2; 30], ONE_BY_ONE, &impatient("flood")).unwrap();
+        let wait = submit(&scheduler, &[3], ONE_BY_ONE, &impatient("flood")).unwrap_err();
+        assert!(
+            matches!(wait, Error::Overloaded { why: Full::Wait { key: "scheduler.max_wait_ms", .. }, .. }),
+            "{wait}"
+        );
+        let within = |ms| Deadline(Some(Instant::now() + Duration::from_millis(ms)));
+        let late = Asked { deadline: within(40), priority: Priority::Bulk, ..impatient("flood") };
+        let late = submit(&scheduler, &[4], ONE_BY_ONE, &late).unwrap_err();
+        assert!(matches!(late, Error::Overloaded { why: Full::Late { .. }, .. }), "{late}");
+        // It would be next but one, since the flood has had its turn.
+        let polite = Asked { deadline: within(40), ..impatient("polite") };
+        scheduler.foresees(0, &polite).unwrap();
+        tickets.extend(submit(&scheduler, &[5], ONE_BY_ONE, &Asked { deadline: Deadline(None), ..polite }).unwrap());
+        for _ in 0..32 {
+            permit.send(()).unwrap();
+        }
+        for ticket in tickets.into_iter().chain([busy]) {
+            ticket.wait(Deadline::default()).await.unwrap();
+        }
     }
 }

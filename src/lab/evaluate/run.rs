@@ -14,7 +14,7 @@ use wildwarden_core::pipeline::Pipeline;
 use wildwarden_core::preprocess::image::DecodeLimits;
 use wildwarden_core::preprocess::image::WantedSize;
 use wildwarden_core::preprocess::image::decode;
-use wildwarden_core::schedule::{Deadline, Priority};
+use wildwarden_core::schedule::{Asked, Priority};
 use wildwarden_proto::v1::ClassifyRequest;
 use wildwarden_proto::v1::Image;
 use wildwarden_server::transport::convert;
@@ -150,8 +150,9 @@ async fn rate_one(shared: &Arc<Shared>, case: Case) -> Result<(Record, bool), St
                 images: images.into_iter().map(|content| Image { image_id: String::new(), content }).collect(),
                 ..ClassifyRequest::default()
             };
+            let asked = Asked { priority: Priority::Bulk, patient: true, ..Asked::default() };
             let listing = convert::listing(request, &shared.limits).map_err(|error| error.to_string())?;
-            let rating = shared.pipeline.rate(listing, Priority::Bulk, Deadline::default()).await;
+            let rating = shared.pipeline.rate(listing, &asked).await;
             let rating = rating.map_err(|error| error.to_string())?;
             let variant = shared.degradation.map_or("", Degradation::name).to_owned();
             Ok((Record::new(key, variant, &case, &rating, &qualities), true))

@@ -12,7 +12,7 @@ use tonic::metadata::MetadataValue;
 use tonic::transport::Channel;
 use wildwarden_core::config::{Config, Limits};
 use wildwarden_core::pipeline::Pipeline;
-use wildwarden_core::schedule::{Deadline, Priority};
+use wildwarden_core::schedule::Asked;
 use wildwarden_proto::v1::risk_service_client::RiskServiceClient;
 use wildwarden_proto::v1::{ClassifyRequest, ClassifyResponse, Image, Options};
 
@@ -109,7 +109,7 @@ impl Rater {
             Self::Here(pipeline, limits) => {
                 request.request_id = convert::request_id(&request.request_id);
                 let listing = convert::listing(request, limits).map_err(|error| error.to_string())?;
-                let rating = pipeline.rate(listing, Priority::Interactive, Deadline::default()).await;
+                let rating = pipeline.rate(listing, &Asked { patient: true, ..Asked::default() }).await;
                 rating.map(convert::response).map_err(|error| error.to_string())
             }
         }

@@ -1,6 +1,7 @@
 //! What happens to every call, whatever answers it: a message that is not gRPC gets told so, who may not call is refused, the
 //! caller's deadline is noted, and the outcome is counted, that of a call which no handler saw too.
 
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -10,30 +11,36 @@ use http::{HeaderMap, Method, Request, Response, StatusCode};
 use tonic::Code;
 use tonic::body::Body;
 use tower::{Layer, Service};
+use wildwarden_core::error::Error;
 use wildwarden_core::metrics::Metrics;
+use wildwarden_core::schedule::Asked;
 
 use crate::transport::guard::{self, Guard};
-use crate::transport::methods;
+use crate::transport::methods::{self, Access};
+use crate::transport::service::Shared;
 use crate::transport::status::{code_name, error_code_name, rpc_status};
 
 /// Media types of messages in protobuf (gRPC over HTTP/2).
 const GRPC_MEDIA_TYPES: [&str; 2] = ["application/grpc", "application/grpc+proto"];
 const NOT_GRPC: &str = "this port takes gRPC messages in protobuf, content-type application/grpc; the .proto files and \
                         `wildwarden classify` show how\n";
+/// The call that is refused before it is read where its listing would be.
+const CLASSIFY: &str = "Classify";
+
 /// Puts [`Calls`] around what answers.
 #[derive(Debug, Clone)]
 pub struct CallsLayer {
     /// Knows the keys.
     pub guard: Guard,
-    /// What counts.
-    pub metrics: Arc<Metrics>,
+    /// Knows how much there is to do, and counts.
+    pub shared: Arc<Shared>,
 }
 
 impl<S> Layer<S> for CallsLayer {
     type Service = Calls<S>;
 
     fn layer(&self, answers: S) -> Calls<S> {
-        Calls { answers, guard: self.guard.clone(), metrics: Arc::clone(&self.metrics) }
+        Calls { answers, guard: self.guard.clone(), shared: Arc::clone(&self.shared) }
     }
 }
 
@@ -42,8 +49,24 @@ impl<S> Layer<S> for CallsLayer {
 pub struct Calls<S> {
     answers: S,
     guard: Guard,
-    metrics: Arc<Metrics>,
+    shared: Arc<Shared>,
 }
+
+impl<S> Calls<S> {
+    /// Who sends `request`, and until when.
+    ///
+    /// # Errors
+    /// See [`Guard::check`].
+    fn asked(&self, access: Option<Access>, request: &Request<Body>) -> Result<Asked, Error> {
+        let key = access.map_or(Ok(None), |access| self.guard.check(access, request.headers()))?;
+        let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
+        Ok(Asked { caller: guard::caller(key, peer), deadline: guard::deadline(request.headers()), ..Asked::default() })
+    }
+}
+
+/// The address that a call comes from.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer(pub SocketAddr);
 
 impl<S> Service<Request<Body>> for Calls<S>
 where
@@ -65,24 +88,33 @@ where
             if request.method() != Method::POST {
                 return Box::pin(self.answers.call(request));
             }
-            self.metrics.call("none", "UNSUPPORTED_MEDIA_TYPE");
+            self.shared.metrics.call("none", "UNSUPPORTED_MEDIA_TYPE");
             return Box::pin(std::future::ready(Ok(not_grpc())));
         }
         if let Some((method, what)) = methods::not_served(request.uri().path()) {
             let status = tonic::Status::unimplemented(format!("{method}: {what}"));
-            self.metrics.call(method, code_name(Code::Unimplemented));
+            self.shared.metrics.call(method, code_name(Code::Unimplemented));
             return Box::pin(std::future::ready(Ok(status.into_http())));
         }
         // The name that a count has is the table's: a caller's own would let the metrics grow without bound.
         let known = methods::at(request.uri().path());
         let rpc = known.map_or("unknown", |(rpc, _)| rpc);
-        if let Err(error) = known.map_or(Ok(()), |(_, access)| self.guard.check(access, request.headers())) {
-            self.metrics.call(rpc, error_code_name(&error));
+        let asked = match self.asked(known.map(|(_, access)| access), &request) {
+            Ok(asked) => asked,
+            Err(error) => {
+                self.shared.metrics.call(rpc, error_code_name(&error));
+                return Box::pin(std::future::ready(Ok(rpc_status(&error, rpc).into_http())));
+            }
+        };
+        // Before a byte of the listing is read: a server that is full has better things to do.
+        if rpc == CLASSIFY
+            && let Err(error) = self.shared.foresees(&asked)
+        {
+            self.shared.metrics.call(rpc, error_code_name(&error));
             return Box::pin(std::future::ready(Ok(rpc_status(&error, rpc).into_http())));
         }
-        let deadline = guard::deadline(request.headers());
-        request.extensions_mut().insert(deadline);
-        let mut count = Count { metrics: Arc::clone(&self.metrics), rpc, code: code_name(Code::Cancelled) };
+        request.extensions_mut().insert(asked);
+        let mut count = Count { metrics: Arc::clone(&self.shared.metrics), rpc, code: code_name(Code::Cancelled) };
         let answering = self.answers.call(request);
         Box::pin(async move {
             let mut response = answering.await?;

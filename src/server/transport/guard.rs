@@ -1,5 +1,6 @@
 //! What happens before a handler: credentials, the caller's deadline, and the status of oversized messages.
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use tonic::{Code, Request, Status};
 use wildwarden_core::config::{ApiKey, Role};
 use wildwarden_core::error::Error;
 use wildwarden_core::model::folder::manifest::hex_sha256;
-use wildwarden_core::schedule::Deadline;
+use wildwarden_core::schedule::{Asked, Caller, Deadline};
 
 use crate::transport::methods::Access;
 use crate::transport::status::bounded;
@@ -30,25 +31,28 @@ impl Guard {
         Self { keys: keys.into() }
     }
 
-    /// Whether the caller who sent `headers` has `access`.
+    /// The key of the caller who sent `headers`, which has `access`; none is needed where there are none, or for what is open.
     ///
     /// # Errors
     /// [`Error::Unauthenticated`] without a known key where there are keys; [`Error::PermissionDenied`] when the key lacks the
     /// role, or when nobody can have it.
-    pub fn check(&self, access: Access, headers: &HeaderMap) -> Result<(), Error> {
+    pub fn check(&self, access: Access, headers: &HeaderMap) -> Result<Option<&ApiKey>, Error> {
         let role = match access {
-            Access::Open => return Ok(()),
+            Access::Open => return Ok(None),
             Access::Holder(Role::Admin) if self.keys.is_empty() => {
                 return Err(Error::PermissionDenied(
                     "only a key with the role admin allows this, and none is set up (auth.keys)".into(),
                 ));
             }
-            Access::Holder(_) | Access::Operator if self.keys.is_empty() => return Ok(()),
+            Access::Holder(_) | Access::Operator if self.keys.is_empty() => return Ok(None),
             Access::Holder(role) => role,
             Access::Operator => Role::Admin,
         };
         let header = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let Some(key) = header.and_then(|value| value.strip_prefix("Bearer ")) else {
+        // The scheme is the same in any case (RFC 9110, 11.1).
+        let is_bearer = |scheme: &str| scheme.eq_ignore_ascii_case("bearer");
+        let key = header.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| is_bearer(scheme));
+        let Some((_, key)) = key else {
             return Err(Error::Unauthenticated("send `authorization: Bearer <key>`".into()));
         };
         // Hashes are compared, not keys: how long it takes tells nothing of the key.
@@ -56,7 +60,7 @@ impl Guard {
         let known = self.keys.iter().find(|known| known.sha256 == hash);
         let known = known.ok_or_else(|| Error::Unauthenticated("the key is not known".into()))?;
         if known.roles.contains(&role) {
-            return Ok(());
+            return Ok(Some(known));
         }
         Err(Error::PermissionDenied(format!("the key does not have the role {role:?}").to_lowercase()))
     }
@@ -72,9 +76,27 @@ pub fn deadline(headers: &HeaderMap) -> Deadline {
     Deadline(timeout.and_then(|timeout| Instant::now().checked_add(answer_within(timeout))))
 }
 
-/// The deadline that was noted when the call came.
-pub fn deadline_of<T>(request: &Request<T>) -> Deadline {
-    request.extensions().get::<Deadline>().copied().unwrap_or_default()
+/// Who calls, and until when: noted when the call came. Its priority is the handler's to say.
+pub fn asked<T>(request: &Request<T>) -> Asked {
+    request.extensions().get::<Asked>().cloned().unwrap_or_default()
+}
+
+/// Who calls: the holder of a key, else an address. Of IPv6 the network of 64 bits, since whoever has one address has all of them.
+pub fn caller(key: Option<&ApiKey>, peer: Option<SocketAddr>) -> Caller {
+    match key {
+        Some(key) => Caller { name: key.name.as_str().into(), weight: key.weight },
+        None => Caller { name: peer.map_or_else(|| "unknown".into(), |peer| network(peer.ip())).into(), weight: 1 },
+    }
+}
+
+fn network(address: IpAddr) -> String {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+        }
+    }
 }
 
 /// `grpc-timeout`: at most 8 digits and a unit, as in "250m" (gRPC over HTTP/2).
@@ -136,7 +158,12 @@ mod tests {
 
     #[test]
     fn keys_open_what_their_roles_say() {
-        let key = |key: &str, roles: Vec<Role>| ApiKey { name: key.into(), sha256: hex_sha256(key.as_bytes()), roles };
+        let key = |key: &str, roles: Vec<Role>| ApiKey {
+            name: key.into(),
+            sha256: hex_sha256(key.as_bytes()),
+            roles,
+            weight: 1,
+        };
         let sent = |key: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(AUTHORIZATION, format!("Bearer {key}").parse().unwrap());
@@ -153,6 +180,10 @@ mod tests {
             assert!(matches!(with.check(access, &nobody), Err(Error::Unauthenticated(_))));
             assert!(matches!(with.check(access, &sent("c")), Err(Error::Unauthenticated(_))));
         }
+        assert_eq!(with.check(classify, &sent("a")).unwrap().unwrap().name, "a");
+        let mut lower = HeaderMap::new();
+        lower.insert(AUTHORIZATION, "bearer a".parse().unwrap());
+        assert!(with.check(classify, &lower).is_ok(), "the scheme is the same in any case");
         assert!(with.check(classify, &sent("a")).is_ok() && with.check(Access::Operator, &sent("b")).is_ok());
         assert!(matches!(with.check(Access::Operator, &sent("a")), Err(Error::PermissionDenied(_))));
         assert!(matches!(with.check(classify, &sent("b")), Err(Error::PermissionDenied(_))));
@@ -165,5 +196,15 @@ mod tests {
         for nonsense in ["", "m", "12", "123456789m", "-1S", "5x", "五S"] {
             assert_eq!(parse_timeout(nonsense), None, "{nonsense}");
         }
+    }
+
+    #[test]
+    fn a_caller_is_its_key_or_its_address_or_the_network_it_has() {
+        let name = |peer: &str| caller(None, Some(peer.parse().unwrap())).name;
+        assert_eq!(&*name("192.0.2.7:99"), "192.0.2.7");
+        assert_eq!(&*name("[::ffff:192.0.2.7]:99"), "192.0.2.7");
+        assert_eq!(name("[2001:db8:1:2::1]:9"), name("[2001:db8:1:2:ffff::9]:10"));
+        assert_ne!(name("[2001:db8:1:2::1]:9"), name("[2001:db8:1:3::1]:9"));
+        assert_eq!(&*caller(None, None).name, "unknown");
     }
 }

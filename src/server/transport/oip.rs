@@ -21,7 +21,7 @@ use crate::transport::status::status;
 use wildwarden_core::error::{Error, Result};
 use wildwarden_core::pipeline::Pipeline;
 use wildwarden_core::pipeline::infer::Servable;
-use wildwarden_core::schedule::Deadline;
+use wildwarden_core::schedule::{Asked, Deadline};
 use wildwarden_proto::inference as proto;
 use wildwarden_proto::inference::grpc_inference_service_server::GrpcInferenceService;
 use wildwarden_proto::inference::model_repository_parameter::ParameterChoice;
@@ -50,7 +50,7 @@ impl Oip {
         self.shared.pipeline()?.servable(name, version)
     }
 
-    async fn infer(&self, request: proto::ModelInferRequest, deadline: Deadline) -> Result<proto::ModelInferResponse> {
+    async fn infer(&self, request: proto::ModelInferRequest, asked: Asked) -> Result<proto::ModelInferResponse> {
         let pipeline = self.shared.admit()?;
         let limits = &self.shared.limits;
         check_id("id", &request.id, limits)?;
@@ -58,8 +58,8 @@ impl Oip {
         let id = request.id.clone();
         let Infer { wanted, priority, timeout } = request::infer(request, &model, limits)?;
         let timeout = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let deadline = Deadline(deadline.0.into_iter().chain(timeout).min());
-        let outputs = pipeline.infer(&model, wanted, priority, deadline).await?;
+        let deadline = Deadline(asked.deadline.0.into_iter().chain(timeout).min());
+        let outputs = pipeline.infer(&model, wanted, &Asked { priority, deadline, ..asked }).await?;
         Ok(answer::inferred(&model, id, outputs))
     }
 
@@ -154,10 +154,10 @@ impl GrpcInferenceService for Oip {
     }
 
     async fn model_infer(&self, request: Request<proto::ModelInferRequest>) -> Answer<proto::ModelInferResponse> {
-        let deadline = guard::deadline_of(&request);
+        let asked = guard::asked(&request);
         let message = request.into_inner();
         let id = message.id.clone();
-        let outcome = self.infer(message, deadline).await;
+        let outcome = self.infer(message, asked).await;
         outcome.map(Response::new).map_err(|error| status(&error, &id))
     }
 

@@ -14,7 +14,7 @@ use wildwarden_core::config::Limits;
 use wildwarden_core::error::{Error, Result};
 use wildwarden_core::metrics::Metrics;
 use wildwarden_core::pipeline::Pipeline;
-use wildwarden_core::schedule::{Deadline, Priority};
+use wildwarden_core::schedule::{Asked, Priority};
 use wildwarden_proto::v1::classify_result::Outcome;
 use wildwarden_proto::v1::risk_service_server::RiskService;
 use wildwarden_proto::v1::{
@@ -56,18 +56,26 @@ impl Shared {
     }
 
     /// Rates one admitted request whose id is set.
-    async fn rate(&self, request: ClassifyRequest, usual: Priority, deadline: Deadline) -> Result<ClassifyResponse> {
+    async fn rate(&self, request: ClassifyRequest, mut asked: Asked) -> Result<ClassifyResponse> {
         let pipeline = self.pipeline()?;
-        let priority = convert::priority(&request, usual)?;
+        asked.priority = convert::priority(&request, asked.priority)?;
         let listing = convert::listing(request, &self.limits)?;
-        pipeline.rate(listing, priority, deadline).await.map(convert::response)
+        pipeline.rate(listing, &asked).await.map(convert::response)
+    }
+
+    /// Whether a listing would be taken now; before the models are loaded that is not known.
+    ///
+    /// # Errors
+    /// [`Error::Overloaded`].
+    pub(super) fn foresees(&self, asked: &Asked) -> Result<()> {
+        self.pipeline.get().map_or(Ok(()), |pipeline| pipeline.foresees(asked))
     }
 
     /// Rates one admitted listing of a batch or stream.
-    async fn rate_item(&self, mut request: ClassifyRequest, deadline: Deadline) -> ClassifyResult {
+    async fn rate_item(&self, mut request: ClassifyRequest, asked: Asked) -> ClassifyResult {
         request.request_id = convert::request_id(&request.request_id);
         let request_id = request.request_id.clone();
-        let outcome = self.rate(request, Priority::Bulk, deadline).await;
+        let outcome = self.rate(request, Asked { priority: Priority::Bulk, ..asked }).await;
         self.metrics.call("Classify item", outcome.as_ref().err().map_or("OK", error_code_name));
         result(request_id, outcome)
     }
@@ -88,12 +96,12 @@ pub struct Service(pub Arc<Shared>);
 #[tonic::async_trait]
 impl RiskService for Service {
     async fn classify(&self, request: Request<ClassifyRequest>) -> Result<Response<ClassifyResponse>, Status> {
-        let deadline = guard::deadline_of(&request);
+        let asked = guard::asked(&request);
         let mut message = request.into_inner();
         message.request_id = convert::request_id(&message.request_id);
         let request_id = message.request_id.clone();
         let outcome = match self.0.admit() {
-            Ok(_) => self.0.rate(message, Priority::Interactive, deadline).await,
+            Ok(_) => self.0.rate(message, asked).await,
             Err(error) => Err(error),
         };
         outcome.map(Response::new).map_err(|error| status(&error, &request_id))
@@ -103,7 +111,7 @@ impl RiskService for Service {
         &self,
         request: Request<ClassifyBatchRequest>,
     ) -> Result<Response<ClassifyBatchResponse>, Status> {
-        let deadline = guard::deadline_of(&request);
+        let asked = guard::asked(&request);
         let items = request.into_inner().items;
         let most = self.0.limits.max_batch_items;
         if items.is_empty() || items.len() > most {
@@ -122,8 +130,8 @@ impl RiskService for Service {
             while running.len() < CONCURRENT_ITEMS
                 && let Some((index, item)) = waiting.next()
             {
-                let shared = Arc::clone(&self.0);
-                running.spawn(async move { (index, shared.rate_item(item, deadline).await) });
+                let (shared, asked) = (Arc::clone(&self.0), asked.clone());
+                running.spawn(async move { (index, shared.rate_item(item, asked).await) });
             }
             match running.join_next().await {
                 Some(Ok((index, result))) => {
@@ -144,13 +152,13 @@ impl RiskService for Service {
         &self,
         request: Request<Streaming<ClassifyRequest>>,
     ) -> Result<Response<Self::ClassifyStreamStream>, Status> {
-        let deadline = guard::deadline_of(&request);
+        let asked = guard::asked(&request);
         self.0.admit().map_err(|error| status(&error, ""))?;
         let (answers, stream) = mpsc::channel(CONCURRENT_ITEMS);
         let shared = Arc::clone(&self.0);
         // Ends when the caller closes its side and the last answer is sent, or when the caller has gone.
         let mut task = JoinSet::new();
-        task.spawn(async move { answer_stream(&shared, request.into_inner(), deadline, answers).await });
+        task.spawn(async move { answer_stream(&shared, request.into_inner(), asked, answers).await });
         Ok(Response::new(Answers { stream: ReceiverStream::new(stream), _task: task }))
     }
 
@@ -201,7 +209,7 @@ impl Stream for Answers {
 async fn answer_stream(
     shared: &Arc<Shared>,
     mut requests: Streaming<ClassifyRequest>,
-    deadline: Deadline,
+    asked: Asked,
     answers: mpsc::Sender<Result<ClassifyResult, Status>>,
 ) {
     let mut running = JoinSet::new();
@@ -211,12 +219,12 @@ async fn answer_stream(
             () = answers.closed() => return,
             request = requests.next(), if open && running.len() < CONCURRENT_ITEMS => match request {
                 Some(Ok(request)) => {
-                    let shared = Arc::clone(shared);
+                    let (shared, asked) = (Arc::clone(shared), asked.clone());
                     // A stream may outlive the decision to drain: listings that come in after it are refused one by one.
                     let admitted = shared.admit().map(|_pipeline| ());
                     running.spawn(async move {
                         match admitted {
-                            Ok(()) => shared.rate_item(request, deadline).await,
+                            Ok(()) => shared.rate_item(request, asked).await,
                             Err(error) => result(convert::request_id(&request.request_id), Err(error)),
                         }
                     });
