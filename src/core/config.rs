@@ -5,9 +5,9 @@ mod keys;
 mod models;
 mod numbers;
 mod parts;
+mod server;
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -26,6 +26,7 @@ pub use models::Rollout;
 pub use parts::{Batching, Folders, Limits, Listeners, Log, Reloadable, RuntimeSettings};
 
 use models::{RawModels, RawRollout};
+use server::RawServer;
 
 /// The complete, commented default configuration.
 pub const DEFAULT: &str = include_str!("config.default.toml");
@@ -80,15 +81,6 @@ struct Raw {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RawServer {
-    listen: String,
-    admin_listen: String,
-    drain_seconds: u64,
-    max_concurrent_streams: u64,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct RawLimits {
     max_images: u64,
     max_image_bytes: u64,
@@ -96,6 +88,7 @@ struct RawLimits {
     max_text_bytes: u64,
     max_batch_items: u64,
     max_message_bytes: u64,
+    max_bytes_in_flight: u64,
     max_id_bytes: u64,
     max_infer_rows: u64,
 }
@@ -227,11 +220,6 @@ impl Config {
     }
 
     fn check(raw: Raw, library_variable: Option<String>) -> Result<Self> {
-        let listen = address("server.listen", &raw.server.listen)?;
-        let admin_listen = match raw.server.admin_listen.as_str() {
-            "" => None,
-            given => Some(address("server.admin_listen", given)?),
-        };
         let batching = Batching {
             image: batch_rule("image", raw.batching.image_max_batch, raw.batching.image_max_wait_ms)?,
             text: batch_rule("text", raw.batching.text_max_batch, raw.batching.text_max_wait_ms)?,
@@ -242,15 +230,8 @@ impl Config {
             "json" => true,
             other => return Err(Error::setup(format!("log.format: {other:?} must be \"text\" or \"json\""))),
         };
-        let streams = number("server.max_concurrent_streams", raw.server.max_concurrent_streams, 1..=10_000)?;
-        let drain = number("server.drain_seconds", raw.server.drain_seconds, 0..=600)?;
         Ok(Self {
-            server: Listeners {
-                listen,
-                admin_listen,
-                drain: Duration::from_secs(drain),
-                max_concurrent_streams: u32::try_from(streams).unwrap_or(u32::MAX),
-            },
+            server: raw.server.check()?,
             limits: raw.limits.check()?,
             folders: Folders {
                 models: raw.models.directory.clone(),
@@ -276,6 +257,12 @@ impl Config {
 
 impl RawLimits {
     fn check(&self) -> Result<Limits> {
+        let (message, all) = (self.max_message_bytes, self.max_bytes_in_flight);
+        if all < message {
+            let problem =
+                format!("limits.max_bytes_in_flight: {all} must be at least limits.max_message_bytes, {message}");
+            return Err(Error::setup(problem));
+        }
         Ok(Limits {
             max_images: size("limits.max_images", self.max_images, 1..=64)?,
             max_image_bytes: size("limits.max_image_bytes", self.max_image_bytes, 1024..=1 << 30)?,
@@ -283,6 +270,7 @@ impl RawLimits {
             max_text_bytes: size("limits.max_text_bytes", self.max_text_bytes, 64..=1 << 24)?,
             max_batch_items: size("limits.max_batch_items", self.max_batch_items, 1..=1024)?,
             max_message_bytes: size("limits.max_message_bytes", self.max_message_bytes, 4096..=1 << 30)?,
+            max_bytes_in_flight: size("limits.max_bytes_in_flight", all, 4096..=1 << 40)?,
             max_id_bytes: size("limits.max_id_bytes", self.max_id_bytes, 16..=4096)?,
             max_infer_rows: size("limits.max_infer_rows", self.max_infer_rows, 1..=4096)?,
         })
@@ -293,12 +281,6 @@ impl RawLimits {
 fn unpacked_library() -> PathBuf {
     let name = if cfg!(target_os = "macos") { "libonnxruntime.dylib" } else { "libonnxruntime.so" };
     Path::new(UNPACKED).join(name)
-}
-
-fn address(key: &str, given: &str) -> Result<SocketAddr> {
-    given.parse().map_err(|cause| {
-        Error::setup(format!("{key}: {given:?} is not an address and port like 127.0.0.1:50051: {cause}"))
-    })
 }
 
 fn batch_rule(kind: &str, max_batch: u64, max_wait_ms: u64) -> Result<BatchRule> {

@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::{OnceCell, oneshot};
+use tokio::sync::{OnceCell, watch};
 use tokio::task::JoinHandle;
 use tonic::codec::CompressionEncoding;
 use tonic::service::Routes;
-use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
+use tower::Layer;
 use wildwarden_core::config::Config;
 use wildwarden_core::error::{Error, Result};
 use wildwarden_proto::inference::grpc_inference_service_server::GrpcInferenceServiceServer;
@@ -22,22 +22,22 @@ use wildwarden_proto::{DESCRIPTORS, public_descriptors};
 
 use crate::lifecycle::Lifecycle;
 use crate::transport::admin;
-use crate::transport::calls::CallsLayer;
+use crate::transport::arriving::Pace;
+use crate::transport::caller::Callers;
+use crate::transport::calls::{Calls, CallsLayer};
+use crate::transport::connection::Manners;
+use crate::transport::connections::{self, Rules};
 use crate::transport::guard::{Guard, as_invalid_argument_in_headers};
+use crate::transport::ledger::Ledger;
 use crate::transport::models::Models;
 use crate::transport::oip::Oip;
 use crate::transport::oip::control::Control;
-use crate::transport::service::{Service, Shared};
+use crate::transport::service::{CONCURRENT_ITEMS, Service, Shared};
 
 /// What health is told of; "" is the whole server.
 const SERVICES: [&str; 3] = ["", "wildwarden.v1.RiskService", "inference.GRPCInferenceService"];
-/// HTTP/2 windows: with the default of 64 KiB a photo takes a round trip for each 64 KiB.
-const STREAM_WINDOW: u32 = 1 << 20;
-const CONNECTION_WINDOW: u32 = 8 << 20;
-/// HTTP/2 frames a client may send: with the default of 16 KiB a phone photo takes hundreds.
-const MAX_FRAME: u32 = 1 << 20;
-/// Idle time after which a peer is asked whether it still lives.
-const KEEPALIVE: Duration = Duration::from_secs(60);
+/// What a connection that was told to go has to do so, with nothing under way.
+const GOING: Duration = Duration::from_secs(5);
 
 /// A server that listens. Models load behind it; until they are ready, health says NOT_SERVING and calls get UNAVAILABLE.
 #[derive(Debug)]
@@ -47,18 +47,16 @@ pub struct Server {
     health: HealthReporter,
     config: Arc<Config>,
     lifecycle: Arc<OnceCell<Lifecycle>>,
-    stop: oneshot::Sender<()>,
-    serving: Serving,
+    stop: watch::Sender<bool>,
+    serving: JoinHandle<()>,
     admin: Option<Admin>,
 }
-
-type Serving = JoinHandle<std::result::Result<(), tonic::transport::Error>>;
 
 /// The operators' listener.
 #[derive(Debug)]
 struct Admin {
     address: SocketAddr,
-    serving: Serving,
+    serving: JoinHandle<()>,
 }
 
 impl Server {
@@ -74,6 +72,8 @@ impl Server {
             draining: AtomicBool::new(false),
             limits: config.limits,
             metrics: Arc::default(),
+            ledger: Ledger::new(config.limits.max_bytes_in_flight),
+            callers: Callers::new(config.server.max_calls_of_a_caller),
         });
 
         let (health, health_service) = tonic_health::server::health_reporter();
@@ -92,7 +92,14 @@ impl Server {
             .accept_compressed(CompressionEncoding::Gzip)
             .accept_compressed(CompressionEncoding::Deflate);
         let models = Models { lifecycle: Arc::clone(&lifecycle) };
-        let calls = CallsLayer { guard: Guard::new(&config.keys), shared: Arc::clone(&shared) };
+        let pace = Pace {
+            stall: config.server.stall,
+            message: config.server.message,
+            between: config.server.stream_idle,
+            inflated: config.limits.max_message_bytes,
+            at_once: CONCURRENT_ITEMS + 1,
+        };
+        let calls = CallsLayer { guard: Guard::new(&config.keys), shared: Arc::clone(&shared), pace };
         let operators = Routes::from(admin::routes(Arc::clone(&shared)))
             .add_service(health_service.clone())
             .add_service(for_operators().build_v1().map_err(no_reflection)?)
@@ -103,27 +110,23 @@ impl Server {
             as_invalid_argument_in_headers(response.headers_mut(), limit);
             response
         });
-        let router = tonic::transport::Server::builder()
-            .initial_stream_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW)
-            .max_frame_size(MAX_FRAME)
-            .max_concurrent_streams(config.server.max_concurrent_streams)
-            .layer(calls.clone())
-            .layer(mend)
-            .add_service(health_service)
+        let callers = Routes::new(health_service)
             .add_service(for_callers()?.build_v1().map_err(no_reflection)?)
             .add_service(for_callers()?.build_v1alpha().map_err(no_reflection)?)
             .add_service(risk)
-            .add_service(oip);
+            .add_service(oip)
+            .prepare();
+        let rules = rules(&config);
+        let (stop, stopped) = watch::channel(false);
         let admin = match config.server.admin_listen {
-            Some(wanted) => Some(Admin::start(wanted, operators, calls).await?),
+            Some(wanted) => {
+                let answers = calls.layer(operators.prepare());
+                Some(Admin::start(wanted, answers, Rules { pages: true, ..rules }, stopped.clone()).await?)
+            }
             None => None,
         };
-        let (stop, stopped) = oneshot::channel();
-        let serving = tokio::spawn(router.serve_with_incoming_shutdown(incoming(listener), async move {
-            // A dropped sender means the server itself was dropped: stop as well.
-            let _ = stopped.await;
-        }));
+        let answers = calls.layer(mend.layer(callers));
+        let serving = tokio::spawn(connections::serve(listener, answers, rules, stopped));
         Ok(Self { address, shared, health, config, lifecycle, stop, serving, admin })
     }
 
@@ -175,15 +178,14 @@ impl Server {
         // Health first: balancers stop sending before connections are told to go. New calls on open connections are
         // refused by the flag; then the listener closes and every connection gets GOAWAY.
         set_health(&self.health, ServingStatus::NotServing).await;
+        tokio::time::sleep(self.config.server.drain_grace).await;
         self.shared.draining.store(true, Ordering::Release);
-        // The receiver is gone when serving has already ended.
-        let _ = self.stop.send(());
+        self.stop.send_replace(true);
         let abort = self.serving.abort_handle();
         let ended = match tokio::time::timeout(self.config.server.drain, self.serving).await {
-            Ok(Ok(served)) => served.map(|()| true).map_err(|cause| Error::Bug(format!("serving: {cause}"))),
-            Ok(Err(cause)) => Err(Error::Bug(format!("serving: {cause}"))),
+            Ok(served) => served.map(|()| true).map_err(|cause| Error::Bug(format!("serving: {cause}"))),
             Err(_) => {
-                // The transport waits for every connection without bound; idle ones may be held open by their clients.
+                // Dropped, it cuts every connection.
                 abort.abort();
                 Ok(false)
             }
@@ -197,10 +199,49 @@ impl Server {
 }
 
 impl Admin {
-    async fn start(wanted: SocketAddr, routes: Routes, calls: CallsLayer) -> Result<Self> {
+    async fn start(
+        wanted: SocketAddr,
+        answers: Calls<Routes>,
+        rules: Rules,
+        stop: watch::Receiver<bool>,
+    ) -> Result<Self> {
         let (listener, address) = listen("server.admin_listen", wanted).await?;
-        let router = tonic::transport::Server::builder().accept_http1(true).layer(calls).add_routes(routes);
-        Ok(Self { address, serving: tokio::spawn(router.serve_with_incoming(incoming(listener))) })
+        Ok(Self { address, serving: tokio::spawn(connections::serve(listener, answers, rules, stop)) })
+    }
+}
+
+/// Files that are open besides connections: models, logs, listeners, what the system needs.
+const OTHER_FILES: u64 = 128;
+
+/// Connections that the process has files for, at most `wanted`.
+fn connections_for(wanted: usize) -> usize {
+    let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
+    let possible = usize::try_from(files.saturating_sub(OTHER_FILES)).unwrap_or(usize::MAX).max(16);
+    if possible < wanted {
+        tracing::warn!(
+            files,
+            possible,
+            "fewer connections than server.max_connections: the process may open no more files (ulimit -n)"
+        );
+    }
+    wanted.min(possible)
+}
+
+/// What connections may do.
+fn rules(config: &Config) -> Rules {
+    let server = &config.server;
+    let manners = Manners {
+        first_call: server.first_call,
+        idle: server.idle,
+        age: server.connection_age,
+        grace: GOING,
+        stall: server.stall,
+    };
+    Rules {
+        most: connections_for(server.max_connections),
+        streams: server.max_concurrent_streams,
+        manners,
+        pages: false,
     }
 }
 
@@ -235,9 +276,4 @@ async fn listen(key: &str, wanted: SocketAddr) -> Result<(TcpListener, SocketAdd
     let listener = TcpListener::bind(wanted).await.map_err(refused)?;
     let address = listener.local_addr().map_err(refused)?;
     Ok((listener, address))
-}
-
-fn incoming(listener: TcpListener) -> TcpIncoming {
-    // Without TCP_NODELAY an answer may wait 40 ms for the acknowledgement of its headers.
-    TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(KEEPALIVE))
 }

@@ -18,8 +18,26 @@ pub struct Listeners {
     pub admin_listen: Option<SocketAddr>,
     /// Time running requests have to finish after SIGTERM.
     pub drain: Duration,
+    /// Time between health's word that the server goes, and its going.
+    pub drain_grace: Duration,
     /// Requests one connection may have open.
     pub max_concurrent_streams: u32,
+    /// Connections at the same time, at least 1.
+    pub max_connections: usize,
+    /// Calls one caller may have under way, at least 1.
+    pub max_calls_of_a_caller: usize,
+    /// How long a connection may be open before its first call.
+    pub first_call: Duration,
+    /// How long it may be open without a call.
+    pub idle: Duration,
+    /// How long it may be open in all; what is under way then is finished.
+    pub connection_age: Duration,
+    /// Until the next byte of a message, and until a part of an answer is taken.
+    pub stall: Duration,
+    /// From the first byte of a message to its last.
+    pub message: Duration,
+    /// Between two messages of a stream.
+    pub stream_idle: Duration,
 }
 
 /// Where models come from.
@@ -96,6 +114,8 @@ pub struct Limits {
     pub max_batch_items: usize,
     /// Bytes of one gRPC message.
     pub max_message_bytes: usize,
+    /// Bytes of all messages that arrive, wait or are rated.
+    pub max_bytes_in_flight: usize,
     /// Bytes of `request_id`, `listing_id`, an `image_id`, and the id of a `ModelInfer`.
     pub max_id_bytes: usize,
     /// Rows of tensors, images or texts, a `ModelInfer`.

@@ -13,7 +13,7 @@ use crate::server::Server;
 /// Start the server.
 ///
 /// Health (grpc.health.v1) says NOT_SERVING until the models are loaded and their golden samples reproduce. SIGTERM and
-/// Ctrl-C drain: no new requests, running ones finish within server.drain_seconds, exit code 0. SIGHUP reads the settings of
+/// Ctrl-C drain: no new requests, running ones finish within server.drain_seconds, exit code 0; a second signal ends it at once. SIGHUP reads the settings of
 /// models and rollout again, and looks at models and policy.
 #[derive(Debug, Args)]
 pub struct Serve {
@@ -73,7 +73,12 @@ impl Serve {
                 }
             }
             tracing::info!("draining");
-            if server.drain().await? {
+            let drained = tokio::select! {
+                drained = server.drain() => drained?,
+                _ = terminate.recv() => return Ok(at_once()),
+                _ = interrupt.recv() => return Ok(at_once()),
+            };
+            if drained {
                 tracing::info!("stopped: every request finished");
             } else {
                 tracing::warn!("stopped: the drain limit passed with connections still open");
@@ -81,4 +86,10 @@ impl Serve {
             Ok(ExitCode::SUCCESS)
         })
     }
+}
+
+/// After a second signal.
+fn at_once() -> ExitCode {
+    tracing::warn!("stopped at once, by a second signal; what was under way is cut off");
+    ExitCode::FAILURE
 }

@@ -5,9 +5,12 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
+use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http_body::{Body as HttpBody, Frame, SizeHint};
 use tonic::Code;
 use tonic::body::Body;
 use tower::{Layer, Service};
@@ -15,6 +18,8 @@ use wildwarden_core::error::Error;
 use wildwarden_core::metrics::Metrics;
 use wildwarden_core::schedule::Asked;
 
+use crate::transport::arriving::{Arriving, Pace};
+use crate::transport::caller;
 use crate::transport::guard::{self, Guard};
 use crate::transport::methods::{self, Access};
 use crate::transport::service::Shared;
@@ -24,6 +29,8 @@ use crate::transport::status::{code_name, error_code_name, rpc_status};
 const GRPC_MEDIA_TYPES: [&str; 2] = ["application/grpc", "application/grpc+proto"];
 const NOT_GRPC: &str = "this port takes gRPC messages in protobuf, content-type application/grpc; the .proto files and \
                         `wildwarden classify` show how\n";
+/// What a handler has to say that its deadline has passed, before it is said for it.
+const GRACE: Duration = Duration::from_millis(2);
 /// The call that is refused before it is read where its listing would be.
 const CLASSIFY: &str = "Classify";
 
@@ -34,13 +41,15 @@ pub struct CallsLayer {
     pub guard: Guard,
     /// Knows how much there is to do, and counts.
     pub shared: Arc<Shared>,
+    /// How long senders may take.
+    pub pace: Pace,
 }
 
 impl<S> Layer<S> for CallsLayer {
     type Service = Calls<S>;
 
     fn layer(&self, answers: S) -> Calls<S> {
-        Calls { answers, guard: self.guard.clone(), shared: Arc::clone(&self.shared) }
+        Calls { answers, guard: self.guard.clone(), shared: Arc::clone(&self.shared), pace: self.pace }
     }
 }
 
@@ -50,6 +59,7 @@ pub struct Calls<S> {
     answers: S,
     guard: Guard,
     shared: Arc<Shared>,
+    pace: Pace,
 }
 
 impl<S> Calls<S> {
@@ -82,7 +92,7 @@ where
         self.answers.poll_ready(context)
     }
 
-    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
         if !is_grpc(request.headers()) {
             // The operators' listener has pages, too.
             if request.method() != Method::POST {
@@ -113,11 +123,31 @@ where
             self.shared.metrics.call(rpc, error_code_name(&error));
             return Box::pin(std::future::ready(Ok(rpc_status(&error, rpc).into_http())));
         }
+        let deadline = asked.deadline;
+        let place = match self.shared.callers.enter(&asked.caller.name) {
+            Ok(place) => place,
+            Err(error) => {
+                self.shared.metrics.call(rpc, error_code_name(&error));
+                return Box::pin(std::future::ready(Ok(rpc_status(&error, rpc).into_http())));
+            }
+        };
+        let held = Arc::new(self.shared.ledger.open(Arc::clone(&asked.caller.name)));
+        // Where there is one message, nothing is waited for after it.
+        let between = if methods::is_streamed(rpc) { self.pace.between } else { self.pace.stall };
+        let (pace, holds) = (Pace { between, ..self.pace }, Arc::clone(&held));
+        let mut request = request.map(|body| Body::new(Arriving::new(body, holds, pace)));
         request.extensions_mut().insert(asked);
         let mut count = Count { metrics: Arc::clone(&self.shared.metrics), rpc, code: code_name(Code::Cancelled) };
         let answering = self.answers.call(request);
         Box::pin(async move {
-            let mut response = answering.await?;
+            // What is rated looks at its deadline by itself; what is still being sent has nobody who does.
+            let mut response = match deadline.0 {
+                Some(at) => match tokio::time::timeout_at(at + GRACE, answering).await {
+                    Ok(response) => response?,
+                    Err(_) => rpc_status(&Error::DeadlineExceeded, rpc).into_http(),
+                },
+                None => answering.await?,
+            };
             // The operators' listener has pages, and answers with one what no service of it takes.
             if response.status() == StatusCode::NOT_FOUND {
                 response = tonic::Status::unimplemented("this listener does not serve the method").into_http();
@@ -125,8 +155,36 @@ where
             // A refusal is nothing but headers; without a status there, messages follow.
             let code = response.headers().get("grpc-status").map(|code| Code::from_bytes(code.as_bytes()));
             count.answered(code.unwrap_or(Code::Ok));
-            Ok(response)
+            // Until here the message, and what was made of it, is held. A stream goes on holding its own.
+            drop(held);
+            Ok(response.map(|body| Body::new(Placed { body, _place: place })))
         })
+    }
+}
+
+/// An answer that holds its caller's place until it is sent.
+struct Placed {
+    body: Body,
+    _place: caller::Place,
+}
+
+impl HttpBody for Placed {
+    type Data = Bytes;
+    type Error = tonic::Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, tonic::Status>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 

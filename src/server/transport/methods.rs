@@ -80,6 +80,11 @@ pub(super) fn at(path: &str) -> Option<(&'static str, Access)> {
     found.map(|(_, name, access)| (*name, *access))
 }
 
+/// Whether callers send more than one message.
+pub(super) fn is_streamed(rpc: &str) -> bool {
+    ["ClassifyStream", "ServerReflectionInfo"].contains(&rpc)
+}
+
 /// What to do instead of calling `path`.
 pub(super) fn not_served(path: &str) -> Option<(&'static str, &'static str)> {
     let (service, method) = split(path);

@@ -1,12 +1,17 @@
 //! gRPC at the edge: checks what comes in, says what goes out. Never decodes an image or runs a model.
 
 pub mod admin;
+pub mod arriving;
+pub mod caller;
 pub mod calls;
+pub mod connection;
+pub mod connections;
 pub mod convert;
 mod convert_info;
 pub mod convert_models;
 mod convert_words;
 pub mod guard;
+pub mod ledger;
 pub mod methods;
 pub mod models;
 pub mod oip;

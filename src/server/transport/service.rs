@@ -22,12 +22,14 @@ use wildwarden_proto::v1::{
     GetServerInfoRequest, GetServerInfoResponse,
 };
 
+use crate::transport::caller::Callers;
+use crate::transport::ledger::Ledger;
 use crate::transport::status::{error_code_name, item_error, status};
 use crate::transport::{convert, convert_info, guard};
 
 /// Listings of one batch or stream that are rated at the same time: enough to keep the workers busy, few enough that one
 /// caller's bulk does not fill the queue.
-const CONCURRENT_ITEMS: usize = 16;
+pub(crate) const CONCURRENT_ITEMS: usize = 16;
 
 /// What all calls share.
 #[derive(Debug)]
@@ -40,6 +42,10 @@ pub struct Shared {
     pub limits: Limits,
     /// What operators watch.
     pub metrics: Arc<Metrics>,
+    /// Bytes of messages under way.
+    pub ledger: Arc<Ledger>,
+    /// Calls under way, by caller.
+    pub callers: Callers,
 }
 
 impl Shared {

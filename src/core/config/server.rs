@@ -1,0 +1,62 @@
+//! `[server]`: where callers come in, and how long they may take.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::numbers::{number, size};
+use super::parts::Listeners;
+use crate::error::{Error, Result};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawServer {
+    listen: String,
+    admin_listen: String,
+    drain_seconds: u64,
+    drain_grace_seconds: u64,
+    max_concurrent_streams: u64,
+    max_connections: u64,
+    max_calls_of_a_caller: u64,
+    first_call_seconds: u64,
+    idle_seconds: u64,
+    connection_age_seconds: u64,
+    stall_seconds: u64,
+    message_seconds: u64,
+    stream_idle_seconds: u64,
+}
+
+impl RawServer {
+    /// # Errors
+    /// [`Error::Setup`] naming the key, its value and what is allowed.
+    pub(super) fn check(&self) -> Result<Listeners> {
+        let admin_listen = match self.admin_listen.as_str() {
+            "" => None,
+            given => Some(address("server.admin_listen", given)?),
+        };
+        let seconds = |key: &str, value, most| number(key, value, 1..=most).map(Duration::from_secs);
+        let streams = number("server.max_concurrent_streams", self.max_concurrent_streams, 1..=10_000)?;
+        Ok(Listeners {
+            listen: address("server.listen", &self.listen)?,
+            admin_listen,
+            drain: Duration::from_secs(number("server.drain_seconds", self.drain_seconds, 0..=600)?),
+            drain_grace: Duration::from_secs(number("server.drain_grace_seconds", self.drain_grace_seconds, 0..=600)?),
+            max_concurrent_streams: u32::try_from(streams).unwrap_or(u32::MAX),
+            max_connections: size("server.max_connections", self.max_connections, 1..=1_000_000)?,
+            max_calls_of_a_caller: size("server.max_calls_of_a_caller", self.max_calls_of_a_caller, 1..=1_000_000)?,
+            first_call: seconds("server.first_call_seconds", self.first_call_seconds, 3600)?,
+            idle: seconds("server.idle_seconds", self.idle_seconds, 86_400)?,
+            connection_age: seconds("server.connection_age_seconds", self.connection_age_seconds, 31_536_000)?,
+            stall: seconds("server.stall_seconds", self.stall_seconds, 3600)?,
+            message: seconds("server.message_seconds", self.message_seconds, 3600)?,
+            stream_idle: seconds("server.stream_idle_seconds", self.stream_idle_seconds, 86_400)?,
+        })
+    }
+}
+
+fn address(key: &str, given: &str) -> Result<SocketAddr> {
+    given.parse().map_err(|cause| {
+        Error::setup(format!("{key}: {given:?} is not an address and port like 127.0.0.1:50051: {cause}"))
+    })
+}
