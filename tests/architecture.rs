@@ -42,7 +42,8 @@ const ALLOWED: [(&str, &[&str]); 20] = [
 const PIPELINE: &[&str] =
     &["config", "domain", "error", "input_spec", "metrics", "model", "percentile", "preprocess", "schedule", "score"];
 /// Decides what rates, and rates nothing itself.
-const LIFECYCLE: &[&str] = &["config", "domain", "error", "memory", "metrics", "model", "pipeline"];
+const LIFECYCLE: &[&str] =
+    &["config", "domain", "error", "memory", "metrics", "model", "pipeline", "schedule::scheduler::BEHIND"];
 /// Asks what a caller asks, in the same way. Decodes images a second time for thumbnails and slices, and runs no other stage.
 const EVALUATE: &[&str] = &[
     "config",

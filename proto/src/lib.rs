@@ -15,6 +15,9 @@
 #[cfg(feature = "grpc")]
 use prost::Message;
 
+#[cfg(feature = "grpc")]
+pub mod counting;
+
 /// `wildwarden.v1`: what callers and operators ask.
 #[cfg(feature = "grpc")]
 pub mod v1 {

@@ -20,6 +20,7 @@ fn generate(folder: &Path) -> Result<(), Box<dyn Error>> {
     std::fs::write(folder.join("descriptors.bin"), descriptors.encode_to_vec())?;
     tonic_prost_build::configure()
         .out_dir(folder)
+        .codec_path("crate::counting::CountingCodec")
         // A slice of the received message instead of a copy.
         .bytes(".wildwarden.v1.Image.content")
         .bytes(".inference.ModelInferRequest.raw_input_contents")

@@ -1139,7 +1139,7 @@ pub mod risk_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::counting::CountingCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/wildwarden.v1.RiskService/Classify",
             );
@@ -1165,7 +1165,7 @@ pub mod risk_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::counting::CountingCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/wildwarden.v1.RiskService/ClassifyBatch",
             );
@@ -1190,7 +1190,7 @@ pub mod risk_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::counting::CountingCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/wildwarden.v1.RiskService/ClassifyStream",
             );
@@ -1215,7 +1215,7 @@ pub mod risk_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::counting::CountingCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/wildwarden.v1.RiskService/GetServerInfo",
             );
@@ -1390,7 +1390,7 @@ pub mod risk_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ClassifySvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::counting::CountingCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -1435,7 +1435,7 @@ pub mod risk_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ClassifyBatchSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::counting::CountingCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -1483,7 +1483,7 @@ pub mod risk_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ClassifyStreamSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::counting::CountingCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -1528,7 +1528,7 @@ pub mod risk_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetServerInfoSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::counting::CountingCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -2099,7 +2099,7 @@ pub mod model_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::counting::CountingCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/wildwarden.v1.ModelService/ListModels",
             );
@@ -2124,7 +2124,7 @@ pub mod model_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::counting::CountingCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/wildwarden.v1.ModelService/DescribeModel",
             );
@@ -2146,7 +2146,7 @@ pub mod model_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::counting::CountingCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/wildwarden.v1.ModelService/Reload",
             );
@@ -2168,7 +2168,7 @@ pub mod model_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::counting::CountingCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/wildwarden.v1.ModelService/LoadVersion",
             );
@@ -2191,7 +2191,7 @@ pub mod model_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::counting::CountingCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/wildwarden.v1.ModelService/Promote",
             );
@@ -2215,7 +2215,7 @@ pub mod model_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::counting::CountingCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/wildwarden.v1.ModelService/RollBack",
             );
@@ -2237,7 +2237,7 @@ pub mod model_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::counting::CountingCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/wildwarden.v1.ModelService/Unload",
             );
@@ -2259,7 +2259,7 @@ pub mod model_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::counting::CountingCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/wildwarden.v1.ModelService/StartShadow",
             );
@@ -2281,7 +2281,7 @@ pub mod model_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::counting::CountingCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/wildwarden.v1.ModelService/StartCanary",
             );
@@ -2303,7 +2303,7 @@ pub mod model_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::counting::CountingCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/wildwarden.v1.ModelService/StopCandidate",
             );
@@ -2326,7 +2326,7 @@ pub mod model_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::counting::CountingCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/wildwarden.v1.ModelService/GetShadowReport",
             );
@@ -2534,7 +2534,7 @@ pub mod model_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListModelsSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::counting::CountingCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -2579,7 +2579,7 @@ pub mod model_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = DescribeModelSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::counting::CountingCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -2624,7 +2624,7 @@ pub mod model_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ReloadSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::counting::CountingCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -2669,7 +2669,7 @@ pub mod model_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = LoadVersionSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::counting::CountingCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -2714,7 +2714,7 @@ pub mod model_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = PromoteSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::counting::CountingCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -2759,7 +2759,7 @@ pub mod model_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = RollBackSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::counting::CountingCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -2804,7 +2804,7 @@ pub mod model_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = UnloadSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::counting::CountingCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -2849,7 +2849,7 @@ pub mod model_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = StartShadowSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::counting::CountingCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -2894,7 +2894,7 @@ pub mod model_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = StartCanarySvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::counting::CountingCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -2939,7 +2939,7 @@ pub mod model_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = StopCandidateSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::counting::CountingCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -2985,7 +2985,7 @@ pub mod model_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetShadowReportSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::counting::CountingCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,

@@ -24,8 +24,8 @@ pub(super) struct Entry<J> {
 
 impl<J: Batchable> Entry<J> {
     /// Nobody will read the answer: the caller has gone, or its deadline has passed.
-    pub(super) fn is_abandoned(&self) -> bool {
-        self.job.is_abandoned() || self.deadline.has_passed()
+    pub(super) fn is_abandoned(&self, now: Instant) -> bool {
+        self.job.is_abandoned() || self.deadline.0.is_some_and(|at| now >= at)
     }
 }
 
@@ -65,15 +65,16 @@ impl<J: Batchable> Flow<J> {
     }
 
     /// Forgets what nobody waits for, wherever it stands.
-    pub(super) fn drop_abandoned(&mut self) {
-        self.interactive.retain(|entry| !entry.is_abandoned());
-        self.bulk.retain(|entry| !entry.is_abandoned());
+    pub(super) fn drop_abandoned(&mut self, now: Instant) {
+        self.interactive.retain(|entry| !entry.is_abandoned(now));
+        self.bulk.retain(|entry| !entry.is_abandoned(now));
     }
 
     /// The class served next, after dropping what nobody waits for from the front of both.
     pub(super) fn next_class(&mut self, bulk_yields: Duration) -> Option<Priority> {
+        let now = Instant::now();
         for queue in [&mut self.interactive, &mut self.bulk] {
-            while queue.front().is_some_and(Entry::is_abandoned) {
+            while queue.front().is_some_and(|entry| entry.is_abandoned(now)) {
                 queue.pop_front();
             }
         }
@@ -85,11 +86,12 @@ impl<J: Batchable> Flow<J> {
     /// comes later by what they cost. `clock`: the virtual time.
     pub(super) fn take(&mut self, lane: &J::Lane, most: usize, priority: Priority, clock: f64) -> Vec<Entry<J>> {
         let mut taken = Vec::with_capacity(most);
+        let now = Instant::now();
         let mut position = 0;
         let queue = self.class(priority);
         while taken.len() < most && position < queue.len() {
             if queue.get(position).is_some_and(|entry| entry.job.lane() == *lane) {
-                taken.extend(queue.remove(position).filter(|entry| !entry.is_abandoned()));
+                taken.extend(queue.remove(position).filter(|entry| !entry.is_abandoned(now)));
             } else {
                 position += 1;
             }

@@ -16,6 +16,9 @@ use crate::error::Full;
 /// Callers that are remembered although nothing of theirs waits, before those whose turn has passed are forgotten.
 const REMEMBERED: usize = 1024;
 
+/// Time between two searches for what nobody waits for.
+const SWEEP: Duration = Duration::from_millis(2);
+
 /// The queue's settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings {
@@ -35,6 +38,8 @@ struct State<J> {
     flows: HashMap<Arc<str>, Flow<J>>,
     /// The virtual time: the tag of who was served last.
     clock: f64,
+    /// When what nobody waits for was last looked for.
+    swept: Option<Instant>,
     closed: bool,
 }
 
@@ -58,8 +63,15 @@ impl<J: Batchable> State<J> {
         Outlook { all, own, new, shares: weights / own_weight, workers }
     }
 
-    fn drop_abandoned(&mut self) {
-        self.flows.values_mut().for_each(Flow::drop_abandoned);
+    /// `false`: it was done a moment ago. Who is refused by the thousand must not make it a burden.
+    fn drop_abandoned(&mut self) -> bool {
+        let now = Instant::now();
+        if self.swept.is_some_and(|swept| now.saturating_duration_since(swept) < SWEEP) {
+            return false;
+        }
+        self.swept = Some(now);
+        self.flows.values_mut().for_each(|flow| flow.drop_abandoned(now));
+        true
     }
 
     /// Forgets callers of whom nothing waits and whose turn would be now anyhow.
@@ -81,7 +93,7 @@ pub(super) struct Queue<J> {
 
 impl<J: Batchable> Queue<J> {
     pub(super) fn new(settings: Settings, workers: usize) -> Self {
-        let state = State { flows: HashMap::new(), clock: 0.0, closed: false };
+        let state = State { flows: HashMap::new(), clock: 0.0, swept: None, closed: false };
         Self { state: Mutex::new(state), changed: Condvar::new(), settings, workers, costs: Costs::default() }
     }
 
@@ -102,11 +114,7 @@ impl<J: Batchable> Queue<J> {
         let entries: Vec<Entry<J>> = jobs.into_iter().map(entry).collect();
         let work = entries.iter().map(|entry| entry.cost).sum();
         let mut state = self.lock();
-        if let Err(_full) = self.admits(&state, (entries.len(), work), asked) {
-            // What nobody waits for any more makes room first.
-            state.drop_abandoned();
-            self.admits(&state, (entries.len(), work), asked)?;
-        }
+        self.admits_after_all(&mut state, (entries.len(), work), asked)?;
         let single = entries.len() == 1;
         if state.flows.len() >= REMEMBERED {
             state.forget();
@@ -139,12 +147,15 @@ impl<J: Batchable> Queue<J> {
 
     /// Whether a job of that kind would be taken now, before anything is known of it.
     pub(super) fn foresees(&self, class: usize, asked: &Asked) -> Result<(), Refusal> {
-        let work = (1, self.costs.of(class));
-        let mut state = self.lock();
-        self.admits(&state, work, asked).or_else(|_full| {
-            state.drop_abandoned();
-            self.admits(&state, work, asked)
-        })
+        self.admits_after_all(&mut self.lock(), (1, self.costs.of(class)), asked)
+    }
+
+    /// What nobody waits for any more makes room, where it is needed.
+    fn admits_after_all(&self, state: &mut State<J>, work: (usize, Duration), asked: &Asked) -> Result<(), Refusal> {
+        match self.admits(state, work, asked) {
+            Err(_full) if state.drop_abandoned() => self.admits(state, work, asked),
+            admitted => admitted,
+        }
     }
 
     /// The next batch: entries of one lane, each still waited for; and what is left behind it. Blocks; `None` once closed and empty.

@@ -27,6 +27,11 @@ pub struct Taken<J> {
 /// What a thread runs: a batch of one lane, told what waits behind it. It replies to each job.
 pub type Worker<J> = Box<dyn FnMut(Vec<Taken<J>>, Load) + Send>;
 
+/// How much lower than the others' the workers' priority is, as `nice` counts.
+pub const BEHIND: i32 = 3;
+/// Most of what lies between two batches of a worker that has enough to do.
+const BETWEEN: Duration = Duration::from_millis(1);
+
 /// The threads and their queue.
 #[derive(Debug)]
 pub struct Scheduler<J: Batchable> {
@@ -84,15 +89,25 @@ impl<J: Batchable> Drop for Scheduler<J> {
 }
 
 fn run<J: Batchable>(mut worker: Worker<J>, queue: &Queue<J>) {
+    // Whoever answers callers goes first: refusals must be quick, and they are cheap. Only on Linux is it a thread's own; where it is not
+    // allowed, all are alike.
+    if cfg!(target_os = "linux") {
+        let _ = rustix::process::nice(BEHIND);
+    }
+    // What a job costs is the time until the worker can take the next, with all that is between.
+    let mut ended: Option<Instant> = None;
     while let Some((batch, load)) = queue.pop() {
         let started = Instant::now();
+        // Longer between than this, the worker had nothing to do.
+        let begun = ended.filter(|ended| started.saturating_duration_since(*ended) < BETWEEN).unwrap_or(started);
         let jobs = u32::try_from(batch.len().max(1)).unwrap_or(u32::MAX);
         let class = batch.first().map(|entry| entry.job.cost_class());
         let take = |Entry { job, deadline, enqueued, .. }| Taken { job, deadline, queue_wait: started - enqueued };
         let batch: Vec<Taken<J>> = batch.into_iter().map(take).collect();
         // A panic is that batch's error. Sessions are plain handles that a later run does not find half changed.
         let outcome = catch_unwind(AssertUnwindSafe(|| worker(batch, load)));
-        class.into_iter().for_each(|class| queue.costs().took(class, started.elapsed() / jobs));
+        class.into_iter().for_each(|class| queue.costs().took(class, begun.elapsed() / jobs));
+        ended = Some(Instant::now());
         if outcome.is_err() {
             tracing::error!(jobs, "a worker panicked; its jobs are answered with an internal error");
         }

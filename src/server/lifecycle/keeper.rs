@@ -20,6 +20,7 @@ use wildwarden_core::model::folder::check::Checks;
 use wildwarden_core::model::runtime::pace::Pace;
 use wildwarden_core::pipeline::generation::{Generation, PolicyFile};
 use wildwarden_core::pipeline::traffic::Trial;
+use wildwarden_core::schedule::scheduler::BEHIND;
 
 use super::judge::verdict;
 use super::load::{Fault, Loader};
@@ -28,10 +29,10 @@ use super::plan::{Plan, Target};
 use super::saved::SavedState;
 use super::state::{Retired, State};
 
-/// How much lower than the workers' the thread's priority is, as `nice` counts: about a quarter of the time on a full core. A
+/// How much lower than the workers' the thread's priority is, as `nice` counts: about a quarter of the time on a full core beside one. A
 /// thread that hardly ran would hold locks of memory allocation that workers wait for; resting does more, see
 /// [`Pace::Gentle`](wildwarden_core::model::runtime::pace::Pace::Gentle).
-const NICE: i32 = 5;
+const NICE: i32 = BEHIND + 5;
 /// Quiet time after a change of a file before the folders are looked at: a copy makes many changes.
 const SETTLE: Duration = Duration::from_millis(100);
 

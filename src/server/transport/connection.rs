@@ -56,6 +56,7 @@ pub(super) struct Connection {
     pub(super) give_way: Notify,
 }
 
+/// What is under way on a connection.
 #[derive(Debug, Default)]
 struct Calls {
     next: u64,

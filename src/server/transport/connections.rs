@@ -30,6 +30,9 @@ const MAX_HEADERS: u32 = 16 << 10;
 /// Idle time after which a peer is asked whether it still lives, and how long it has to say so.
 const KEEPALIVE: Duration = Duration::from_secs(60);
 const ALIVE_WITHIN: Duration = Duration::from_secs(20);
+/// Streams of a connection on which frames may come after their end: a call that is refused before it is read leaves some under way,
+/// and a connection that is refused many must not be taken for an attack.
+const LATE_FRAMES: usize = 1 << 24;
 /// How often connections are looked at.
 const TICK: Duration = Duration::from_millis(500);
 /// After the system refused a connection: it is out of files, and asking again at once would only burn a core.
@@ -197,7 +200,8 @@ fn builder(rules: Rules) -> auto::Builder<TokioExecutor> {
         .max_header_list_size(MAX_HEADERS)
         .max_concurrent_streams(rules.streams)
         .keep_alive_interval(KEEPALIVE)
-        .keep_alive_timeout(ALIVE_WITHIN);
+        .keep_alive_timeout(ALIVE_WITHIN)
+        .max_local_error_reset_streams(LATE_FRAMES);
     if rules.pages {
         builder.http1().timer(TokioTimer::new()).header_read_timeout(rules.manners.first_call);
         return builder;
