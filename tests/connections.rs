@@ -153,22 +153,21 @@ async fn where_all_places_are_taken_the_idlest_connection_gives_way_and_a_caller
 #[tokio::test]
 async fn a_caller_has_so_many_calls_at_once_and_is_told() {
     let server = start(&seconds(&[("max_calls_of_a_caller", "2")])).await;
-    let held: Vec<_> = (0..2).map(|_| call_forever(&server)).collect();
-    let refused = loop {
-        match client(&server).await.classify(listing("象牙", &[])).await {
-            Ok(_) => tokio::task::yield_now().await, // those two are not there yet
-            Err(status) => break status,
-        }
-    };
+    let mut held = Vec::new();
+    for _ in 0..2 {
+        // A stream that ends when its sender is dropped.
+        let (sender, listings) = tokio::sync::mpsc::channel(1);
+        let listings = tokio_stream::wrappers::ReceiverStream::new(listings);
+        held.push((sender, client(&server).await.classify_stream(listings).await.unwrap()));
+    }
+    let refused = client(&server).await.classify(listing("象牙", &[])).await.unwrap_err();
     assert_eq!(refused.code(), Code::ResourceExhausted);
     assert!(refused.message().contains("server.max_calls_of_a_caller"), "{refused:?}");
-    held.into_iter().for_each(|call| call.abort());
-}
-
-fn call_forever(server: &Server) -> tokio::task::JoinHandle<()> {
-    let client = HyperClient::builder(TokioExecutor::new()).http2_only(true).build_http();
-    let uri = format!("http://{}/wildwarden.v1.RiskService/Classify", server.address());
-    let request =
-        http::Request::post(uri).header("content-type", "application/grpc").body(unfinished(1000, 0)).unwrap();
-    tokio::spawn(async move { drop(client.request(request).await) })
+    held.pop();
+    let let_in = async {
+        while client(&server).await.classify(listing("象牙", &[])).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(Duration::from_secs(10), let_in).await.unwrap();
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use toml::{Table, Value};
 
-pub use self::keys::{ApiKey, Role};
+pub use self::keys::{ApiKey, Expiry, Role};
 use self::numbers::{number, size};
 use crate::error::{Error, Result};
 use crate::model::runtime::provider::Provider;
@@ -23,10 +23,10 @@ use crate::schedule::policy::Patience;
 use crate::schedule::scheduler::Settings;
 
 pub use models::Rollout;
-pub use parts::{Batching, Folders, Limits, Listeners, Log, Reloadable, RuntimeSettings};
+pub use parts::{Batching, Folders, Limits, Listeners, Log, Reloadable, RuntimeSettings, TlsFiles};
 
 use models::{RawModels, RawRollout};
-use server::RawServer;
+use server::{RawServer, RawTls};
 
 /// The complete, commented default configuration.
 pub const DEFAULT: &str = include_str!("config.default.toml");
@@ -68,6 +68,7 @@ pub type Flag = (&'static str, &'static str, String);
 #[serde(deny_unknown_fields)]
 struct Raw {
     server: RawServer,
+    tls: RawTls,
     limits: RawLimits,
     models: RawModels,
     rollout: RawRollout,
@@ -231,7 +232,7 @@ impl Config {
             other => return Err(Error::setup(format!("log.format: {other:?} must be \"text\" or \"json\""))),
         };
         Ok(Self {
-            server: raw.server.check()?,
+            server: raw.server.check(raw.tls.check()?, ApiKey::allows_somebody(&raw.auth.keys, Role::Admin))?,
             limits: raw.limits.check()?,
             folders: Folders {
                 models: raw.models.directory.clone(),

@@ -33,6 +33,7 @@ use crate::transport::models::Models;
 use crate::transport::oip::Oip;
 use crate::transport::oip::control::Control;
 use crate::transport::service::{CONCURRENT_ITEMS, Service, Shared};
+use crate::transport::tls::Tls;
 
 /// What health is told of; "" is the whole server.
 const SERVICES: [&str; 3] = ["", "wildwarden.v1.RiskService", "inference.GRPCInferenceService"];
@@ -121,12 +122,20 @@ impl Server {
         let admin = match config.server.admin_listen {
             Some(wanted) => {
                 let answers = calls.layer(operators.prepare());
-                Some(Admin::start(wanted, answers, Rules { pages: true, ..rules }, stopped.clone()).await?)
+                Some(
+                    Admin::start(
+                        (wanted, tls(&config, true)?),
+                        answers,
+                        Rules { pages: true, ..rules },
+                        stopped.clone(),
+                    )
+                    .await?,
+                )
             }
             None => None,
         };
         let answers = calls.layer(mend.layer(callers));
-        let serving = tokio::spawn(connections::serve(listener, answers, rules, stopped));
+        let serving = tokio::spawn(connections::serve(listener, tls(&config, false)?, answers, rules, stopped));
         Ok(Self { address, shared, health, config, lifecycle, stop, serving, admin })
     }
 
@@ -200,13 +209,13 @@ impl Server {
 
 impl Admin {
     async fn start(
-        wanted: SocketAddr,
+        (wanted, tls): (SocketAddr, Option<Arc<Tls>>),
         answers: Calls<Routes>,
         rules: Rules,
         stop: watch::Receiver<bool>,
     ) -> Result<Self> {
         let (listener, address) = listen("server.admin_listen", wanted).await?;
-        Ok(Self { address, serving: tokio::spawn(connections::serve(listener, answers, rules, stop)) })
+        Ok(Self { address, serving: tokio::spawn(connections::serve(listener, tls, answers, rules, stop)) })
     }
 }
 
@@ -225,6 +234,11 @@ fn connections_for(wanted: usize) -> usize {
         );
     }
     wanted.min(possible)
+}
+
+/// TLS as the configuration has it.
+fn tls(config: &Config, pages: bool) -> Result<Option<Arc<Tls>>> {
+    config.server.tls.as_ref().map(|files| Tls::watch(files, pages)).transpose()
 }
 
 /// What connections may do.

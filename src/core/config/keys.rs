@@ -1,5 +1,7 @@
 //! Keys, and what they allow.
 
+use std::time::{Duration, SystemTime};
+
 use serde::Deserialize;
 
 use crate::error::{Error, Result};
@@ -24,13 +26,52 @@ pub enum Role {
 pub struct ApiKey {
     /// Name for logs.
     pub name: String,
-    /// SHA-256 of the key, lower-case hex.
+    /// SHA-256 of the key, lower-case hex; empty: its holder shows a certificate.
+    #[serde(default)]
     pub sha256: String,
+    /// SHA-256 of the certificate that its holder shows, lower-case hex; empty: it sends a key.
+    #[serde(default)]
+    pub certificate_sha256: String,
+    /// A date; from its beginning on, in UTC, it counts no more. `None`: it counts for ever.
+    #[serde(default)]
+    pub expires: Option<Expiry>,
     /// What it allows.
     pub roles: Vec<Role>,
     /// Its share of the workers in relation to others', 1 to 1000.
     #[serde(default = "one")]
     pub weight: u32,
+}
+
+/// A date from which a key counts no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "toml::value::Datetime")]
+pub struct Expiry(SystemTime);
+
+impl Expiry {
+    /// Whether it has come.
+    pub fn has_passed(self) -> bool {
+        SystemTime::now() >= self.0
+    }
+}
+
+impl TryFrom<toml::value::Datetime> for Expiry {
+    type Error = String;
+
+    fn try_from(given: toml::value::Datetime) -> std::result::Result<Self, String> {
+        let told = || format!("expires: {given} must be a date such as 2027-01-31");
+        let date = given.date.filter(|_| given.time.is_none() && given.offset.is_none()).ok_or_else(told)?;
+        let days = days_since_1970(i64::from(date.year), i64::from(date.month), i64::from(date.day));
+        let seconds = u64::try_from(days * 86_400).map_err(|_early| told())?;
+        Ok(Self(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)))
+    }
+}
+
+/// Of a date of the Gregorian calendar: years are counted from March on, so that the leap day is the last.
+fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let of_year = (153 * month + 2) / 5 + day - 1;
+    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
 }
 
 fn one() -> u32 {
@@ -49,12 +90,21 @@ impl std::fmt::Debug for ApiKey {
 }
 
 impl ApiKey {
+    /// Whether one of `keys` has the role.
+    pub(super) fn allows_somebody(keys: &[Self], role: Role) -> bool {
+        keys.iter().any(|key| key.roles.contains(&role))
+    }
+
     /// # Errors
     /// [`Error::Setup`] naming the key whose hash is none, or is another's, too: only the first of two would count.
     pub(super) fn check_all(keys: &[Self]) -> Result<()> {
         for (index, key) in keys.iter().enumerate() {
             key.check()?;
-            if let Some(other) = keys.iter().take(index).find(|other| other.sha256 == key.sha256) {
+            let same = |other: &&Self| {
+                (!key.sha256.is_empty() && other.sha256 == key.sha256)
+                    || (!key.certificate_sha256.is_empty() && other.certificate_sha256 == key.certificate_sha256)
+            };
+            if let Some(other) = keys.iter().take(index).find(same) {
                 return Err(Error::setup(format!("auth.keys.{}: sha256 is that of {}, too", key.name, other.name)));
             }
         }
@@ -65,9 +115,29 @@ impl ApiKey {
         if !(1..=1000).contains(&self.weight) {
             return Err(Error::setup(format!("auth.keys.{}: weight {} must be in 1 to 1000", self.name, self.weight)));
         }
-        if self.sha256.len() == 64 && self.sha256.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
-            return Ok(());
+        let is_hash = |text: &str| text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        match (self.sha256.as_str(), self.certificate_sha256.as_str()) {
+            (key, "") if is_hash(key) => Ok(()),
+            ("", certificate) if is_hash(certificate) => Ok(()),
+            _ => Err(Error::setup(format!(
+                "auth.keys.{}: sha256, or certificate_sha256 in its place, must be 64 lower-case hex digits",
+                self.name
+            ))),
         }
-        Err(Error::setup(format!("auth.keys.{}: sha256 must be 64 lower-case hex digits", self.name)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_date_is_read_as_its_first_second() {
+        let of = |text: &str| Expiry::try_from(text.parse::<toml::value::Datetime>().unwrap());
+        for (date, seconds) in [("1970-01-01", 0), ("2000-02-29", 951_782_400), ("2027-01-31", 1_801_353_600)] {
+            assert_eq!(of(date), Ok(Expiry(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))), "{date}");
+        }
+        assert!(of("2001-01-01").unwrap().has_passed() && !of("2999-12-31").unwrap().has_passed());
+        assert!(of("2027-01-31T10:00:00Z").is_err() && of("10:00:00").is_err() && of("1969-12-31").is_err());
     }
 }

@@ -10,7 +10,7 @@ use crate::model::runtime::provider::Provider;
 use crate::schedule::BatchRule;
 
 /// Where callers and operators come in.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Listeners {
     /// Listener of the public services.
     pub listen: SocketAddr,
@@ -38,6 +38,21 @@ pub struct Listeners {
     pub message: Duration,
     /// Between two messages of a stream.
     pub stream_idle: Duration,
+    /// TLS; `None`: calls come in plain text.
+    pub tls: Option<TlsFiles>,
+}
+
+/// What TLS is spoken with: files in PEM, read again when they change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The server's certificate, and those between it and the authority that callers trust.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+    /// Authorities whose certificates callers may show; `None`: callers are asked for none.
+    pub client_ca: Option<PathBuf>,
+    /// Who shows none is not let in.
+    pub client_required: bool,
 }
 
 /// Where models come from.

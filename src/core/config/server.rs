@@ -1,12 +1,13 @@
 //! `[server]`: where callers come in, and how long they may take.
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
 
 use super::numbers::{number, size};
-use super::parts::Listeners;
+use super::parts::{Listeners, TlsFiles};
 use crate::error::{Error, Result};
 
 #[derive(Deserialize)]
@@ -25,20 +26,37 @@ pub(super) struct RawServer {
     stall_seconds: u64,
     message_seconds: u64,
     stream_idle_seconds: u64,
+    plaintext: bool,
 }
 
 impl RawServer {
     /// # Errors
     /// [`Error::Setup`] naming the key, its value and what is allowed.
-    pub(super) fn check(&self) -> Result<Listeners> {
+    pub(super) fn check(&self, tls: Option<TlsFiles>, has_admin_key: bool) -> Result<Listeners> {
         let admin_listen = match self.admin_listen.as_str() {
             "" => None,
             given => Some(address("server.admin_listen", given)?),
         };
+        let listen = address("server.listen", &self.listen)?;
+        for (key, given) in [("server.listen", Some(listen)), ("server.admin_listen", admin_listen)] {
+            let Some(given) = given.filter(|given| !given.ip().is_loopback()) else { continue };
+            if tls.is_none() && !self.plaintext {
+                return Err(Error::setup(format!(
+                    "{key}: {given} is not this machine alone, and calls would come in plain text: set up [tls], or say \
+                     server.plaintext = true where something in front of it does that"
+                )));
+            }
+            if key == "server.admin_listen" && !has_admin_key {
+                return Err(Error::setup(format!(
+                    "{key}: {given} is not this machine alone, and whoever reaches it is an operator: set up a key with the role admin \
+                     (auth.keys)"
+                )));
+            }
+        }
         let seconds = |key: &str, value, most| number(key, value, 1..=most).map(Duration::from_secs);
         let streams = number("server.max_concurrent_streams", self.max_concurrent_streams, 1..=10_000)?;
         Ok(Listeners {
-            listen: address("server.listen", &self.listen)?,
+            listen,
             admin_listen,
             drain: Duration::from_secs(number("server.drain_seconds", self.drain_seconds, 0..=600)?),
             drain_grace: Duration::from_secs(number("server.drain_grace_seconds", self.drain_grace_seconds, 0..=600)?),
@@ -51,6 +69,7 @@ impl RawServer {
             stall: seconds("server.stall_seconds", self.stall_seconds, 3600)?,
             message: seconds("server.message_seconds", self.message_seconds, 3600)?,
             stream_idle: seconds("server.stream_idle_seconds", self.stream_idle_seconds, 86_400)?,
+            tls,
         })
     }
 }
@@ -59,4 +78,34 @@ fn address(key: &str, given: &str) -> Result<SocketAddr> {
     given.parse().map_err(|cause| {
         Error::setup(format!("{key}: {given:?} is not an address and port like 127.0.0.1:50051: {cause}"))
     })
+}
+
+/// `[tls]`, as the file has it: empty paths are none.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawTls {
+    certificate: PathBuf,
+    key: PathBuf,
+    client_ca: PathBuf,
+    client_required: bool,
+}
+
+impl RawTls {
+    /// # Errors
+    /// [`Error::Setup`]: one file without the other that it needs.
+    pub(super) fn check(self) -> Result<Option<TlsFiles>> {
+        let given = |path: &Path| !path.as_os_str().is_empty();
+        let Self { certificate, key, client_ca, client_required } = self;
+        let client_ca = Some(client_ca).filter(|path| given(path));
+        match (given(&certificate), given(&key)) {
+            (false, false) if client_ca.is_none() && !client_required => Ok(None),
+            (true, true) if client_ca.is_some() || !client_required => {
+                Ok(Some(TlsFiles { certificate, key, client_ca, client_required }))
+            }
+            (true, true) => {
+                Err(Error::setup("tls.client_required: needs tls.client_ca, whose certificates callers show"))
+            }
+            _ => Err(Error::setup("tls: needs certificate and key, both")),
+        }
+    }
 }

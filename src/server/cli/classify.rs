@@ -16,7 +16,7 @@ use wildwarden_core::schedule::Asked;
 use wildwarden_proto::v1::risk_service_client::RiskServiceClient;
 use wildwarden_proto::v1::{ClassifyRequest, ClassifyResponse, Image, Options};
 
-use super::peer::{Peer, address};
+use super::peer::Peer;
 use super::{Settings, json, print, table, tell};
 use crate::lifecycle::first_generation;
 use crate::transport::convert;
@@ -135,10 +135,11 @@ impl Classify {
                 config.limits,
             )
         } else {
-            let client = RiskServiceClient::connect(address(&self.peer.server)?).await;
-            let client = client.with_context(|| {
+            let channel = self.peer.trust.endpoint(&self.peer.server)?.connect().await;
+            let channel = channel.with_context(|| {
                 format!("no server at {}; start one with `wildwarden serve`, or use --embedded", self.peer.server)
             })?;
+            let client = RiskServiceClient::new(channel);
             let client =
                 client.max_encoding_message_size(usize::MAX).max_decoding_message_size(config.limits.max_message_bytes);
             Rater::Server(Box::new(client), self.peer.key.clone())

@@ -1,7 +1,6 @@
 //! What happens to every call, whatever answers it: a message that is not gRPC gets told so, who may not call is refused, the
 //! caller's deadline is noted, and the outcome is counted, that of a call which no handler saw too.
 
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -22,6 +21,7 @@ use crate::transport::arriving::{Arriving, Pace};
 use crate::transport::caller;
 use crate::transport::guard::{self, Guard};
 use crate::transport::methods::{self, Access};
+use crate::transport::origin::{self, From};
 use crate::transport::service::Shared;
 use crate::transport::status::{code_name, error_code_name, rpc_status};
 
@@ -68,15 +68,16 @@ impl<S> Calls<S> {
     /// # Errors
     /// See [`Guard::check`].
     fn asked(&self, access: Option<Access>, request: &Request<Body>) -> Result<Asked, Error> {
-        let key = access.map_or(Ok(None), |access| self.guard.check(access, request.headers()))?;
-        let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
-        Ok(Asked { caller: guard::caller(key, peer), deadline: guard::deadline(request.headers()), ..Asked::default() })
+        let unknown = From::default();
+        let from = request.extensions().get::<From>().unwrap_or(&unknown);
+        let key = access.map_or(Ok(None), |access| self.guard.check(access, request.headers(), from))?;
+        Ok(Asked {
+            caller: origin::caller(key, from.peer),
+            deadline: guard::deadline(request.headers()),
+            ..Asked::default()
+        })
     }
 }
-
-/// The address that a call comes from.
-#[derive(Debug, Clone, Copy)]
-pub struct Peer(pub SocketAddr);
 
 impl<S> Service<Request<Body>> for Calls<S>
 where

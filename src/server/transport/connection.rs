@@ -1,7 +1,6 @@
 //! One connection: what is under way on it, and when it has been of no use for too long.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,7 +17,7 @@ use tonic::Status;
 use tonic::body::Body;
 use tower::Service;
 
-use crate::transport::calls::Peer;
+use crate::transport::origin::From;
 
 /// How long a connection may be of no use.
 #[derive(Debug, Clone, Copy)]
@@ -49,7 +48,6 @@ pub(super) enum Verdict {
 /// A connection that is open.
 #[derive(Debug)]
 pub(super) struct Connection {
-    peer: SocketAddr,
     begun: Instant,
     calls: Mutex<Calls>,
     /// Somebody else needs its place.
@@ -67,8 +65,8 @@ struct Calls {
 }
 
 impl Connection {
-    pub(super) fn new(peer: SocketAddr) -> Self {
-        Self { peer, begun: Instant::now(), calls: Mutex::default(), give_way: Notify::new() }
+    pub(super) fn new() -> Self {
+        Self { begun: Instant::now(), calls: Mutex::default(), give_way: Notify::new() }
     }
 
     /// Since when nothing is under way; `None`: something is.
@@ -142,6 +140,7 @@ impl Drop for UnderWay {
 pub(super) struct OfConnection<S> {
     pub(super) answers: S,
     pub(super) connection: Arc<Connection>,
+    pub(super) from: From,
 }
 
 impl<S, B> Service<Request<B>> for OfConnection<S>
@@ -163,7 +162,7 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let under_way = self.connection.begin();
         let mut request = request.map(Body::new);
-        request.extensions_mut().insert(Peer(self.connection.peer));
+        request.extensions_mut().insert(self.from.clone());
         let answering = self.answers.call(request);
         Box::pin(async move { Ok(answering.await?.map(|inner| Answer { inner, under_way })) })
     }
@@ -210,7 +209,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_never_calls_is_cut_and_who_is_idle_or_old_is_told_to_go() {
-        let connection = Arc::new(Connection::new("127.0.0.1:1".parse().unwrap()));
+        let connection = Arc::new(Connection::new());
         let at = |seconds| Instant::now() + Duration::from_secs(seconds);
         let verdict = |seconds, leaving| connection.verdict(at(seconds), MANNERS, leaving);
         assert_eq!(verdict(9, None), Verdict::Stay);
@@ -227,7 +226,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_answer_that_nobody_takes_ends_the_connection_and_one_that_is_awaited_does_not() {
-        let connection = Arc::new(Connection::new("127.0.0.1:1".parse().unwrap()));
+        let connection = Arc::new(Connection::new());
         let call = connection.begin();
         let later = Instant::now() + Duration::from_secs(40);
         assert_eq!(connection.verdict(later, MANNERS, None), Verdict::Stay, "the server is at work");

@@ -1,7 +1,6 @@
 //! All connections of a listener: who gets one, and what becomes of them when the server stops.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +9,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use parking_lot::Mutex;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -18,6 +18,8 @@ use tonic::body::Body;
 use tower::Service;
 
 use crate::transport::connection::{Connection, Manners, OfConnection, Verdict};
+use crate::transport::origin::From;
+use crate::transport::tls::{Tls, fingerprint};
 
 /// HTTP/2 windows: with the default of 64 KiB a photo takes a round trip for each 64 KiB. What a peer sends and nobody reads yet is
 /// held, as much as a connection's window.
@@ -56,8 +58,8 @@ pub struct Rules {
 struct Open(Mutex<(u64, HashMap<u64, Arc<Connection>>)>);
 
 impl Open {
-    fn enter(self: &Arc<Self>, peer: SocketAddr) -> (Arc<Connection>, Place) {
-        let connection = Arc::new(Connection::new(peer));
+    fn enter(self: &Arc<Self>) -> (Arc<Connection>, Place) {
+        let connection = Arc::new(Connection::new());
         let mut open = self.0.lock();
         open.0 += 1;
         let id = open.0;
@@ -93,8 +95,13 @@ impl Drop for Place {
 
 /// Accepts connections on `listener` until `stop` says so, and answers their calls by `answers`. Then every connection is told to go;
 /// ends once all have finished what was under way.
-pub async fn serve<S>(listener: TcpListener, answers: S, rules: Rules, mut stop: watch::Receiver<bool>)
-where
+pub async fn serve<S>(
+    listener: TcpListener,
+    tls: Option<Arc<Tls>>,
+    answers: S,
+    rules: Rules,
+    mut stop: watch::Receiver<bool>,
+) where
     S: Service<Request<Body>, Response = Response<Body>> + Clone + Send + 'static,
     S::Error: std::error::Error + Send + Sync + 'static,
     S::Future: Send + 'static,
@@ -127,10 +134,26 @@ where
             }
             continue;
         }
-        let (connection, place) = open.enter(peer);
-        let (answers, stop) = (answers.clone(), stop.clone());
+        let (connection, place) = open.enter();
+        let (answers, stop, tls) = (answers.clone(), stop.clone(), tls.clone());
         serving.spawn(async move {
-            serve_one(stream, answers, connection, rules, stop).await;
+            // Without TCP_NODELAY an answer may wait 40 ms for the acknowledgement of its headers. A peer that is gone refuses this, and
+            // then the first read says so.
+            let _ = stream.set_nodelay(true);
+            let mut from = From { peer: Some(peer), certificate: None };
+            match tls {
+                None => serve_one(stream, OfConnection { answers, connection, from }, rules, stop).await,
+                Some(tls) => {
+                    let stream = tokio::select! {
+                        stream = tls.accept(stream) => stream,
+                        () = connection.give_way.notified() => None,
+                    };
+                    if let Some(stream) = stream {
+                        from.certificate = fingerprint(&stream).map(Arc::from);
+                        serve_one(stream, OfConnection { answers, connection, from }, rules, stop).await;
+                    }
+                }
+            }
             drop(place);
         });
     }
@@ -144,9 +167,8 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 }
 
 async fn serve_one<S>(
-    stream: TcpStream,
-    answers: S,
-    connection: Arc<Connection>,
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    answers: OfConnection<S>,
     rules: Rules,
     mut stop: watch::Receiver<bool>,
 ) where
@@ -154,11 +176,8 @@ async fn serve_one<S>(
     S::Error: std::error::Error + Send + Sync + 'static,
     S::Future: Send + 'static,
 {
-    // Without TCP_NODELAY an answer may wait 40 ms for the acknowledgement of its headers. A peer that is gone refuses this, and then
-    // the first read says so.
-    let _ = stream.set_nodelay(true);
     let builder = builder(rules);
-    let answers = OfConnection { answers, connection: Arc::clone(&connection) };
+    let connection = Arc::clone(&answers.connection);
     let served = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(answers));
     tokio::pin!(served);
     let mut tick = interval(TICK);

@@ -1,6 +1,5 @@
 //! What happens before a handler: credentials, the caller's deadline, and the status of oversized messages.
 
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,12 +7,14 @@ use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use tokio::time::Instant;
 use tonic::{Code, Request, Status};
-use wildwarden_core::config::{ApiKey, Role};
+use wildwarden_core::config::{ApiKey, Expiry, Role};
 use wildwarden_core::error::Error;
 use wildwarden_core::model::folder::manifest::hex_sha256;
-use wildwarden_core::schedule::{Asked, Caller, Deadline};
+use wildwarden_core::schedule::{Asked, Deadline};
 
+use crate::transport::attempts::Attempts;
 use crate::transport::methods::Access;
+use crate::transport::origin::From;
 use crate::transport::status::bounded;
 
 /// How much earlier than the caller's deadline the answer DEADLINE_EXCEEDED is given, at most; an eighth of a short one.
@@ -23,20 +24,22 @@ const LEAD: Duration = Duration::from_millis(5);
 #[derive(Debug, Clone)]
 pub struct Guard {
     keys: Arc<[ApiKey]>,
+    attempts: Arc<Attempts>,
 }
 
 impl Guard {
     /// A guard that lets callers with one of `keys` pass; everybody when there are none.
     pub fn new(keys: &[ApiKey]) -> Self {
-        Self { keys: keys.into() }
+        Self { keys: keys.into(), attempts: Arc::default() }
     }
 
-    /// The key of the caller who sent `headers`, which has `access`; none is needed where there are none, or for what is open.
+    /// The key of the caller who sent `headers` or showed a certificate with that hash, which has `access`; none is needed where there are
+    /// none, or for what is open.
     ///
     /// # Errors
-    /// [`Error::Unauthenticated`] without a known key where there are keys; [`Error::PermissionDenied`] when the key lacks the
-    /// role, or when nobody can have it.
-    pub fn check(&self, access: Access, headers: &HeaderMap) -> Result<Option<&ApiKey>, Error> {
+    /// [`Error::Unauthenticated`] without a known key where there are keys, or with one that has expired; [`Error::PermissionDenied`] when
+    /// the key lacks the role, or when nobody can have it; [`Error::Overloaded`] after too many wrong keys from that address.
+    pub fn check(&self, access: Access, headers: &HeaderMap, from: &From) -> Result<Option<&ApiKey>, Error> {
         let role = match access {
             Access::Open => return Ok(None),
             Access::Holder(Role::Admin) if self.keys.is_empty() => {
@@ -48,21 +51,38 @@ impl Guard {
             Access::Holder(role) => role,
             Access::Operator => Role::Admin,
         };
-        let header = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-        // The scheme is the same in any case (RFC 9110, 11.1).
-        let is_bearer = |scheme: &str| scheme.eq_ignore_ascii_case("bearer");
-        let key = header.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| is_bearer(scheme));
-        let Some((_, key)) = key else {
-            return Err(Error::Unauthenticated("send `authorization: Bearer <key>`".into()));
-        };
-        // Hashes are compared, not keys: how long it takes tells nothing of the key.
-        let hash = hex_sha256(key.trim().as_bytes());
-        let known = self.keys.iter().find(|known| known.sha256 == hash);
-        let known = known.ok_or_else(|| Error::Unauthenticated("the key is not known".into()))?;
+        self.attempts.may_try(from)?;
+        let known = self.known(headers, from).inspect_err(|error| self.attempts.failed(from, error))?;
         if known.roles.contains(&role) {
             return Ok(Some(known));
         }
         Err(Error::PermissionDenied(format!("the key does not have the role {role:?}").to_lowercase()))
+    }
+
+    fn known(&self, headers: &HeaderMap, from: &From) -> Result<&ApiKey, Error> {
+        let shown = |key: &&ApiKey| from.certificate.as_ref().is_some_and(|shown| **shown == *key.certificate_sha256);
+        let known = match headers.get(AUTHORIZATION) {
+            None => self.keys.iter().find(shown).ok_or_else(|| {
+                let told = if from.certificate.is_some() { "the certificate is not known; " } else { "" };
+                Error::Unauthenticated(format!("{told}send `authorization: Bearer <key>`"))
+            })?,
+            Some(header) => {
+                // The scheme is the same in any case (RFC 9110, 11.1).
+                let is_bearer = |scheme: &str| scheme.eq_ignore_ascii_case("bearer");
+                let key = header.to_str().ok().and_then(|value| value.split_once(' '));
+                let (_, key) = key
+                    .filter(|(scheme, _)| is_bearer(scheme))
+                    .ok_or_else(|| Error::Unauthenticated("send `authorization: Bearer <key>`".into()))?;
+                // Hashes are compared, not keys: how long it takes tells nothing of the key.
+                let hash = hex_sha256(key.trim().as_bytes());
+                let known = self.keys.iter().find(|known| known.sha256 == hash);
+                known.ok_or_else(|| Error::Unauthenticated("the key is not known".into()))?
+            }
+        };
+        if known.expires.is_some_and(Expiry::has_passed) {
+            return Err(Error::Unauthenticated(format!("the key {} has expired (auth.keys)", known.name)));
+        }
+        Ok(known)
     }
 }
 
@@ -79,24 +99,6 @@ pub fn deadline(headers: &HeaderMap) -> Deadline {
 /// Who calls, and until when: noted when the call came. Its priority is the handler's to say.
 pub fn asked<T>(request: &Request<T>) -> Asked {
     request.extensions().get::<Asked>().cloned().unwrap_or_default()
-}
-
-/// Who calls: the holder of a key, else an address. Of IPv6 the network of 64 bits, since whoever has one address has all of them.
-pub fn caller(key: Option<&ApiKey>, peer: Option<SocketAddr>) -> Caller {
-    match key {
-        Some(key) => Caller { name: key.name.as_str().into(), weight: key.weight },
-        None => Caller { name: peer.map_or_else(|| "unknown".into(), |peer| network(peer.ip())).into(), weight: 1 },
-    }
-}
-
-fn network(address: IpAddr) -> String {
-    match address.to_canonical() {
-        IpAddr::V4(address) => address.to_string(),
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
-        }
-    }
 }
 
 /// `grpc-timeout`: at most 8 digits and a unit, as in "250m" (gRPC over HTTP/2).
@@ -163,6 +165,8 @@ mod tests {
             sha256: hex_sha256(key.as_bytes()),
             roles,
             weight: 1,
+            certificate_sha256: String::new(),
+            expires: None,
         };
         let sent = |key: &str| {
             let mut headers = HeaderMap::new();
@@ -172,21 +176,27 @@ mod tests {
         let (classify, admin) = (Access::Holder(Role::Classify), Access::Holder(Role::Admin));
         let nobody = HeaderMap::new();
         let without = Guard::new(&[]);
-        assert!(without.check(classify, &nobody).is_ok() && without.check(Access::Operator, &nobody).is_ok());
-        assert!(matches!(without.check(admin, &sent("a")), Err(Error::PermissionDenied(_))));
+        assert!(
+            without.check(classify, &nobody, &From::default()).is_ok()
+                && without.check(Access::Operator, &nobody, &From::default()).is_ok()
+        );
+        assert!(matches!(without.check(admin, &sent("a"), &From::default()), Err(Error::PermissionDenied(_))));
         let with = Guard::new(&[key("a", vec![Role::Classify]), key("b", vec![Role::Admin])]);
-        assert!(with.check(Access::Open, &nobody).is_ok());
+        assert!(with.check(Access::Open, &nobody, &From::default()).is_ok());
         for access in [classify, admin, Access::Operator] {
-            assert!(matches!(with.check(access, &nobody), Err(Error::Unauthenticated(_))));
-            assert!(matches!(with.check(access, &sent("c")), Err(Error::Unauthenticated(_))));
+            assert!(matches!(with.check(access, &nobody, &From::default()), Err(Error::Unauthenticated(_))));
+            assert!(matches!(with.check(access, &sent("c"), &From::default()), Err(Error::Unauthenticated(_))));
         }
-        assert_eq!(with.check(classify, &sent("a")).unwrap().unwrap().name, "a");
+        assert_eq!(with.check(classify, &sent("a"), &From::default()).unwrap().unwrap().name, "a");
         let mut lower = HeaderMap::new();
         lower.insert(AUTHORIZATION, "bearer a".parse().unwrap());
-        assert!(with.check(classify, &lower).is_ok(), "the scheme is the same in any case");
-        assert!(with.check(classify, &sent("a")).is_ok() && with.check(Access::Operator, &sent("b")).is_ok());
-        assert!(matches!(with.check(Access::Operator, &sent("a")), Err(Error::PermissionDenied(_))));
-        assert!(matches!(with.check(classify, &sent("b")), Err(Error::PermissionDenied(_))));
+        assert!(with.check(classify, &lower, &From::default()).is_ok(), "the scheme is the same in any case");
+        assert!(
+            with.check(classify, &sent("a"), &From::default()).is_ok()
+                && with.check(Access::Operator, &sent("b"), &From::default()).is_ok()
+        );
+        assert!(matches!(with.check(Access::Operator, &sent("a"), &From::default()), Err(Error::PermissionDenied(_))));
+        assert!(matches!(with.check(classify, &sent("b"), &From::default()), Err(Error::PermissionDenied(_))));
     }
 
     #[test]
@@ -196,15 +206,5 @@ mod tests {
         for nonsense in ["", "m", "12", "123456789m", "-1S", "5x", "五S"] {
             assert_eq!(parse_timeout(nonsense), None, "{nonsense}");
         }
-    }
-
-    #[test]
-    fn a_caller_is_its_key_or_its_address_or_the_network_it_has() {
-        let name = |peer: &str| caller(None, Some(peer.parse().unwrap())).name;
-        assert_eq!(&*name("192.0.2.7:99"), "192.0.2.7");
-        assert_eq!(&*name("[::ffff:192.0.2.7]:99"), "192.0.2.7");
-        assert_eq!(name("[2001:db8:1:2::1]:9"), name("[2001:db8:1:2:ffff::9]:10"));
-        assert_ne!(name("[2001:db8:1:2::1]:9"), name("[2001:db8:1:3::1]:9"));
-        assert_eq!(&*caller(None, None).name, "unknown");
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod arriving;
+pub mod attempts;
 pub mod caller;
 pub mod calls;
 pub mod connection;
@@ -15,5 +16,7 @@ pub mod ledger;
 pub mod methods;
 pub mod models;
 pub mod oip;
+pub mod origin;
 pub mod service;
 pub mod status;
+pub mod tls;

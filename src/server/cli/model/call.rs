@@ -2,7 +2,7 @@
 
 use anyhow::{Context, anyhow};
 use tonic::metadata::{Ascii, MetadataValue};
-use tonic::transport::Channel;
+use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Response, Status};
 use wildwarden_proto::v1::model_service_client::ModelServiceClient;
 use wildwarden_proto::v1::{
@@ -26,9 +26,9 @@ fn answer<T>(answer: Result<Response<T>, Status>) -> anyhow::Result<T> {
 }
 
 impl OperatorClient {
-    pub(super) async fn connect(address: &str, key: Option<&str>) -> anyhow::Result<Self> {
-        let channel = Channel::from_shared(address.to_owned()).with_context(|| format!("--server {address}"))?;
-        let channel = channel.connect().await.with_context(|| format!("no server for operators at {address}"))?;
+    pub(super) async fn connect(endpoint: &Endpoint, key: Option<&str>) -> anyhow::Result<Self> {
+        let channel = endpoint.connect().await;
+        let channel = channel.with_context(|| format!("no server for operators at {}", endpoint.uri()))?;
         let authorization = key.map(|key| format!("Bearer {key}").parse()).transpose().context("--key")?;
         Ok(Self { client: ModelServiceClient::new(channel), authorization })
     }

@@ -12,7 +12,7 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 
 use self::call::OperatorClient;
-use super::peer::{OperatorPeer, address};
+use super::peer::OperatorPeer;
 use super::{json, print};
 use wildwarden_proto::v1::{ModelsStatus, ShadowReport, StartTrialRequest, VersionName};
 
@@ -123,9 +123,9 @@ impl Call {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let args = self.args();
         let as_json = args.json;
-        let (server, key) = (address(&args.peer.server)?, args.peer.key.clone());
+        let (endpoint, key) = (args.peer.trust.endpoint(&args.peer.server)?, args.peer.key.clone());
         let answer = super::async_runtime()?.block_on(async {
-            let mut operator = OperatorClient::connect(&server, key.as_deref()).await?;
+            let mut operator = OperatorClient::connect(&endpoint, key.as_deref()).await?;
             self.call(&mut operator).await
         })?;
         let text = match (answer, as_json) {
