@@ -222,7 +222,7 @@ fn plain_text_and_operators_without_a_key_stay_on_this_machine() {
     let everywhere: Flag = ("server", "listen", "0.0.0.0:0".into());
     let operators: Flag = ("server", "admin_listen", "0.0.0.0:0".into());
     let allowed: Flag = ("server", "plaintext", "true".into());
-    let problem = load(&[everywhere.clone()]).unwrap_err().to_string();
+    let problem = load(std::slice::from_ref(&everywhere)).unwrap_err().to_string();
     assert!(problem.contains("server.listen") && problem.contains("server.plaintext"), "{problem}");
     assert!(load(&[everywhere, allowed.clone()]).is_ok());
     let problem = load(&[operators.clone(), allowed.clone()]).unwrap_err().to_string();

@@ -7,7 +7,6 @@ multiples of that rate (Poisson arrivals, whether or not answers come). Of every
 that were taken, and the share of the listings that were refused; DIR/overload.csv and DIR/overload.svg hold the same. Every listing
 has other bytes, so no cache shortens it. Ends with 1 when a listing was refused at a rate at which second looks had not become fewer,
 or when none was refused: then nothing was shown. Give `--share 1.0` to see what load alone gives up: the policy's budget is lifted.
-A client in Python can hardly fill the usual queue: WILDWARDEN_SCHEDULER_QUEUE_CAPACITY=64 makes it short enough.
 
 Needs grpcio-tools, as scripts/test.sh has it in .runtime/python.
 """

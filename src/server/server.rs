@@ -58,6 +58,7 @@ pub struct Server {
 struct Admin {
     address: SocketAddr,
     serving: JoinHandle<()>,
+    _stop: watch::Sender<bool>,
 }
 
 impl Server {
@@ -68,14 +69,7 @@ impl Server {
     pub async fn bind(config: Config) -> Result<Self> {
         let config = Arc::new(config);
         let (listener, address) = listen("server.listen", config.server.listen).await?;
-        let shared = Arc::new(Shared {
-            pipeline: OnceCell::new(),
-            draining: AtomicBool::new(false),
-            limits: config.limits,
-            metrics: Arc::default(),
-            ledger: Ledger::new(config.limits.max_bytes_in_flight),
-            callers: Callers::new(config.server.max_calls_of_a_caller),
-        });
+        let shared = shared(&config);
 
         let (health, health_service) = tonic_health::server::health_reporter();
         // The reporter is born SERVING; nothing is ready yet, and the port is already open.
@@ -93,14 +87,8 @@ impl Server {
             .accept_compressed(CompressionEncoding::Gzip)
             .accept_compressed(CompressionEncoding::Deflate);
         let models = Models { lifecycle: Arc::clone(&lifecycle) };
-        let pace = Pace {
-            stall: config.server.stall,
-            message: config.server.message,
-            between: config.server.stream_idle,
-            inflated: config.limits.max_message_bytes,
-            at_once: CONCURRENT_ITEMS + 1,
-        };
-        let calls = CallsLayer { guard: Guard::new(&config.keys), shared: Arc::clone(&shared), pace };
+        let guard = Guard::new(&config.keys);
+        let calls = CallsLayer { guard, shared: Arc::clone(&shared), pace: pace(&config) };
         let operators = Routes::from(admin::routes(Arc::clone(&shared)))
             .add_service(health_service.clone())
             .add_service(for_operators().build_v1().map_err(no_reflection)?)
@@ -121,16 +109,8 @@ impl Server {
         let (stop, stopped) = watch::channel(false);
         let admin = match config.server.admin_listen {
             Some(wanted) => {
-                let answers = calls.layer(operators.prepare());
-                Some(
-                    Admin::start(
-                        (wanted, tls(&config, true)?),
-                        answers,
-                        Rules { pages: true, ..rules },
-                        stopped.clone(),
-                    )
-                    .await?,
-                )
+                let rules = Rules { pages: true, ..rules };
+                Some(Admin::start((wanted, tls(&config, true)?), calls.layer(operators.prepare()), rules).await?)
             }
             None => None,
         };
@@ -199,7 +179,6 @@ impl Server {
                 Ok(false)
             }
         };
-        // Operators watch until the end.
         if let Some(admin) = self.admin {
             admin.serving.abort();
         }
@@ -212,10 +191,12 @@ impl Admin {
         (wanted, tls): (SocketAddr, Option<Arc<Tls>>),
         answers: Calls<Routes>,
         rules: Rules,
-        stop: watch::Receiver<bool>,
     ) -> Result<Self> {
         let (listener, address) = listen("server.admin_listen", wanted).await?;
-        Ok(Self { address, serving: tokio::spawn(connections::serve(listener, tls, answers, rules, stop)) })
+        // Operators watch until the end: nothing tells their connections to go.
+        let (stop, stopped) = watch::channel(false);
+        let serving = tokio::spawn(connections::serve(listener, tls, answers, rules, stopped));
+        Ok(Self { address, serving, _stop: stop })
     }
 }
 
@@ -234,6 +215,29 @@ fn connections_for(wanted: usize) -> usize {
         );
     }
     wanted.min(possible)
+}
+
+/// What all calls share.
+fn shared(config: &Config) -> Arc<Shared> {
+    Arc::new(Shared {
+        pipeline: OnceCell::new(),
+        draining: AtomicBool::new(false),
+        limits: config.limits,
+        metrics: Arc::default(),
+        ledger: Ledger::new(config.limits.max_bytes_in_flight),
+        callers: Callers::new(config.server.max_calls_of_a_caller),
+    })
+}
+
+/// How long senders may take.
+fn pace(config: &Config) -> Pace {
+    Pace {
+        stall: config.server.stall,
+        message: config.server.message,
+        between: config.server.stream_idle,
+        inflated: config.limits.max_message_bytes,
+        at_once: CONCURRENT_ITEMS + 1,
+    }
 }
 
 /// TLS as the configuration has it.

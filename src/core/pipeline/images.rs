@@ -123,22 +123,29 @@ pub(super) fn score(
         }
         waiting = again;
     }
-    let lines = plan.words.as_ref().map_or(0, WordsGate::lines);
     // Last, since it takes longest: those that are done have been answered.
-    for Prepared { index, hash, mut outcome, deadline, .. } in with_words {
-        let content = images.get(index).map(|photo| &photo.content[..]).unwrap_or_default();
-        match words::look((generation, worker, load), content, lines, deadline) {
-            Ok(Some(words)) => {
-                plan.words.iter().for_each(|gate| gate.took(words.reading));
-                outcome.words = Some(words);
-            }
-            // Half a text says nothing, and nobody waits for it.
-            Ok(None) => continue,
-            Err(fault) => outcome.faults.push(fault),
+    for mut image in with_words {
+        let content = images.get(image.index).map(|photo| &photo.content[..]).unwrap_or_default();
+        if read_words((generation, worker, load), content, &mut image) {
+            generation.cache().put(image.hash, &image.outcome);
+            done(image.index, image.outcome);
         }
-        generation.cache().put(hash, &outcome);
-        done(index, outcome);
     }
+}
+
+/// Reads the words in `image`. `false`: half a text says nothing, and nobody waits for it.
+fn read_words((generation, worker, load): (&Generation, usize, Load), content: &[u8], image: &mut Prepared) -> bool {
+    let gate = generation.looks().words.as_ref();
+    let lines = gate.map_or(0, WordsGate::lines);
+    match words::look((generation, worker, load), content, lines, image.deadline) {
+        Ok(Some(words)) => {
+            gate.into_iter().for_each(|gate| gate.took(words.reading));
+            image.outcome.words = Some(words);
+        }
+        Ok(None) => return false,
+        Err(fault) => image.outcome.faults.push(fault),
+    }
+    true
 }
 
 /// Whether the words in `image` are to be read; it keeps why not, although they should be.

@@ -181,9 +181,11 @@ mod tests {
 
     #[test]
     fn noise_and_dots_are_no_lines_and_no_more_are_given_than_wanted() {
-        // Multiples of the golden ratio fall everywhere and in no order.
-        let noise =
-            Array2::from_shape_fn((640, 640), |(y, x)| ((y * 640 + x) as f64 * 0.618_033_988_75).fract() as f32);
+        // Of a shuffled row of bytes, all values come in no order.
+        let noise = Array2::from_shape_fn((640, 640), |(y, x)| {
+            let mixed = (y * 640 + x).wrapping_mul(0x9e37_79b9).to_le_bytes();
+            f32::from(mixed[2] ^ mixed[3]) / 255.0
+        });
         assert!(lines(noise.view(), SPEC, 5).len() <= 5);
         let dots = Array2::from_shape_fn((200, 400), |(y, x)| if x % 9 < 2 && y % 9 < 2 { 1.0 } else { 0.0 });
         assert!(lines(dots.view(), SPEC, 10).is_empty());
