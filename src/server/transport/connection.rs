@@ -94,7 +94,8 @@ impl Connection {
             return if gone { Verdict::Cut("it does not go") } else { Verdict::Stay };
         }
         match calls.last {
-            None if life > manners.first_call => Verdict::Cut("no call came"),
+            // Balancers connect before they call: they are told, and others cut a little later.
+            None if life > manners.first_call => Verdict::Leave,
             Some(last) if now.saturating_duration_since(last) > manners.idle || life > manners.age => Verdict::Leave,
             None | Some(_) => Verdict::Stay,
         }
@@ -208,12 +209,13 @@ mod tests {
     };
 
     #[tokio::test(start_paused = true)]
-    async fn who_never_calls_is_cut_and_who_is_idle_or_old_is_told_to_go() {
+    async fn who_never_calls_is_idle_or_old_is_told_to_go_and_cut_when_it_does_not() {
         let connection = Arc::new(Connection::new());
         let at = |seconds| Instant::now() + Duration::from_secs(seconds);
         let verdict = |seconds, leaving| connection.verdict(at(seconds), MANNERS, leaving);
         assert_eq!(verdict(9, None), Verdict::Stay);
-        assert_eq!(verdict(11, None), Verdict::Cut("no call came"));
+        assert_eq!(verdict(11, None), Verdict::Leave);
+        assert_eq!(verdict(17, Some(at(11))), Verdict::Cut("it does not go"));
         let call = connection.begin();
         assert_eq!((verdict(400, None), verdict(3601, None)), (Verdict::Stay, Verdict::Leave));
         assert_eq!(connection.idle_since(), None);
