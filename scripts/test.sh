@@ -2,6 +2,8 @@
 # Everything that must pass: format, lints, documentation, tests. Ends with the number of tests. Safe to run again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+# Python's onnxruntime reports to its maker without it.
+export ORT_DISABLE_TELEMETRY=1
 say() { printf '==> %s\n' "$*"; }
 
 scripts/setup.sh --runtime-only

@@ -1,9 +1,10 @@
 //! The `wildwarden` program; see `wildwarden --help`.
 
-use std::process::ExitCode;
+use std::os::unix::process::CommandExt;
+use std::process::{Command as Program, ExitCode};
 
 use clap::{Parser, Subcommand};
-use wildwarden_core::telemetry;
+use wildwarden_core::{config, telemetry};
 #[cfg(feature = "lab")]
 use wildwarden_lab::cli as lab;
 use wildwarden_server::cli::{self, complain};
@@ -101,8 +102,23 @@ fn not_here(words: &[String]) -> anyhow::Result<ExitCode> {
     anyhow::bail!("there is no command {name:?} in the server alone; scripts/setup.sh builds all there are, see --help")
 }
 
+/// Begins anew, as the same process, with [`config::NO_REPORTS`] in the environment. Setting it here would be no way: that is unsafe, for
+/// other threads may read it.
+fn keep_to_itself() {
+    if config::reports_are_decided() {
+        return;
+    }
+    let mut words = std::env::args_os();
+    let name = words.next().unwrap_or_default();
+    let again = |program| Program::new(program).arg0(name).args(words).env(config::NO_REPORTS, "1").exec();
+    // Only a failure comes back. The command is still worth running.
+    let failure = std::env::current_exe().map_or_else(|cause| cause, again);
+    complain(&format!("ONNX Runtime may report to its maker: set {}=1 ({failure})", config::NO_REPORTS));
+}
+
 /// Runs the command line. Exit codes: 0 done; 1 some inputs failed; 2 wrong usage, setting, model or library.
 fn main() -> ExitCode {
+    keep_to_itself();
     let outcome = match Cli::parse().command {
         Command::Serve(command) => command.run(),
         Command::Classify(command) => command.run(),

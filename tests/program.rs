@@ -142,6 +142,21 @@ fn a_reader_that_has_seen_enough_is_no_fault() {
 }
 
 #[test]
+fn onnx_runtime_keeps_nothing_about_this_machine_unless_it_is_asked_to() {
+    let kept = |decided: Option<&str>| {
+        let home = tempfile::tempdir().unwrap();
+        let mut command = wildwarden(&["check"]);
+        command.env("HOME", home.path()).env_remove("XDG_CACHE_HOME").env_remove("ORT_DISABLE_TELEMETRY");
+        command.envs(decided.map(|decided| ("ORT_DISABLE_TELEMETRY", decided)));
+        let output = run(&mut command);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        std::fs::read_dir(home.path()).unwrap().count()
+    };
+    assert_eq!(kept(None), 0);
+    assert_eq!(kept(Some("1")), 0);
+}
+
+#[test]
 fn check_accepts_the_shipped_models_and_names_a_wrong_setting() {
     let output = run(&mut wildwarden(&["check"]));
     assert!(output.status.success(), "{}", text(&output.stderr));

@@ -4,6 +4,8 @@
 #   scripts/bench/run.sh [--photos DIR] [--only PART,...] [--seconds S]     see compare.py --help
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+# Python's onnxruntime reports to its maker without it.
+export ORT_DISABLE_TELEMETRY=1
 say() { printf '==> %s\n' "$*"; }
 missing() { printf 'wildwarden bench: %s\n' "$*" >&2; exit 2; }
 

@@ -15,6 +15,8 @@
 # the steps run whose data, code, options or program changed (scripts/train/step.py). MODELS change at the end, all at once.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+# Python's onnxruntime reports to its maker without it.
+export ORT_DISABLE_TELEMETRY=1
 usage() { sed -n '2,18s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 say() { printf '==> %s\n' "$*"; }
 

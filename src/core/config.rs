@@ -36,6 +36,15 @@ const OF_COMMANDS: [&str; 3] = ["WILDWARDEN_SERVER", "WILDWARDEN_OPERATORS", "WI
 /// Where `scripts/setup.sh` unpacks ONNX Runtime, from the project's folder.
 const UNPACKED: &str = ".runtime";
 
+/// The variable that keeps ONNX Runtime from reporting to its maker: the builds in its Python packages keep an id of the machine and send
+/// events from when an environment is made, which is before a call could forbid it.
+pub const NO_REPORTS: &str = "ORT_DISABLE_TELEMETRY";
+
+/// Whether somebody has decided about [`NO_REPORTS`].
+pub fn reports_are_decided() -> bool {
+    std::env::var_os(NO_REPORTS).is_some()
+}
+
 /// Checked settings.
 #[derive(Debug, Clone)]
 pub struct Config {
