@@ -70,7 +70,7 @@ fn check_ticks_the_steps_and_hash_mends_a_changed_file() {
 #[test]
 fn a_new_encoder_is_checked_with_the_heads_that_come_with_it() {
     let out = tempfile::tempdir().unwrap();
-    let names = ["image_encoder", "ivory", "live_animal", "pangolin_scale", "rhino_horn"];
+    let names = ["image_encoder", "ivory", "live_animal", "pangolin_scale", "rhino_horn", "shows_words"];
     for name in names {
         let folder = out.path().join(name).join("2");
         std::fs::create_dir_all(&folder).unwrap();
@@ -85,18 +85,20 @@ fn a_new_encoder_is_checked_with_the_heads_that_come_with_it() {
         std::fs::write(manifest, text).unwrap();
     }
     let folders = names.map(|name| out.path().join(name).join("2").display().to_string());
-    let [encoder, ivory, alive, pangolin, rhino] = folders.each_ref().map(String::as_str);
+    let [encoder, ivory, alive, pangolin, rhino, words] = folders.each_ref().map(String::as_str);
     // Where another encoder serves as well, each head is missed by itself.
     let tells = |said: &str, usual: &str| said.contains(usual) || said.contains("no image_encoder gives what it reads");
     let (code, said) = model(&["check", encoder]);
     assert!(code == 2 && tells(&said, "is version 2, and these heads are made for others: ivory 1 (1)"), "{said}");
     let (code, said) = model(&["check", ivory]);
     assert!(code == 2 && tells(&said, "is version 1, and these heads are made for others: ivory 2 (2)"), "{said}");
-    let (code, said) =
-        model(&["check", encoder, "--with", ivory, "--with", alive, "--with", pangolin, "--with", rhino]);
+    let (code, said) = model(&[
+        "check", encoder, "--with", ivory, "--with", alive, "--with", pangolin, "--with", rhino, "--with", words,
+    ]);
     assert!(code == 0 && said.contains("image_encoder 2 can serve"), "{said}");
-    let (code, said) =
-        model(&["check", ivory, "--with", encoder, "--with", alive, "--with", pangolin, "--with", rhino]);
+    let (code, said) = model(&[
+        "check", ivory, "--with", encoder, "--with", alive, "--with", pangolin, "--with", rhino, "--with", words,
+    ]);
     assert!(code == 0 && said.contains("ivory 2 can serve"), "{said}");
 }
 
@@ -251,8 +253,8 @@ fn a_server_is_named_in_one_way_by_every_command() {
             let output = run.args(command).args(server).envs(variable).output().unwrap();
             (output.status.code().unwrap(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
         };
-        let (code, said) = output(&["--server", "https://127.0.0.1:1"], None);
-        assert!(code == 2 && said.contains("https is not spoken"), "{said}");
+        let (code, said) = output(&["--server", "ftp://127.0.0.1:1"], None);
+        assert!(code == 2 && said.contains("ftp is not spoken"), "{said}");
         let variable = if command[0] == "model" { "WILDWARDEN_OPERATORS" } else { "WILDWARDEN_SERVER" };
         for (code, said) in [output(&["--server", "127.0.0.1:1"], None), output(&[], Some((variable, "127.0.0.1:1")))] {
             assert!(code == 2 && said.contains("127.0.0.1:1") || command[0] == "bench", "{code} {said}");
