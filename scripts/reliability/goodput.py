@@ -5,8 +5,8 @@
 Starts a server on models/ with the policy's first look (profile fast), measures what eight callers get answered in a closed loop, then
 offers photos at 1.5, 2, 5 and 10 times that rate (Poisson arrivals), with deadlines of 250 ms, 500 ms, 2 s and none. Of every cell it
 prints goodput (answers within the deadline, over the capacity), the 99th percentile of the answers, and what the others got. Every photo
-has other bytes, so no cache shortens it. The sender runs on the same machine and takes a part of its cores, more at higher rates: the
-capacity is measured beside a sender, too, but a slower one. Ends with 1 when goodput is below --least in a cell.
+has other bytes, so no cache shortens it. The server has the first half of the cores and the sender the rest, or the server would be measured
+by what the sender leaves it. Ends with 1 when goodput is below --least in a cell.
 """
 
 import argparse
@@ -26,14 +26,19 @@ DEADLINES_MS = (250, 500, 2000, 30000)  # the last: none to speak of
 WANTED = 0.9
 
 
+def pinned(cores: set[int] | None):
+    """What a process does before it begins, to stay on these cores."""
+    return (lambda: os.sched_setaffinity(0, cores)) if cores else None
+
+
 class Server:
     """A server process on a free port, with settings `SECTION_KEY=value`."""
 
-    def __init__(self, program: Path, policy: Path | None = None, **settings: str) -> None:
+    def __init__(self, program: Path, policy: Path | None = None, cores: set[int] | None = None, **settings: str) -> None:
         command = [program, "serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", *(["--policy", policy] if policy else [])]
         environment = os.environ | {"WILDWARDEN_LOG_FORMAT": "json"} | {f"WILDWARDEN_{key}": value for key, value in settings.items()}
         self.log = tempfile.TemporaryFile("w+")
-        self.process = subprocess.Popen([str(part) for part in command], cwd=ROOT, env=environment, stdout=self.log, stderr=subprocess.STDOUT)
+        self.process = subprocess.Popen([str(part) for part in command], cwd=ROOT, env=environment, stdout=self.log, stderr=subprocess.STDOUT, preexec_fn=pinned(cores))
         started = time.monotonic()
         while True:
             self.log.seek(0)
@@ -61,9 +66,9 @@ def fast_policy(folder: Path) -> Path:
     return path
 
 
-def bench(program: Path, server: Server, *arguments: object) -> dict:
+def bench(program: Path, server: Server, cores: set[int] | None, *arguments: object) -> dict:
     command = [program, "bench", *arguments, "--server", server.address, "--unique", "--allow-errors", "--json", "-"]
-    finished = subprocess.run([str(part) for part in command], cwd=ROOT, capture_output=True, text=True, check=False)
+    finished = subprocess.run([str(part) for part in command], cwd=ROOT, capture_output=True, text=True, check=False, preexec_fn=pinned(cores))
     if not finished.stdout.strip().startswith("{"):
         sys.exit(f"{' '.join(map(str, command))}:\n{finished.stderr}")
     return json.loads(finished.stdout)
@@ -78,16 +83,18 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        server = Server(options.program, fast_policy(Path(folder)))
+        cores = sorted(os.sched_getaffinity(0))
+        of_server, of_sender = (set(cores[: len(cores) // 2]), set(cores[len(cores) // 2 :])) if len(cores) > 1 else (None, None)
+        server = Server(options.program, fast_policy(Path(folder)), of_server)
         photos = ["--images", options.images, "--duration", options.seconds, "--warmup", 2]
-        closed = bench(options.program, server, "closed", *photos, "--concurrency", 8)
+        closed = bench(options.program, server, of_sender, "closed", *photos, "--concurrency", 8)
         capacity = closed["steps"][0]["listings_per_second"]
         print(f"capacity {capacity:.0f} photos/s, eight callers\n")
         print("offered  deadline  goodput/capacity  wanted  p99 answered  p99 refused  others")
         rows = []
         for times in RATES:
             for deadline in DEADLINES_MS:
-                told = bench(options.program, server, "open", *photos, "--rate", round(times * capacity, 1), "--deadline-ms", deadline, "--max-in-flight", 20000)
+                told = bench(options.program, server, of_sender, "open", *photos, "--rate", round(times * capacity, 1), "--deadline-ms", deadline, "--max-in-flight", 20000)
                 step = told["steps"][0]
                 rows.append({"times": times, "deadline_ms": deadline, "goodput": step["listings_per_second"] / capacity, "step": step})
                 others = ", ".join(f"{name} {count}" for name, count in sorted(step["counts"]["failed"].items()))
