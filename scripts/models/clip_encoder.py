@@ -24,7 +24,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 SOURCE_SHA256 = "2d2da5e254d60501f138004788497e280fd80eb9dd877241aec41761be285d8d"
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent  # train.sh names it by a path with ..
 GOLDEN = HERE.parents[1] / "tests/fixtures/images/rendered/tusk.jpg"
 SIZE, PATCH, WIDTH, LAYERS, HEADS = 160, 16, 768, 12, 12
 GRID, SOURCE_GRID = SIZE // PATCH, 14
