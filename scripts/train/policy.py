@@ -5,6 +5,8 @@ from pathlib import Path
 import tomlkit
 from tomlkit.exceptions import ParseError
 
+from model_folder import toml_value
+
 
 def read(file: Path) -> tomlkit.TOMLDocument:
     """The policy. Ends with exit code 1 when there is none or it is no TOML."""
@@ -35,23 +37,29 @@ def set_numbers(table, numbers: dict[str, float]) -> None:
         table[key] = tomlkit.value(f"{value:.4f}")
 
 
+def inline(entries: dict):
+    """An inline table, with the spaces that people put into theirs."""
+    return tomlkit.value(toml_value(entries))
+
+
 def set_join(policy: tomlkit.TOMLDocument, category_name: str, modality: str, weights: dict[str, float]) -> None:
     """What each model counts in the mean of their calibrated logits, by "images" or "texts"."""
-    together = category(policy, category_name).setdefault("join", tomlkit.inline_table())
-    together[modality] = tomlkit.inline_table()
-    together[modality].update(weights)
+    rated = category(policy, category_name)
+    rated["join"] = inline(rated.get("join", tomlkit.inline_table()).unwrap() | {modality: weights})
 
 
 def set_second_look(policy: tomlkit.TOMLDocument, modality: str, models: list[str], share: float, bands: dict[str, tuple[float, float]]) -> None:
-    """The second look by "images" or "texts": who takes part, how many may take it, and between which probabilities of the first."""
+    """The second look by "images" or "texts", and no look after it: who takes part, how many may take it, and between which
+    probabilities of the first."""
     looks = policy.setdefault("looks", tomlkit.table())
-    of_bands = tomlkit.inline_table()
-    for name, (least, most) in bands.items():
-        of_bands[name] = tomlkit.inline_table()
-        of_bands[name].update({"from": least, "to": most})
-    look = tomlkit.table()
-    look.update({"models": models, "share": share, "bands": of_bands})
-    every = tomlkit.aot()
+    numbers = {"models": models, "share": share, "bands": inline({name: {"from": least, "to": most} for name, (least, most) in bands.items()})}
+    if modality in looks:
+        # In place: a comment below a table belongs to it, and would go with it.
+        looks[modality][0].update(numbers)
+        del looks[modality][1:]
+        return
+    look, every = tomlkit.table(), tomlkit.aot()
+    look.update(numbers)
     every.append(look)
     looks[modality] = every
 
