@@ -4,7 +4,7 @@
 #     [--findings FILE]
 # DATA       images/manifest.csv with the photos it names, and text/, as the docstrings of common.py and corpus.py say.
 # --renders  what render.py made: photographs of products of which DATA has none.
-# --fine-tune         have the first look's encoder taught by the second's, a run a fold and one for all (about an hour more;
+# --fine-tune         have the first look's encoder taught by the second's, a run a fold and one for all (about half an hour more;
 #                     needs torch, fetched by pip). Without it the encoder is EfficientNet-Lite0 as ImageNet made it.
 # --exclude-licence   leave out photos and texts whose licence contains these words, such as 'research'.
 # --findings          known failures that people found, for the cards: see scripts/train/findings.toml, which is of the shipped models.
