@@ -2,7 +2,7 @@
 
     shows_words.py ENCODER_FOLDER READERS OUT DATA [DATA ...] [--version V] [--exclude-licence WORDS ...]
 
-To read a photo costs as much as some twenty first looks, and most photos show no words: the policy's [looks.words] reads those of which
+To read a photo costs as much as some fifty first looks, and most photos show no words: the policy's [looks.words] reads those of which
 this head says that they do. READERS is a model repository with text_detector and text_recognizer, which are the teacher: a photo shows
 words when they read LEAST_LETTERS in it. The head, OUT/shows_words/<version>, feeds no category; none is made without READERS or of too
 few photos. OUT is emptied first. One logistic regression on the shipped encoder's embeddings, measured on folds by object, scene and

@@ -7,6 +7,8 @@ mod job;
 pub mod policy;
 pub mod queue;
 pub mod scheduler;
+#[cfg(test)]
+mod simulated;
 pub mod ticket;
 
 pub use job::{Asked, BatchRule, Batchable, COST_CLASSES, Caller, Deadline, Load, Priority};

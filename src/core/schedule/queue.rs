@@ -48,7 +48,7 @@ impl<J: Batchable> State<J> {
         self.flows.values().map(Flow::len).sum()
     }
 
-    fn outlook(&self, caller: &Caller, priority: Priority, new: Duration, workers: usize) -> Outlook {
+    fn outlook(&self, caller: &Caller, priority: Priority, (jobs, new): (usize, Duration), workers: usize) -> Outlook {
         let own_weight = f64::from(caller.weight.max(1));
         let (mut all, mut own, mut weights) = (Duration::ZERO, Duration::ZERO, own_weight);
         for (name, flow) in &self.flows {
@@ -60,7 +60,7 @@ impl<J: Batchable> State<J> {
                 weights += flow.weight;
             }
         }
-        Outlook { all, own, new, shares: weights / own_weight, workers }
+        Outlook { all, own, new, jobs, shares: weights / own_weight, workers }
     }
 
     /// `false`: it was done a moment ago. Who is refused by the thousand must not make it a burden.
@@ -133,7 +133,7 @@ impl<J: Batchable> Queue<J> {
 
     /// Whether so many jobs of that work would be taken now.
     fn admits(&self, state: &State<J>, (jobs, work): (usize, Duration), asked: &Asked) -> Result<(), Refusal> {
-        let outlook = state.outlook(&asked.caller, asked.priority, work, self.workers);
+        let outlook = state.outlook(&asked.caller, asked.priority, (jobs, work), self.workers);
         let (queued, capacity) = (state.len(), self.settings.capacity);
         if !policy::admits(queued, jobs, capacity) {
             return Err((Full::Places { queued, capacity }, policy::retry_after(outlook)));
