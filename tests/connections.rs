@@ -171,3 +171,52 @@ async fn a_caller_has_so_many_calls_at_once_and_is_told() {
     };
     timeout(Duration::from_secs(10), let_in).await.unwrap();
 }
+
+#[tokio::test]
+async fn what_is_no_call_reaches_no_method_whatever_its_verb() {
+    let key = wildwarden_core::model::folder::manifest::hex_sha256(b"a");
+    let keys = format!("[{{ name = \"a\", sha256 = \"{key}\", roles = [\"classify\"] }}]");
+    let server = start(&[("auth", "keys", keys)]).await;
+    let client = HyperClient::builder(TokioExecutor::new()).http2_only(true).build_http();
+    let admin = server.admin_address().unwrap();
+    for (address, path) in [
+        (server.address(), "/wildwarden.v1.RiskService/Classify"),
+        (server.address(), "/inference.GRPCInferenceService/RepositoryModelLoad"),
+        (admin, "/wildwarden.v1.ModelService/Reload"),
+    ] {
+        for verb in ["GET", "PUT", "OPTIONS", "POST", "DELETE"] {
+            for kind in ["text/plain", "application/grpc"] {
+                let message = tonic::body::Body::empty();
+                let request = http::Request::builder().method(verb).uri(format!("http://{address}{path}"));
+                let answer = client.request(request.header("content-type", kind).body(message).unwrap()).await.unwrap();
+                let status = Status::from_header_map(answer.headers());
+                let refused = match kind {
+                    "text/plain" => answer.status() == http::StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                    _ => status.is_some_and(|status| status.code() == Code::Unauthenticated),
+                };
+                assert!(refused, "{verb} {path} {kind}: {answer:?}");
+            }
+        }
+    }
+    let page = http::Request::get(format!("http://{admin}/metrics")).body(tonic::body::Body::empty()).unwrap();
+    assert_eq!(client.request(page).await.unwrap().status(), http::StatusCode::OK);
+}
+
+#[tokio::test]
+async fn watching_health_keeps_no_place_from_those_who_work() {
+    use tonic_health::pb::HealthCheckRequest;
+    use tonic_health::pb::health_client::HealthClient;
+    let server = start(&seconds(&[("max_connections", "3")])).await;
+    let mut watches = Vec::new();
+    for _ in 0..3 {
+        let channel = common::channel(&server).await;
+        let watch = HealthClient::new(channel).watch(HealthCheckRequest::default()).await.unwrap();
+        watches.push(watch);
+    }
+    let mut working = client(&server).await;
+    assert!(working.classify(listing("象牙", &[])).await.is_ok());
+    let begun = tokio::time::Instant::now();
+    drop(working);
+    server.drain().await.unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(12), "watches hold no drain of 20 s: {:?}", begun.elapsed());
+}

@@ -261,8 +261,13 @@ impl Parts<'_> {
         let field = outcome.field;
         let evidence = &mut self.evidence;
         self.faults.append(&mut outcome.faults);
-        if let Some(why) = outcome.looks.left_out {
-            self.missing.push(Missing::TextLook(field, why));
+        match (outcome.looks.left_out, field) {
+            (Some(why), TextField::Image(place)) => {
+                let id = self.listing.images.get(place).map(|image| image.image_id.clone());
+                self.unread.push(Missing::Words(id.unwrap_or_default(), why));
+            }
+            (Some(why), _) => self.missing.push(Missing::TextLook(field, why)),
+            (None, _) => {}
         }
         if !outcome.logits.is_empty() {
             evidence.texts.push((field, outcome.logits.clone()));

@@ -7,6 +7,7 @@ use super::generation::Generation;
 use super::job::{Job, Task};
 use super::run::{Ran, Run};
 use crate::error::{Error, Result};
+use crate::model::folder::manifest::Role;
 use crate::model::runtime::loaded::LoadedModel;
 use crate::model::runtime::statistics::Runs;
 use crate::schedule::Asked;
@@ -60,7 +61,9 @@ impl Pipeline {
         let generation = self.generation();
         let servable =
             |model: &Arc<LoadedModel>| Servable { generation: Arc::clone(&generation), model: Arc::clone(model) };
-        generation.engine().models().map(servable).collect()
+        // What reads words takes pictures and lines of any size, which nothing bounds here.
+        let is_served = |model: &&Arc<LoadedModel>| !matches!(model.kind().role(), Role::Reader(_));
+        generation.engine().models().filter(is_served).map(servable).collect()
     }
 
     /// The model of that name in service; an empty `version` is any.

@@ -55,6 +55,14 @@ impl LookPlan {
         };
         let (images, texts) = (gates(Modality::Images), gates(Modality::Texts));
         let words = WordsGate::new(looks, engine.readers().is_some());
+        if let Some(label) = looks.words.as_ref().and_then(|words| words.label.as_ref())
+            && !informs(engine, label)
+        {
+            tracing::warn!(
+                label,
+                "looks.words.label: no image model in service has this label, so no photo's words are read"
+            );
+        }
         Ok(Self { inputs, models, images, texts, words, categories: policy.chosen(&[]) })
     }
 
@@ -71,6 +79,12 @@ impl LookPlan {
             Modality::Texts => *look < of_texts,
         })
     }
+}
+
+/// Whether an image model gives that label, which feeds no category.
+fn informs(engine: &Engine, label: &str) -> bool {
+    let mut labels = engine.image_scorers().flat_map(|model| &model.folder().manifest.labels);
+    labels.any(|known| known.name == label && known.category.is_none())
 }
 
 /// Checks that a model of that `name`, if it serves, scores images or texts.

@@ -64,6 +64,11 @@ impl<J: Batchable> Flow<J> {
         (all, if priority == Priority::Interactive { interactive } else { all })
     }
 
+    /// Interactive work that waits and did not come at that moment.
+    pub(super) fn work_of_others(&self, came: Option<Instant>) -> Duration {
+        self.interactive.iter().filter(|entry| Some(entry.enqueued) != came).map(|entry| entry.cost).sum()
+    }
+
     /// Forgets what nobody waits for, wherever it stands.
     pub(super) fn drop_abandoned(&mut self, now: Instant) {
         self.interactive.retain(|entry| !entry.is_abandoned(now));

@@ -165,7 +165,7 @@ impl<J: Batchable> Queue<J> {
             match self.choose(&mut state) {
                 Next::Start(batch) if batch.is_empty() => {} // all of it was abandoned meanwhile
                 Next::Start(batch) => {
-                    let load = self.load(&state);
+                    let load = self.load(&state, batch.first().map(|entry| entry.enqueued));
                     return Some((batch, load));
                 }
                 Next::Wait(longest) => {
@@ -177,11 +177,12 @@ impl<J: Batchable> Queue<J> {
         }
     }
 
-    /// The larger of two shares: of the places, and of the wait.
+    /// The larger of two shares: of the places, and of the wait. What came together with the batch is the same listing, whose photos are
+    /// no load to one another.
     #[expect(clippy::cast_precision_loss, reason = "numbers of jobs")]
-    fn load(&self, state: &State<J>) -> Load {
+    fn load(&self, state: &State<J>, came: Option<Instant>) -> Load {
         let places = state.len() as f64 / self.settings.capacity.max(1) as f64;
-        let work: Duration = state.flows.values().map(|flow| flow.work(Priority::Interactive).1).sum();
+        let work: Duration = state.flows.values().map(|flow| flow.work_of_others(came)).sum();
         let wait = work.as_secs_f64() / self.workers.max(1) as f64;
         Load(places.max(wait / self.settings.patience.interactive.as_secs_f64()))
     }

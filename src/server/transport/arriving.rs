@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -33,6 +34,17 @@ pub struct Pace {
     pub at_once: usize,
 }
 
+/// Counts the messages of a stream that were answered: what they held is free.
+#[derive(Debug, Clone, Default)]
+pub struct Answered(Arc<AtomicUsize>);
+
+impl Answered {
+    /// One more. The stream is read again after it.
+    pub fn one_more(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 /// A request's body that is watched.
 #[derive(Debug)]
 pub struct Arriving {
@@ -46,6 +58,9 @@ pub struct Arriving {
     size: usize,
     /// What the messages before hold, the oldest first.
     before: VecDeque<usize>,
+    /// Messages that were answered, and those of them whose bytes were given back.
+    answered: Answered,
+    given_back: usize,
     /// When the present message must be whole.
     until: Option<Instant>,
     timer: Pin<Box<Sleep>>,
@@ -53,7 +68,7 @@ pub struct Arriving {
 
 impl Arriving {
     /// `inner`, whose bytes are `held`.
-    pub fn new(inner: Body, held: Arc<Held>, pace: Pace) -> Self {
+    pub fn new(inner: Body, held: Arc<Held>, pace: Pace, answered: Answered) -> Self {
         let timer = Box::pin(sleep_until(Instant::now() + pace.stall));
         Self {
             inner,
@@ -63,6 +78,8 @@ impl Arriving {
             left: 0,
             size: 0,
             before: VecDeque::new(),
+            answered,
+            given_back: 0,
             until: None,
             timer,
         }
@@ -120,13 +137,26 @@ impl Arriving {
         }
     }
 
+    /// Gives back what answered messages held. They end in any order; so many of the oldest stand for them, and once all are answered
+    /// nothing is held.
+    fn give_back(&mut self) {
+        let answered = self.answered.0.load(Ordering::Relaxed);
+        while self.given_back < answered {
+            self.given_back += 1;
+            let Some(bytes) = self.before.pop_front() else { continue };
+            self.held.give_back(bytes);
+        }
+    }
+
     fn too_slow(&self) -> Status {
         let (what, limit, key) = match self.until {
             Some(until) if Instant::now() >= until => {
                 ("the message was not whole", self.pace.message, "server.message_seconds")
             }
             Some(_) => ("no byte of the message came", self.pace.stall, "server.stall_seconds"),
-            None if self.before.is_empty() => ("no message came", self.pace.stall, "server.stall_seconds"),
+            None if self.before.is_empty() && self.given_back == 0 => {
+                ("no message came", self.pace.stall, "server.stall_seconds")
+            }
             None => ("no further message came", self.pace.between, "server.stream_idle_seconds"),
         };
         Status::deadline_exceeded(format!("{what} within {} s ({key})", limit.as_secs_f64()))
@@ -138,6 +168,7 @@ impl HttpBody for Arriving {
     type Error = Status;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        self.give_back();
         if let Err(error) = self.held.check(context.waker()) {
             return Poll::Ready(Some(Err(status(&error, ""))));
         }
@@ -212,7 +243,7 @@ mod tests {
     async fn read(parts: Vec<(u64, Vec<u8>)>, most: usize) -> (usize, Result<(), Status>, usize) {
         let ledger = Ledger::new(most);
         let held = Arc::new(ledger.open(Arc::from("a")));
-        let mut body = Arriving::new(Body::new(Parts(parts.into(), None)), held, PACE);
+        let mut body = Arriving::new(Body::new(Parts(parts.into(), None)), held, PACE, Answered::default());
         let mut bytes = 0;
         loop {
             match poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
@@ -260,5 +291,22 @@ mod tests {
         }
         let patient = vec![(9, whole[..50].to_vec()), (9, whole[50..].to_vec()), (299, whole)];
         assert!(read(patient, 10_000).await.1.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_answered_holds_nothing_while_the_stream_is_idle() {
+        let ledger = Ledger::new(10_000);
+        let held = Arc::new(ledger.open(Arc::from("a")));
+        let parts = vec![(0, message(100)), (0, message(200)), (50, message(10))];
+        let answered = Answered::default();
+        let mut body = Arriving::new(Body::new(Parts(parts.into(), None)), held, PACE, answered.clone());
+        for _ in 0..2 {
+            poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await.unwrap().unwrap();
+        }
+        assert_eq!(ledger.used(), 300);
+        answered.one_more();
+        answered.one_more();
+        poll_fn(|context| Poll::Ready(Pin::new(&mut body).poll_frame(context).is_pending())).await;
+        assert_eq!(ledger.used(), 0);
     }
 }

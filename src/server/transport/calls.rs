@@ -17,7 +17,7 @@ use wildwarden_core::error::Error;
 use wildwarden_core::metrics::Metrics;
 use wildwarden_core::schedule::Asked;
 
-use crate::transport::arriving::{Arriving, Pace};
+use crate::transport::arriving::{Answered, Arriving, Pace};
 use crate::transport::caller;
 use crate::transport::guard::{self, Guard};
 use crate::transport::methods::{self, Access};
@@ -95,8 +95,9 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         if !is_grpc(request.headers()) {
-            // The operators' listener has pages, too.
-            if request.method() != Method::POST {
+            // The operators' listener has pages, too. What is routed as a method answers whatever the verb, and is never one: everything
+            // below is for calls.
+            if request.method() != Method::POST && methods::is_page(request.uri().path()) {
                 return Box::pin(self.answers.call(request));
             }
             self.shared.metrics.call("none", "UNSUPPORTED_MEDIA_TYPE");
@@ -139,8 +140,11 @@ where
         // Where there is one message, nothing is waited for after it.
         let between = if methods::is_streamed(rpc) { self.pace.between } else { self.pace.stall };
         let (pace, holds) = (Pace { between, ..self.pace }, Arc::clone(&held));
-        let mut request = request.map(|body| Body::new(Arriving::new(body, holds, pace)));
+        let answered = Answered::default();
+        let reads = answered.clone();
+        let mut request = request.map(|body| Body::new(Arriving::new(body, holds, pace, reads)));
         request.extensions_mut().insert(asked);
+        request.extensions_mut().insert(answered);
         let mut count = Count { metrics: Arc::clone(&self.shared.metrics), rpc, code: code_name(Code::Cancelled) };
         let answering = self.answers.call(request);
         Box::pin(async move {

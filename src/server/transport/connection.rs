@@ -1,6 +1,6 @@
 //! One connection: what is under way on it, and when it has been of no use for too long.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,6 +17,7 @@ use tonic::Status;
 use tonic::body::Body;
 use tower::Service;
 
+use crate::transport::methods::{self, Access};
 use crate::transport::origin::From;
 
 /// How long a connection may be of no use.
@@ -60,8 +61,16 @@ struct Calls {
     next: u64,
     /// Since when a part of the answer waits to be taken, in milliseconds of the connection's life; 0: none does.
     under_way: HashMap<u64, Arc<AtomicU64>>,
+    /// Those of them that everybody may make, and may leave open for ever, such as to watch health.
+    open: HashSet<u64>,
     /// When the last one ended.
     last: Option<Instant>,
+}
+
+impl Calls {
+    fn has_no_work(&self) -> bool {
+        self.under_way.len() == self.open.len()
+    }
 }
 
 impl Connection {
@@ -69,10 +78,10 @@ impl Connection {
         Self { begun: Instant::now(), calls: Mutex::default(), give_way: Notify::new() }
     }
 
-    /// Since when nothing is under way; `None`: something is.
+    /// Since when nothing is under way but what everybody may leave open; `None`: something is.
     pub(super) fn idle_since(&self) -> Option<Instant> {
         let calls = self.calls.lock();
-        calls.under_way.is_empty().then(|| calls.last.unwrap_or(self.begun))
+        calls.has_no_work().then(|| calls.last.unwrap_or(self.begun))
     }
 
     /// What should become of it at `now`. `leaving`: since when it has been told to go.
@@ -86,7 +95,7 @@ impl Connection {
         if calls.under_way.values().any(|since| stalled(since)) {
             return Verdict::Cut("an answer is not taken");
         }
-        if !calls.under_way.is_empty() {
+        if !calls.under_way.is_empty() && !(leaving.is_some() && calls.has_no_work()) {
             return if leaving.is_none() && life > manners.age { Verdict::Leave } else { Verdict::Stay };
         }
         if let Some(told) = leaving {
@@ -101,12 +110,15 @@ impl Connection {
         }
     }
 
-    fn begin(self: &Arc<Self>) -> UnderWay {
+    fn begin(self: &Arc<Self>, is_open: bool) -> UnderWay {
         let waits = Arc::new(AtomicU64::new(0));
         let mut calls = self.calls.lock();
         calls.next += 1;
         let id = calls.next;
         calls.under_way.insert(id, Arc::clone(&waits));
+        if is_open {
+            calls.open.insert(id);
+        }
         UnderWay { connection: Arc::clone(self), id, waits }
     }
 }
@@ -132,6 +144,7 @@ impl Drop for UnderWay {
     fn drop(&mut self) {
         let mut calls = self.connection.calls.lock();
         calls.under_way.remove(&self.id);
+        calls.open.remove(&self.id);
         calls.last = Some(Instant::now());
     }
 }
@@ -161,7 +174,8 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let under_way = self.connection.begin();
+        let is_open = matches!(methods::at(request.uri().path()), Some((_, Access::Open)));
+        let under_way = self.connection.begin(is_open);
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(self.from.clone());
         let answering = self.answers.call(request);
@@ -216,12 +230,17 @@ mod tests {
         assert_eq!(verdict(9, None), Verdict::Stay);
         assert_eq!(verdict(11, None), Verdict::Leave);
         assert_eq!(verdict(17, Some(at(11))), Verdict::Cut("it does not go"));
-        let call = connection.begin();
+        let call = connection.begin(false);
         assert_eq!((verdict(400, None), verdict(3601, None)), (Verdict::Stay, Verdict::Leave));
         assert_eq!(connection.idle_since(), None);
         // What is under way is finished, however long it takes.
         assert_eq!(verdict(9000, Some(at(0))), Verdict::Stay);
+        let watch = connection.begin(true);
         drop(call);
+        // A watch is no work: it keeps no place, and no server from going.
+        assert!(connection.idle_since().is_some());
+        assert_eq!((verdict(400, None), verdict(6, Some(at(0)))), (Verdict::Stay, Verdict::Cut("it does not go")));
+        drop(watch);
         assert_eq!((verdict(299, None), verdict(301, None)), (Verdict::Stay, Verdict::Leave));
         assert_eq!((verdict(4, Some(at(0))), verdict(6, Some(at(0)))), (Verdict::Stay, Verdict::Cut("it does not go")));
     }
@@ -229,7 +248,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_answer_that_nobody_takes_ends_the_connection_and_one_that_is_awaited_does_not() {
         let connection = Arc::new(Connection::new());
-        let call = connection.begin();
+        let call = connection.begin(false);
         let later = Instant::now() + Duration::from_secs(40);
         assert_eq!(connection.verdict(later, MANNERS, None), Verdict::Stay, "the server is at work");
         call.waits(true);

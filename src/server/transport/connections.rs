@@ -35,6 +35,8 @@ const ALIVE_WITHIN: Duration = Duration::from_secs(20);
 /// Streams of a connection on which frames may come after their end: a call that is refused before it is read leaves some under way,
 /// and a connection that is refused many must not be taken for an attack.
 const LATE_FRAMES: usize = 1 << 24;
+/// Calls that a peer may cancel before they are even seen: a caller that gives up hundreds at once is no attack.
+const CANCELLED_AT_ONCE: usize = 1024;
 /// How often connections are looked at.
 const TICK: Duration = Duration::from_millis(500);
 /// After the system refused a connection: it is out of files, and asking again at once would only burn a core.
@@ -220,7 +222,8 @@ fn builder(rules: Rules) -> auto::Builder<TokioExecutor> {
         .max_concurrent_streams(rules.streams)
         .keep_alive_interval(KEEPALIVE)
         .keep_alive_timeout(ALIVE_WITHIN)
-        .max_local_error_reset_streams(LATE_FRAMES);
+        .max_local_error_reset_streams(LATE_FRAMES)
+        .max_pending_accept_reset_streams(CANCELLED_AT_ONCE);
     if rules.pages {
         builder.http1().timer(TokioTimer::new()).header_read_timeout(rules.manners.first_call);
         return builder;

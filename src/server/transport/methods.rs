@@ -80,6 +80,11 @@ pub(super) fn at(path: &str) -> Option<(&'static str, Access)> {
     found.map(|(_, name, access)| (*name, *access))
 }
 
+/// Whether `path` can be a page: methods have a service before their name.
+pub(super) fn is_page(path: &str) -> bool {
+    !path.trim_matches('/').contains('/')
+}
+
 /// Whether callers send more than one message.
 pub(super) fn is_streamed(rpc: &str) -> bool {
     ["ClassifyStream", "ServerReflectionInfo"].contains(&rpc)

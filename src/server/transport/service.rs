@@ -22,6 +22,7 @@ use wildwarden_proto::v1::{
     GetServerInfoRequest, GetServerInfoResponse,
 };
 
+use crate::transport::arriving::Answered;
 use crate::transport::caller::Callers;
 use crate::transport::ledger::Ledger;
 use crate::transport::status::{error_code_name, item_error, status};
@@ -164,7 +165,8 @@ impl RiskService for Service {
         let shared = Arc::clone(&self.0);
         // Ends when the caller closes its side and the last answer is sent, or when the caller has gone.
         let mut task = JoinSet::new();
-        task.spawn(async move { answer_stream(&shared, request.into_inner(), asked, answers).await });
+        let answered = request.extensions().get::<Answered>().cloned().unwrap_or_default();
+        task.spawn(async move { answer_stream(&shared, request.into_inner(), (asked, answered), answers).await });
         Ok(Response::new(Answers { stream: ReceiverStream::new(stream), _task: task }))
     }
 
@@ -215,7 +217,7 @@ impl Stream for Answers {
 async fn answer_stream(
     shared: &Arc<Shared>,
     mut requests: Streaming<ClassifyRequest>,
-    asked: Asked,
+    (asked, answered): (Asked, Answered),
     answers: mpsc::Sender<Result<ClassifyResult, Status>>,
 ) {
     let mut running = JoinSet::new();
@@ -244,6 +246,7 @@ async fn answer_stream(
                 None => open = false,
             },
             Some(finished) = running.join_next() => {
+                answered.one_more();
                 let answer = finished.map_err(|cause| status(&Error::Bug(format!("rating an item: {cause}")), ""));
                 if answers.send(answer).await.is_err() {
                     return;

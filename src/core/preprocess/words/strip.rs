@@ -49,7 +49,8 @@ pub fn strip(frame: &RgbImage, quad: Quad, spec: RecognitionSpec) -> Strip {
             for (channel, sum) in sum.iter().rev().enumerate() {
                 let value = sum / (samples * samples) as f32;
                 if let Some(slot) = strip.get_mut((0, channel, row as usize, column as usize)) {
-                    *slot = (value - MIDDLE) / MIDDLE;
+                    // Sums of shares may come out a little above the whole.
+                    *slot = ((value - MIDDLE) / MIDDLE).clamp(-1.0, 1.0);
                 }
             }
         }
