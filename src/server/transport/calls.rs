@@ -63,19 +63,29 @@ pub struct Calls<S> {
 }
 
 impl<S> Calls<S> {
-    /// Who sends `request`, and until when.
+    /// Who sends `request`, until when, and its place among the calls of that caller, if it needs one.
     ///
     /// # Errors
-    /// See [`Guard::check`].
-    fn asked(&self, access: Option<Access>, request: &Request<Body>) -> Result<Asked, Error> {
+    /// See [`Guard::check`], [`Shared::foresees`] and [`Callers::enter`](caller::Callers::enter).
+    fn admit(
+        &self,
+        known: Option<(&'static str, Access)>,
+        request: &Request<Body>,
+    ) -> Result<(Asked, Option<caller::Place>), Error> {
         let unknown = From::default();
         let from = request.extensions().get::<From>().unwrap_or(&unknown);
+        let access = known.map(|(_, access)| access);
         let key = access.map_or(Ok(None), |access| self.guard.check(access, request.headers(), from))?;
-        Ok(Asked {
-            caller: origin::caller(key, from.peer),
-            deadline: guard::deadline(request.headers()),
-            ..Asked::default()
-        })
+        let (caller, deadline) = (origin::caller(key, from.peer), guard::deadline(request.headers()));
+        let asked = Asked { caller, deadline, ..Asked::default() };
+        // Before a byte of the listing is read: a server that is full has better things to do.
+        if known.is_some_and(|(rpc, _)| rpc == CLASSIFY) {
+            self.shared.foresees(&asked)?;
+        }
+        // Balancers ask for health beside whatever else comes from their address.
+        let is_open = access == Some(Access::Open);
+        let place = (!is_open).then(|| self.shared.callers.enter(&asked.caller.name)).transpose()?;
+        Ok((asked, place))
     }
 }
 
@@ -111,31 +121,14 @@ where
         // The name that a count has is the table's: a caller's own would let the metrics grow without bound.
         let known = methods::at(request.uri().path());
         let rpc = known.map_or("unknown", |(rpc, _)| rpc);
-        let asked = match self.asked(known.map(|(_, access)| access), &request) {
-            Ok(asked) => asked,
+        let (asked, place) = match self.admit(known, &request) {
+            Ok(admitted) => admitted,
             Err(error) => {
                 self.shared.metrics.call(rpc, error_code_name(&error));
                 return Box::pin(std::future::ready(Ok(rpc_status(&error, rpc).into_http())));
             }
         };
-        // Before a byte of the listing is read: a server that is full has better things to do.
-        if rpc == CLASSIFY
-            && let Err(error) = self.shared.foresees(&asked)
-        {
-            self.shared.metrics.call(rpc, error_code_name(&error));
-            return Box::pin(std::future::ready(Ok(rpc_status(&error, rpc).into_http())));
-        }
         let deadline = asked.deadline;
-        // Balancers ask for health beside whatever else comes from their address.
-        let is_open = known.is_some_and(|(_, access)| access == Access::Open);
-        let place = (!is_open).then(|| self.shared.callers.enter(&asked.caller.name)).transpose();
-        let place = match place {
-            Ok(place) => place,
-            Err(error) => {
-                self.shared.metrics.call(rpc, error_code_name(&error));
-                return Box::pin(std::future::ready(Ok(rpc_status(&error, rpc).into_http())));
-            }
-        };
         let held = Arc::new(self.shared.ledger.open(Arc::clone(&asked.caller.name)));
         // Where there is one message, nothing is waited for after it.
         let between = if methods::is_streamed(rpc) { self.pace.between } else { self.pace.stall };

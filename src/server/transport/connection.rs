@@ -95,7 +95,8 @@ impl Connection {
         if calls.under_way.values().any(|since| stalled(since)) {
             return Verdict::Cut("an answer is not taken");
         }
-        if !calls.under_way.is_empty() && !(leaving.is_some() && calls.has_no_work()) {
+        let none_counts = if leaving.is_some() { calls.has_no_work() } else { calls.under_way.is_empty() };
+        if !none_counts {
             return if leaving.is_none() && life > manners.age { Verdict::Leave } else { Verdict::Stay };
         }
         if let Some(told) = leaving {
