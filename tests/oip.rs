@@ -331,6 +331,7 @@ async fn a_passed_deadline_or_timeout_is_deadline_exceeded_and_a_full_queue_refu
         ("models", "directory", models),
         ("scheduler", "workers", "1".into()),
         ("scheduler", "queue_capacity", "8".into()),
+        ("scheduler", "max_wait_ms", "600000".into()),
     ];
     let server = start(&flags).await;
     // A client without timers of its own, so that the answer is the server's.
@@ -356,11 +357,16 @@ async fn a_passed_deadline_or_timeout_is_deadline_exceeded_and_a_full_queue_refu
             if let Err(status) = outcome.unwrap() {
                 // On a busy machine the transport's own timer may come first, and says CANCELLED.
                 let late = !by_parameter && status.code() == Code::Cancelled;
-                assert!(late || status.code() == Code::DeadlineExceeded, "{status:?}");
+                // Once it is known what a run costs, what would be late is refused.
+                let foreseen = by_parameter && status.code() == Code::ResourceExhausted;
+                assert!(late || foreseen || status.code() == Code::DeadlineExceeded, "{status:?}");
                 (given_up, exceeded) = (given_up + 1, exceeded + usize::from(!late));
             }
         }
-        assert!(given_up >= 4 && exceeded >= 1, "{given_up} of 6, {exceeded} by us, by parameter: {by_parameter}");
+        assert!(
+            given_up >= 4 && (exceeded >= 1 || by_parameter),
+            "{given_up} of 6, {exceeded} by us, by parameter: {by_parameter}"
+        );
     }
     let mut running = tokio::task::JoinSet::new();
     for _ in 0..20 {
