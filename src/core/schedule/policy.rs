@@ -63,6 +63,9 @@ impl Outlook {
     }
 }
 
+/// A listing may wait for so many times what it takes itself, whatever the settings say.
+const OWN_WORK: u32 = 4;
+
 /// Promises are kept with so much to spare: what a job takes varies.
 const TO_SPARE: f64 = 1.25;
 
@@ -85,6 +88,8 @@ pub fn foresees(
         Priority::Interactive => (patience.interactive, "scheduler.max_wait_ms"),
         Priority::Bulk => (patience.bulk, "scheduler.bulk_max_wait_ms"),
     };
+    // On a slow machine a few large listings come to more than that, and are no overload.
+    let most = most.max(outlook.on_workers(outlook.new) * OWN_WORK);
     let (wait, done) = (outlook.wait(), outlook.done());
     if wait > most {
         return Err((Full::Wait { expected: wait, most, key }, back(wait - most)));

@@ -1,6 +1,6 @@
 """Makes the model folders text_detector/1 and text_recognizer/1, which find and read words in photos.
 
-    words.py SOURCES FOLDER
+    text_readers.py SOURCES FOLDER
 
 SOURCES is rapidocr/models of the PyPI package rapidocr 3.10.0 (Apache-2.0), which carries PaddleOCR's PP-OCRv6 as ONNX; the graphs are
 taken as they are. FOLDER, the model repository, gets them with the files of text_detector/ and text_recognizer/ beside this script,
