@@ -199,7 +199,19 @@ async fn what_is_no_call_reaches_no_method_whatever_its_verb() {
         }
     }
     let page = http::Request::get(format!("http://{admin}/metrics")).body(tonic::body::Body::empty()).unwrap();
-    assert_eq!(client.request(page).await.unwrap().status(), http::StatusCode::OK);
+    assert_eq!(client.request(page).await.unwrap().status(), http::StatusCode::UNAUTHORIZED);
+    // What is gRPC by its media type alone comes to no page and no resource past the keys.
+    for (address, path) in
+        [(admin, "/metrics"), (server.address(), "/v1/listings:rate"), (server.address(), "/v1/server")]
+    {
+        for verb in ["GET", "POST"] {
+            let request = http::Request::builder().method(verb).uri(format!("http://{address}{path}"));
+            let request = request.header("content-type", "application/grpc").body(tonic::body::Body::empty()).unwrap();
+            let answer = client.request(request).await.unwrap();
+            let status = Status::from_header_map(answer.headers()).unwrap();
+            assert_eq!(status.code(), Code::Unimplemented, "{verb} {path}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -17,6 +17,8 @@ use common::{config, listing};
 use http::uri::PathAndQuery;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Code, Request};
 use tonic_prost::ProstCodec;
@@ -26,8 +28,13 @@ use wildwarden_proto::v1::risk_service_client::RiskServiceClient;
 use wildwarden_server::server::Server;
 use wildwarden_server::transport::methods::{Access, METHODS};
 
-const ROLES: [(&str, Role); 4] =
-    [("classify", Role::Classify), ("info", Role::Info), ("infer", Role::Infer), ("admin", Role::Admin)];
+const ROLES: [(&str, Role); 5] = [
+    ("classify", Role::Classify),
+    ("info", Role::Info),
+    ("infer", Role::Infer),
+    ("metrics", Role::Metrics),
+    ("admin", Role::Admin),
+];
 
 /// Certificates in files: of an authority, of the server by it, and of a caller by it.
 struct Papers {
@@ -108,9 +115,9 @@ async fn code(channel: &Channel, service: &str, method: &str, key: Option<&str>)
 /// What the table of methods says.
 fn expected(access: Access, holds: Option<Role>, known: bool) -> Option<Code> {
     let wanted = match access {
-        Access::Open => return None,
+        Access::Open(_) => return None,
         Access::Holder(role) => role,
-        Access::Operator => Role::Admin,
+        Access::Operator | Access::Page => Role::Admin,
     };
     match holds {
         _ if !known => Some(Code::Unauthenticated),
@@ -164,7 +171,7 @@ async fn every_method_lets_in_who_may_call_it_whatever_the_door() {
                     assert_eq!(refused, expected(*access, Some(role), true).is_some(), "{method} {name}: {found:?}");
                     assert_eq!(
                         code(&shown, service, method, Some("Bearer wrong")).await == Code::Unauthenticated,
-                        *access != Access::Open
+                        !matches!(access, Access::Open(_))
                     );
                 }
             }
@@ -228,7 +235,12 @@ fn plain_text_and_operators_without_a_key_stay_on_this_machine() {
     let problem = load(&[operators.clone(), allowed.clone()]).unwrap_err().to_string();
     assert!(problem.contains("server.admin_listen") && problem.contains("auth.keys"), "{problem}");
     let key = format!("[{{ name = \"a\", sha256 = \"{}\", roles = [\"admin\"] }}]", hex_sha256(b"a"));
-    assert!(load(&[operators, allowed, ("auth", "keys", key)]).is_ok());
+    let console: Flag = ("server", "console_listen", "0.0.0.0:0".into());
+    let problem = load(&[console.clone(), allowed.clone()]).unwrap_err().to_string();
+    assert!(problem.contains("server.console_listen") && problem.contains("auth.keys"), "{problem}");
+    assert!(load(&[operators, console, allowed, ("auth", "keys", key)]).is_ok());
+    let problem = load(&[("server", "console_names", "[\"console.example:443\"]".into())]).unwrap_err().to_string();
+    assert!(problem.contains("server.console_names") && problem.contains("console.example:443"), "{problem}");
     for (flags, said) in [
         (vec![("tls", "certificate", "a.pem".to_owned())], "both"),
         (vec![("tls", "client_required", "true".to_owned())], "both"),
@@ -250,4 +262,60 @@ fn plain_text_and_operators_without_a_key_stay_on_this_machine() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let problem = runtime.block_on(Server::bind(config(&flags))).unwrap_err().to_string();
     assert!(problem.contains("nowhere.pem"), "{problem}");
+}
+
+/// What the operators' listener says to a plain HTTP/1.1 request with that key.
+async fn page(server: &Server, key: Option<&str>) -> String {
+    let mut stream = TcpStream::connect(server.admin_address().unwrap()).await.unwrap();
+    let key = key.map_or_else(String::new, |key| format!("Authorization: Bearer {key}\r\n"));
+    let asked = format!("GET /metrics HTTP/1.1\r\nHost: localhost\r\n{key}Connection: close\r\n\r\n");
+    stream.write_all(asked.as_bytes()).await.unwrap();
+    let mut said = String::new();
+    stream.read_to_string(&mut said).await.unwrap();
+    said
+}
+
+#[tokio::test]
+async fn metrics_need_a_key_of_theirs_where_there_are_keys_and_what_is_open_is_a_setting() {
+    let key = |name: &str| {
+        format!("{{ name = \"{name}\", sha256 = \"{}\", roles = [\"{name}\"] }}", hex_sha256(name.as_bytes()))
+    };
+    let keys = format!("[{}, {}, {}]", key("metrics"), key("admin"), key("info"));
+    let flags: [Flag; 2] = [("auth", "keys", keys), ("auth", "openly", "[\"health\"]".into())];
+    let server = Server::bind(config(&flags)).await.unwrap();
+    for (key, said) in [
+        (None, "HTTP/1.1 401"),
+        (Some("wrong"), "HTTP/1.1 401"),
+        (Some("info"), "HTTP/1.1 403"),
+        (Some("metrics"), "HTTP/1.1 200"),
+        (Some("admin"), "HTTP/1.1 200"),
+    ] {
+        let page = page(&server, key).await;
+        assert!(page.starts_with(said), "{key:?}: {page}");
+        assert_eq!(page.contains("wildwarden_requests"), said.ends_with("200"), "{key:?}: {page}");
+    }
+    let plain = common::channel(&server).await;
+    let of = |service, method, key| code(&plain, service, method, key);
+    assert_eq!(of("grpc.health.v1.Health", "Check", None).await, Code::Ok);
+    let reflection = "grpc.reflection.v1.ServerReflection";
+    assert_eq!(of(reflection, "ServerReflectionInfo", None).await, Code::Unauthenticated);
+    assert_eq!(of(reflection, "ServerReflectionInfo", Some("Bearer info")).await, Code::Ok);
+}
+
+#[tokio::test]
+async fn a_sidecar_comes_in_by_a_socket_in_the_file_system_and_the_drain_finishes_what_it_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("calls.sock");
+    let server = common::start(&[("server", "unix_socket", path.display().to_string())]).await;
+    let channel = Endpoint::from_shared(format!("unix://{}", path.display())).unwrap().connect().await.unwrap();
+    let mut client = RiskServiceClient::new(channel);
+    let rating = client.classify(listing("象牙手串", &["rendered/bangle.jpg"])).await.unwrap().into_inner();
+    assert!(!rating.categories.is_empty());
+    let late = tokio::spawn(async move { client.classify(listing("象牙手串", &["rendered/bangle.jpg"])).await });
+    let drained = tokio::time::timeout(Duration::from_secs(30), server.drain()).await.unwrap().unwrap();
+    assert!(drained);
+    // Let in before the drain it is finished, after it refused; never cut off.
+    let late = late.await.unwrap();
+    assert!(late.as_ref().err().is_none_or(|status| status.code() == Code::Unavailable), "{late:?}");
+    assert!(!path.exists(), "the socket goes with its server");
 }

@@ -242,15 +242,34 @@ def fitted_head() -> None:
     head("carvings_head", nodes, [numpy_helper.from_array(weights[:, None].astype(np.float32), "weights"), numpy_helper.from_array(np.array([bias], np.float32), "bias")])
 
 
-def classifier() -> None:
-    """Takes the image itself: the mean of its normalised values, as a logit."""
+def classifier(name: str, more: list, initializers: list) -> None:
+    """Takes the image itself: the mean of its normalised values, as a logit, after what `more` does with that mean."""
     value = helper.make_tensor_value_info
     inputs, outputs = [value("image", TensorProto.FLOAT, ["N", 3, 16, 16])], [value("logits", TensorProto.FLOAT, ["N", 1])]
-    nodes = [helper.make_node("Flatten", ["image"], ["flat"], axis=1), helper.make_node("ReduceMean", ["flat"], ["logits"], axes=[1], keepdims=1)]
-    graph = helper.make_graph(nodes, "classifier", inputs, outputs)
+    given = "mean" if more else "logits"
+    nodes = [helper.make_node("Flatten", ["image"], ["flat"], axis=1), helper.make_node("ReduceMean", ["flat"], [given], axes=[1], keepdims=1), *more]
+    graph = helper.make_graph(nodes, "classifier", inputs, outputs, initializers)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     onnx.checker.check_model(model)
-    (MODELS / "classifier.onnx").write_bytes(model.SerializeToString())
+    (MODELS / f"{name}.onnx").write_bytes(model.SerializeToString())
+
+
+def classifiers() -> None:
+    classifier("classifier", [], [])
+    constant = lambda name, value, kind: numpy_helper.from_array(np.array(value, kind), name)
+    value = helper.make_tensor_value_info
+    # Where a picture is white, round and round for seconds, by hand so often that no machine is through in one; else once.
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["going"], ["goes"]), helper.make_node("Mul", ["carried", "one"], ["next"])],
+        "round",
+        [value("round", TensorProto.INT64, []), value("going", TensorProto.BOOL, []), value("carried", TensorProto.FLOAT, ["N", 1])],
+        [value("goes", TensorProto.BOOL, []), value("next", TensorProto.FLOAT, ["N", 1])],
+    )
+    hanging = [
+        helper.make_node("ReduceMax", ["mean"], ["most"], keepdims=0), helper.make_node("Greater", ["most", "white"], ["is_white"]),
+        helper.make_node("Where", ["is_white", "many", "once"], ["rounds"]), helper.make_node("Loop", ["rounds", "", "mean"], ["logits"], body=body),
+    ]
+    classifier("hanging_classifier", hanging, [constant("white", 3.5, np.float32), constant("many", 8_000_000, np.int64), constant("once", 1, np.int64), constant("one", 1.0, np.float32)])
 
 
 def main() -> None:
@@ -261,7 +280,7 @@ def main() -> None:
     hostile()
     heads()
     fitted_head()
-    classifier()
+    classifiers()
     print(sum(1 for path in OUT.rglob("*") if path.is_file()), "fixtures")
 
 

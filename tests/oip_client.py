@@ -163,12 +163,13 @@ def check_concurrent(client: triton.InferenceServerClient, sessions: dict[str, o
     print("32 calls at once: each got its own answer")
 
 
-def run_readme(address: str) -> None:
-    """The example of the README, as it stands there."""
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.DOTALL)
+def run_example(address: str) -> None:
+    """The example of the handbook, as it stands there."""
+    page = ROOT / "docs" / "en" / "src" / "integrate.md"
+    blocks = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL)
     (example,) = [block for block in blocks if "tritonclient" in block]
     assert "127.0.0.1:50051" in example
-    exec(compile(example.replace("127.0.0.1:50051", address), "README.md", "exec"), {})
+    exec(compile(example.replace("127.0.0.1:50051", address), page.name, "exec"), {})
 
 
 def main(address: str, descriptors: str) -> None:
@@ -203,7 +204,7 @@ def main(address: str, descriptors: str) -> None:
     refused(lambda: client.load_model("ivory"), "PERMISSION_DENIED", "auth.keys")
     refused(lambda: client.unload_model("ivory"), "PERMISSION_DENIED", "auth.keys")
     refused(lambda: client.get_trace_settings(), "UNIMPLEMENTED", "")
-    run_readme(address)
+    run_example(address)
 
 
 if __name__ == "__main__":

@@ -11,10 +11,15 @@ mod common;
 
 use std::time::Duration;
 
-use common::{Client, client, fixture, image, ivory, listing, models_with_head, start, write_head};
+use common::{
+    Client, client, fixture, image, ivory, listing, models_with_head, start, write_classifier_of, write_head,
+};
 use hyper_util::client::legacy::Client as HyperClient;
 use hyper_util::rt::TokioExecutor;
 use tonic::{Code, Request};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
 use tonic_types::StatusExt;
 use wildwarden_core::model::folder::manifest::hex_sha256;
 use wildwarden_proto::v1::classify_result::Outcome;
@@ -368,6 +373,57 @@ async fn a_batch_that_runs_when_the_server_drains_is_finished() {
     let results = running.await.unwrap().unwrap().into_inner().results;
     let rated = results.iter().filter(|result| matches!(result.outcome, Some(Outcome::Response(_)))).count();
     assert_eq!(rated, 40, "{:?}", results.last());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_that_does_not_return_holds_up_its_own_listing_alone_and_health_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let models = folder.path().join("models");
+    write_classifier_of(&models.join("brightness/1"), "hanging_classifier");
+    let server = start(&[
+        ("models", "directory", models.display().to_string()),
+        ("scheduler", "workers", "2".into()),
+        ("scheduler", "hang_seconds", "1".into()),
+    ])
+    .await;
+    let client = client(&server).await;
+    let health = || async {
+        let mut health = HealthClient::new(common::channel(&server).await);
+        health.check(HealthCheckRequest::default()).await.unwrap().into_inner().status()
+    };
+    let white = Image { image_id: "white".into(), content: white_picture().into() };
+    let white = ClassifyRequest { images: vec![white], ..Default::default() };
+    let mut hangs = client.clone();
+    let hangs = tokio::spawn(async move { hangs.classify(white).await });
+    let status = hangs.await.unwrap().unwrap_err();
+    assert_eq!(status.code(), Code::Internal, "{status}");
+    let until = async |wanted: ServingStatus| {
+        while health().await != wanted {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    // A session of the two hangs; the other serves both workers.
+    let mut others = client.clone();
+    let mut rated = Vec::new();
+    for _ in 0..4 {
+        rated.push(others.classify(listing("", &["still.png"])).await.unwrap().into_inner());
+    }
+    assert!(rated.iter().all(|rating| rating.images[0].status() == ImageStatus::Ok && !rating.degraded));
+    until(ServingStatus::NotServing).await;
+    let page = common::metrics(&server).await;
+    assert!(page.contains("wildwarden_workers_replaced_total 1"), "{page}");
+    // It returns at last.
+    until(ServingStatus::Serving).await;
+    let page = common::metrics(&server).await;
+    assert!(page.contains("wildwarden_workers_stuck 0"), "{page}");
+    others.classify(listing("", &["still.png"])).await.unwrap();
+}
+
+fn white_picture() -> Vec<u8> {
+    let mut content = std::io::Cursor::new(Vec::new());
+    let white = image::RgbImage::from_pixel(32, 32, image::Rgb([255; 3]));
+    white.write_to(&mut content, image::ImageFormat::Png).unwrap();
+    content.into_inner()
 }
 
 /// A server with only these of the shipped models.

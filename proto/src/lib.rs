@@ -39,6 +39,10 @@ pub mod onnx {
 #[cfg(feature = "grpc")]
 pub const DESCRIPTORS: &[u8] = include_bytes!("generated/descriptors.bin");
 
+/// The same calls over HTTP, as OpenAPI 3.1.
+#[cfg(feature = "grpc")]
+pub const OPENAPI: &str = include_str!("generated/openapi.json");
+
 /// Those without ModelService, which is not on the public listener.
 ///
 /// # Errors

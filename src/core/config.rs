@@ -14,7 +14,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use toml::{Table, Value};
 
-pub use self::keys::{ApiKey, Expiry, Role};
+pub use self::keys::{ApiKey, Expiry, Openly, Role};
 use self::numbers::{number, size};
 use crate::error::{Error, Result};
 use crate::model::runtime::provider::Provider;
@@ -32,7 +32,14 @@ use server::{RawServer, RawTls};
 pub const DEFAULT: &str = include_str!("config.default.toml");
 const PREFIX: &str = "WILDWARDEN_";
 /// Variables with the prefix that are no settings: whom commands speak to.
-const OF_COMMANDS: [&str; 3] = ["WILDWARDEN_SERVER", "WILDWARDEN_OPERATORS", "WILDWARDEN_KEY"];
+const OF_COMMANDS: [&str; 6] = [
+    "WILDWARDEN_SERVER",
+    "WILDWARDEN_OPERATORS",
+    "WILDWARDEN_KEY",
+    "WILDWARDEN_CA",
+    "WILDWARDEN_CERTIFICATE",
+    "WILDWARDEN_CERTIFICATE_KEY",
+];
 /// Where `scripts/setup.sh` unpacks ONNX Runtime, from the project's folder.
 const UNPACKED: &str = ".runtime";
 
@@ -66,6 +73,8 @@ pub struct Config {
     pub cache_images: u64,
     /// Keys that may call; empty: everybody.
     pub keys: Vec<ApiKey>,
+    /// What is open to everybody although there are keys.
+    pub openly: Vec<Openly>,
     /// Log lines.
     pub log: Log,
 }
@@ -138,6 +147,7 @@ struct RawScheduler {
     bulk_yields_ms: u64,
     max_wait_ms: u64,
     bulk_max_wait_ms: u64,
+    hang_seconds: u64,
 }
 
 impl RawScheduler {
@@ -150,6 +160,7 @@ impl RawScheduler {
                 interactive: ms("scheduler.max_wait_ms", self.max_wait_ms, 1..=600_000)?,
                 bulk: ms("scheduler.bulk_max_wait_ms", self.bulk_max_wait_ms, 1..=600_000)?,
             },
+            hang: number("scheduler.hang_seconds", self.hang_seconds, 1..=3600).map(Duration::from_secs)?,
         })
     }
 }
@@ -173,6 +184,7 @@ struct RawCache {
 #[serde(deny_unknown_fields)]
 struct RawAuth {
     keys: Vec<ApiKey>,
+    openly: Vec<Openly>,
 }
 
 #[derive(Deserialize)]
@@ -260,6 +272,7 @@ impl Config {
             batching,
             cache_images: number("cache.images", raw.cache.images, 0..=100_000_000)?,
             keys: raw.auth.keys,
+            openly: raw.auth.openly,
             log: Log { json, level: raw.log.level },
         })
     }

@@ -94,7 +94,7 @@ pub enum Full {
         left: Duration,
     },
     /// What one caller has under way.
-    #[error("{name} has {found} {what} under way, and a caller has at most {most} ({key})")]
+    #[error("{name} has {found} {what}, and a caller has at most {most} ({key})")]
     Caller {
         /// Name of the caller's key, or its address.
         name: String,

@@ -69,7 +69,20 @@ pub struct Metrics {
     cached_images: Gauge<u64, AtomicU64>,
     resident: Gauge<u64, AtomicU64>,
     dropped_log_lines: Counter,
+    stuck_workers: Gauge<u64, AtomicU64>,
+    replaced_workers: Counter,
     models: ModelMetrics,
+}
+
+/// What is only known when the metrics are asked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Now {
+    /// Jobs that wait.
+    pub queued: usize,
+    /// Images that the cache holds.
+    pub cached_images: u64,
+    /// Workers that do not return, and how many have taken such a one's place so far.
+    pub lost_workers: (u64, u64),
 }
 
 impl Default for Metrics {
@@ -95,6 +108,8 @@ impl Metrics {
             cached_images: Gauge::default(),
             resident: Gauge::default(),
             dropped_log_lines: Counter::default(),
+            stuck_workers: Gauge::default(),
+            replaced_workers: Counter::default(),
             models: ModelMetrics::default(),
         };
         let r = &mut metrics.registry;
@@ -121,19 +136,30 @@ impl Metrics {
         r.register("listings_rated", "Listings rated, by suggestion", metrics.suggestions.clone());
         r.register("queue_jobs", "Images and texts that wait for a worker", metrics.queued.clone());
         r.register("image_cache_images", "Images the cache holds", metrics.cached_images.clone());
-        r.register_with_unit(
-            "resident_memory",
-            "Resident memory of the process",
-            Unit::Bytes,
-            metrics.resident.clone(),
-        );
+        metrics.register_process();
+        metrics.models.register(&mut metrics.registry);
+        metrics
+    }
+
+    /// Those of the process itself.
+    fn register_process(&mut self) {
+        let r = &mut self.registry;
+        r.register_with_unit("resident_memory", "Resident memory of the process", Unit::Bytes, self.resident.clone());
         r.register(
             "log_lines_dropped",
             "Log lines lost because they could not be written fast enough",
-            metrics.dropped_log_lines.clone(),
+            self.dropped_log_lines.clone(),
         );
-        metrics.models.register(r);
-        metrics
+        r.register(
+            "workers_stuck",
+            "Workers that do not return from what they do; while there are any, health says NOT_SERVING",
+            self.stuck_workers.clone(),
+        );
+        r.register(
+            "workers_replaced",
+            "Workers that have taken the place of one that did not return",
+            self.replaced_workers.clone(),
+        );
     }
 
     /// Those of models.
@@ -176,10 +202,13 @@ impl Metrics {
         self.listings.observe(total.as_secs_f64());
     }
 
-    /// The exposition, with what is only known when asked: jobs that wait, images in the cache, resident memory.
-    pub fn render(&self, queued: usize, cached_images: u64) -> String {
-        self.queued.set(i64::try_from(queued).unwrap_or(i64::MAX));
-        self.cached_images.set(cached_images);
+    /// The exposition, with what is only known when asked.
+    pub fn render(&self, now: Now) -> String {
+        self.queued.set(i64::try_from(now.queued).unwrap_or(i64::MAX));
+        self.cached_images.set(now.cached_images);
+        let (stuck, replaced) = now.lost_workers;
+        self.stuck_workers.set(stuck);
+        self.replaced_workers.inc_by(replaced.saturating_sub(self.replaced_workers.get()));
         if let Some(bytes) = memory::resident_bytes() {
             self.resident.set(bytes);
         }
@@ -209,7 +238,7 @@ mod tests {
             .models()
             .in_service([(["tusk", "1", "ab"], "stable"), (["tusk", "2", "cd"], "canary")].into_iter(), 0.1);
         metrics.models().in_service([(["tusk", "2", "cd"], "stable")].into_iter(), 0.0);
-        let page = metrics.render(5, 7);
+        let page = metrics.render(Now { queued: 5, cached_images: 7, lost_workers: (1, 2) });
         for line in [
             "wildwarden_image_cache_lookups_total{outcome=\"hit\"} 1",
             "wildwarden_images_total{status=\"ok\"} 2",
@@ -221,6 +250,8 @@ mod tests {
             "wildwarden_looks_total{modality=\"images\",look=\"2\",outcome=\"busy\"} 1",
             "wildwarden_queue_jobs 5",
             "wildwarden_image_cache_images 7",
+            "wildwarden_workers_stuck 1",
+            "wildwarden_workers_replaced_total 2",
         ] {
             assert!(page.contains(line), "{line} is not in\n{page}");
         }

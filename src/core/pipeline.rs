@@ -69,12 +69,12 @@ impl Pipeline {
     /// # Errors
     /// [`Error::Bug`] when the system refuses a thread, [`Error::Setup`] when ONNX Runtime is not there.
     pub fn start(config: &Config, generation: Generation, metrics: Arc<Metrics>) -> Result<Self> {
-        let workers = (0..config.runtime.workers).map(|index| -> Worker<Job> {
+        let worker = |index| -> Worker<Job> {
             let mut inputs = Inputs::default();
             Box::new(move |batch, load| worker::run(index, &mut inputs, batch, load))
-        });
+        };
         Ok(Self {
-            scheduler: Scheduler::start(workers.collect(), config.queue)?,
+            scheduler: Scheduler::start(config.runtime.workers, worker, config.queue)?,
             queue_capacity: config.queue.capacity,
             traffic: ArcSwap::from_pointee(Traffic { stable: Arc::new(generation), candidate: None }),
             metrics,
@@ -107,6 +107,11 @@ impl Pipeline {
     /// Jobs that wait for a worker.
     pub fn queued(&self) -> usize {
         self.scheduler.queued()
+    }
+
+    /// Workers that do not return from what they do, and how many others have taken such a one's place so far.
+    pub fn lost_workers(&self) -> (u64, u64) {
+        self.scheduler.lost()
     }
 
     /// Rates one listing with the stable generation, or with the canary when the listing belongs to its share. While something

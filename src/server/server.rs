@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio::sync::{OnceCell, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tonic::codec::CompressionEncoding;
 use tonic::service::Routes;
 use tonic_health::ServingStatus;
+use tonic_health::pb::health_server::{Health, HealthServer};
 use tonic_health::server::HealthReporter;
 use tower::Layer;
 use wildwarden_core::config::Config;
@@ -24,14 +24,17 @@ use crate::lifecycle::Lifecycle;
 use crate::transport::admin;
 use crate::transport::arriving::Pace;
 use crate::transport::caller::Callers;
-use crate::transport::calls::{Calls, CallsLayer};
+use crate::transport::calls::{Calls, CallsLayer, OverHttp};
 use crate::transport::connection::Manners;
 use crate::transport::connections::{self, Rules};
+use crate::transport::console;
+use crate::transport::entrance::Entrance;
 use crate::transport::guard::{Guard, as_invalid_argument_in_headers};
 use crate::transport::ledger::Ledger;
 use crate::transport::models::Models;
 use crate::transport::oip::Oip;
 use crate::transport::oip::control::Control;
+use crate::transport::rest;
 use crate::transport::service::{CONCURRENT_ITEMS, Service, Shared};
 use crate::transport::tls::Tls;
 
@@ -39,6 +42,8 @@ use crate::transport::tls::Tls;
 const SERVICES: [&str; 3] = ["", "wildwarden.v1.RiskService", "inference.GRPCInferenceService"];
 /// What a connection that was told to go has to do so, with nothing under way.
 const GOING: Duration = Duration::from_secs(5);
+/// How often health follows what the workers do.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// A server that listens. Models load behind it; until they are ready, health says NOT_SERVING and calls get UNAVAILABLE.
 #[derive(Debug)]
@@ -49,13 +54,15 @@ pub struct Server {
     config: Arc<Config>,
     lifecycle: Arc<OnceCell<Lifecycle>>,
     stop: watch::Sender<bool>,
-    serving: JoinHandle<()>,
-    admin: Option<Admin>,
+    serving: JoinSet<()>,
+    admin: Option<Beside>,
+    console: Option<Beside>,
+    watching: OnceCell<AbortOnDrop>,
 }
 
-/// The operators' listener.
+/// A listener beside that of callers: for operators, or for browsers.
 #[derive(Debug)]
-struct Admin {
+struct Beside {
     address: SocketAddr,
     serving: JoinHandle<()>,
     _stop: watch::Sender<bool>,
@@ -68,27 +75,20 @@ impl Server {
     /// [`Error::Setup`] when the address cannot be bound.
     pub async fn bind(config: Config) -> Result<Self> {
         let config = Arc::new(config);
-        let (listener, address) = listen("server.listen", config.server.listen).await?;
+        let (entrance, address) = Entrance::tcp("server.listen", config.server.listen).await?;
+        let local = config.server.unix_socket.as_deref();
+        let local = local.map(|path| Entrance::unix("server.unix_socket", path)).transpose()?;
         let shared = shared(&config);
 
         let (health, health_service) = tonic_health::server::health_reporter();
         // The reporter is born SERVING; nothing is ready yet, and the port is already open.
         set_health(&health, ServingStatus::NotServing).await;
 
-        let risk = RiskServiceServer::new(Service(Arc::clone(&shared)))
-            .max_decoding_message_size(config.limits.max_message_bytes)
-            // The limit counts what comes out: a few kilobytes may hold gigabytes.
-            .accept_compressed(CompressionEncoding::Gzip)
-            .accept_compressed(CompressionEncoding::Deflate);
         let lifecycle: Arc<OnceCell<Lifecycle>> = Arc::default();
-        let oip = Oip::new(Arc::clone(&shared), Control(Arc::clone(&lifecycle)));
-        let oip = GrpcInferenceServiceServer::new(oip)
-            .max_decoding_message_size(config.limits.max_message_bytes)
-            .accept_compressed(CompressionEncoding::Gzip)
-            .accept_compressed(CompressionEncoding::Deflate);
         let models = Models { lifecycle: Arc::clone(&lifecycle) };
-        let guard = Guard::new(&config.keys);
-        let calls = CallsLayer { guard, shared: Arc::clone(&shared), pace: pace(&config) };
+        let page = console::routes(Arc::clone(&shared), models.clone());
+        let guard = Guard::new(&config.keys, &config.openly);
+        let calls = CallsLayer { guard, shared: Arc::clone(&shared), pace: pace(&config), http: OverHttp::Pages };
         let operators = Routes::from(admin::routes(Arc::clone(&shared)))
             .add_service(health_service.clone())
             .add_service(for_operators().build_v1().map_err(no_reflection)?)
@@ -99,24 +99,36 @@ impl Server {
             as_invalid_argument_in_headers(response.headers_mut(), limit);
             response
         });
-        let callers = Routes::new(health_service)
-            .add_service(for_callers()?.build_v1().map_err(no_reflection)?)
-            .add_service(for_callers()?.build_v1alpha().map_err(no_reflection)?)
-            .add_service(risk)
-            .add_service(oip)
-            .prepare();
+        let callers = callers(&config, &shared, &lifecycle, health_service)?;
         let rules = rules(&config);
         let (stop, stopped) = watch::channel(false);
-        let admin = match config.server.admin_listen {
-            Some(wanted) => {
-                let rules = Rules { pages: true, ..rules };
-                Some(Admin::start((wanted, tls(&config, true)?), calls.layer(operators.prepare()), rules).await?)
-            }
-            None => None,
-        };
+        let operators = (config.server.admin_listen, calls.layer(operators.prepare()));
+        let admin = Beside::start("server.admin_listen", operators, &config, rules).await?;
+        let over_http = OverHttp::Console(config.server.console_names.clone().into());
+        let console = CallsLayer { http: over_http, ..calls.clone() }.layer(Routes::from(page).prepare());
+        let console = (config.server.console_listen, console);
+        let console = Beside::start("server.console_listen", console, &config, rules).await?;
+        let http = config.server.http;
+        let over_http = if http { OverHttp::Calls } else { OverHttp::Pages };
+        let (calls, rules) = (CallsLayer { http: over_http, ..calls }, Rules { http1: http, ..rules });
         let answers = calls.layer(mend.layer(callers));
-        let serving = tokio::spawn(connections::serve(listener, tls(&config, false)?, answers, rules, stopped));
-        Ok(Self { address, shared, health, config, lifecycle, stop, serving, admin })
+        let mut serving = JoinSet::new();
+        if let Some(local) = local {
+            serving.spawn(connections::serve(local, None, answers.clone(), rules, stopped.clone()));
+        }
+        serving.spawn(connections::serve(entrance, tls(&config, http)?, answers, rules, stopped));
+        Ok(Self {
+            address,
+            shared,
+            health,
+            config,
+            lifecycle,
+            stop,
+            serving,
+            admin,
+            console,
+            watching: OnceCell::new(),
+        })
     }
 
     /// The bound address; for port 0 the one the system chose.
@@ -127,6 +139,11 @@ impl Server {
     /// Where operators reach it. `None`: no `server.admin_listen`.
     pub fn admin_address(&self) -> Option<SocketAddr> {
         self.admin.as_ref().map(|admin| admin.address)
+    }
+
+    /// Where browsers reach the console. `None`: no `server.console_listen`.
+    pub fn console_address(&self) -> Option<SocketAddr> {
+        self.console.as_ref().map(|console| console.address)
     }
 
     /// Loads policy and models, then says SERVING.
@@ -146,7 +163,8 @@ impl Server {
         self.shared.pipeline.set(pipeline).map_err(|cause| twice(cause.to_string()))?;
         self.lifecycle.set(lifecycle).map_err(|cause| twice(cause.to_string()))?;
         set_health(&self.health, ServingStatus::Serving).await;
-        Ok(())
+        let watching = tokio::spawn(watch_workers(self.health.clone(), Arc::clone(&self.shared)));
+        self.watching.set(AbortOnDrop(watching)).map_err(|cause| twice(cause.to_string()))
     }
 
     /// Takes over what of `config` may change while the server runs, and looks at models and policy.
@@ -163,40 +181,49 @@ impl Server {
     ///
     /// # Errors
     /// [`Error::Bug`] when the transport fails.
-    pub async fn drain(self) -> Result<bool> {
+    pub async fn drain(mut self) -> Result<bool> {
+        if let Some(watching) = self.watching.take() {
+            watching.end().await;
+        }
         // Health first: balancers stop sending before connections are told to go. New calls on open connections are
         // refused by the flag; then the listener closes and every connection gets GOAWAY.
         set_health(&self.health, ServingStatus::NotServing).await;
         tokio::time::sleep(self.config.server.drain_grace).await;
         self.shared.draining.store(true, Ordering::Release);
         self.stop.send_replace(true);
-        let abort = self.serving.abort_handle();
-        let ended = match tokio::time::timeout(self.config.server.drain, self.serving).await {
-            Ok(served) => served.map(|()| true).map_err(|cause| Error::Bug(format!("serving: {cause}"))),
-            Err(_) => {
-                // Dropped, it cuts every connection.
-                abort.abort();
-                Ok(false)
+        let all = async {
+            while let Some(served) = self.serving.join_next().await {
+                served.map_err(|cause| Error::Bug(format!("serving: {cause}")))?;
             }
+            Ok::<bool, Error>(true)
         };
-        if let Some(admin) = self.admin {
-            admin.serving.abort();
+        let ended = tokio::time::timeout(self.config.server.drain, all).await.unwrap_or_else(|_| {
+            // Dropped, they cut every connection.
+            self.serving.abort_all();
+            Ok(false)
+        });
+        for beside in [self.admin, self.console].into_iter().flatten() {
+            beside.serving.abort();
         }
         ended
     }
 }
 
-impl Admin {
+impl Beside {
+    /// Listens where the setting `key` says, if it does.
     async fn start(
-        (wanted, tls): (SocketAddr, Option<Arc<Tls>>),
-        answers: Calls<Routes>,
+        key: &str,
+        (wanted, answers): (Option<SocketAddr>, Calls<Routes>),
+        config: &Config,
         rules: Rules,
-    ) -> Result<Self> {
-        let (listener, address) = listen("server.admin_listen", wanted).await?;
+    ) -> Result<Option<Self>> {
+        let Some(wanted) = wanted else { return Ok(None) };
+        let (entrance, address) = Entrance::tcp(key, wanted).await?;
         // Operators watch until the end: nothing tells their connections to go.
         let (stop, stopped) = watch::channel(false);
-        let serving = tokio::spawn(connections::serve(listener, tls, answers, rules, stopped));
-        Ok(Self { address, serving, _stop: stop })
+        let rules = Rules { http1: true, ..rules };
+        let serving = tokio::spawn(connections::serve(entrance, tls(config, true)?, answers, rules, stopped));
+        Ok(Some(Self { address, serving, _stop: stop }))
     }
 }
 
@@ -217,6 +244,37 @@ fn connections_for(wanted: usize) -> usize {
     wanted.min(possible)
 }
 
+/// What callers may call.
+fn callers(
+    config: &Config,
+    shared: &Arc<Shared>,
+    lifecycle: &Arc<OnceCell<Lifecycle>>,
+    health: HealthServer<impl Health>,
+) -> Result<Routes> {
+    let most = config.limits.max_message_bytes;
+    let risk = RiskServiceServer::new(Service(Arc::clone(shared)))
+        .max_decoding_message_size(most)
+        // The limit counts what comes out: a few kilobytes may hold gigabytes.
+        .accept_compressed(CompressionEncoding::Gzip)
+        .accept_compressed(CompressionEncoding::Deflate);
+    let oip = GrpcInferenceServiceServer::new(Oip::new(Arc::clone(shared), Control(Arc::clone(lifecycle))))
+        .max_decoding_message_size(most)
+        .accept_compressed(CompressionEncoding::Gzip)
+        .accept_compressed(CompressionEncoding::Deflate);
+    let all = resources(config, shared)
+        .add_service(health)
+        .add_service(for_callers()?.build_v1().map_err(no_reflection)?)
+        .add_service(for_callers()?.build_v1alpha().map_err(no_reflection)?)
+        .add_service(risk)
+        .add_service(oip);
+    Ok(all.prepare())
+}
+
+/// What is taken over HTTP.
+fn resources(config: &Config, shared: &Arc<Shared>) -> Routes {
+    if config.server.http { Routes::from(rest::routes(Arc::clone(shared))) } else { Routes::default() }
+}
+
 /// What all calls share.
 fn shared(config: &Config) -> Arc<Shared> {
     Arc::new(Shared {
@@ -225,7 +283,7 @@ fn shared(config: &Config) -> Arc<Shared> {
         limits: config.limits,
         metrics: Arc::default(),
         ledger: Ledger::new(config.limits.max_bytes_in_flight),
-        callers: Callers::new(config.server.max_calls_of_a_caller),
+        callers: Callers::new(config.server.max_calls_of_a_caller, config.server.max_calls_per_second_of_a_caller),
     })
 }
 
@@ -259,7 +317,7 @@ fn rules(config: &Config) -> Rules {
         most: connections_for(server.max_connections),
         streams: server.max_concurrent_streams,
         manners,
-        pages: false,
+        http1: false,
     }
 }
 
@@ -289,9 +347,36 @@ async fn set_health(health: &HealthReporter, status: ServingStatus) {
     }
 }
 
-async fn listen(key: &str, wanted: SocketAddr) -> Result<(TcpListener, SocketAddr)> {
-    let refused = |cause| Error::setup(format!("{key}: {wanted}: {cause}"));
-    let listener = TcpListener::bind(wanted).await.map_err(refused)?;
-    let address = listener.local_addr().map_err(refused)?;
-    Ok((listener, address))
+/// A task that ends with what it is for.
+#[derive(Debug)]
+struct AbortOnDrop(JoinHandle<()>);
+
+impl AbortOnDrop {
+    /// Returns once it has ended.
+    async fn end(mut self) {
+        self.0.abort();
+        // That it was ended is what it says.
+        let _ = (&mut self.0).await;
+    }
+}
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Says NOT_SERVING while a worker does not return: what it holds is lost until the process is started anew, and others should be asked.
+/// Calls are answered as before.
+async fn watch_workers(health: HealthReporter, shared: Arc<Shared>) {
+    let mut was_whole = true;
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let is_whole = shared.is_whole();
+        if is_whole != was_whole {
+            let status = if is_whole { ServingStatus::Serving } else { ServingStatus::NotServing };
+            set_health(&health, status).await;
+            was_whole = is_whole;
+        }
+    }
 }

@@ -142,7 +142,12 @@ licence = "Apache-2.0"
 
 /// A folder with a classifier of ivory that takes the image itself; its logit is the mean of the normalised bytes.
 pub(crate) fn write_classifier(folder: &Path) {
-    let onnx = std::fs::read("tests/fixtures/models/classifier.onnx").unwrap();
+    write_classifier_of(folder, "classifier");
+}
+
+/// As [`write_classifier`], of another fixture that takes what it takes.
+pub(crate) fn write_classifier_of(folder: &Path, fixture: &str) {
+    let onnx = std::fs::read(format!("tests/fixtures/models/{fixture}.onnx")).unwrap();
     std::fs::create_dir_all(folder).unwrap();
     std::fs::write(folder.join("model.onnx"), &onnx).unwrap();
     let sha256 = wildwarden_core::model::folder::manifest::hex_sha256(&onnx);

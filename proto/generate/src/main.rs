@@ -1,10 +1,13 @@
 //! Writes the code of `wildwarden-proto` from the proto files, without protoc. Run it in the project's folder after a proto
 //! file was changed.
 
+mod openapi;
+
 use std::error::Error;
 use std::path::Path;
 
 use protox::prost::Message;
+use protox::prost_reflect::DescriptorPool;
 
 const GENERATED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../src/generated");
 const PROTO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
@@ -18,6 +21,8 @@ fn generate(folder: &Path) -> Result<(), Box<dyn Error>> {
     let descriptors = protox::compile(protos, [PROTO])?;
     // Reflection and the JSON output of the command line read the descriptors at run time.
     std::fs::write(folder.join("descriptors.bin"), descriptors.encode_to_vec())?;
+    let pool = DescriptorPool::from_file_descriptor_set(descriptors.clone())?;
+    std::fs::write(folder.join("openapi.json"), openapi::document(&pool)?)?;
     tonic_prost_build::configure()
         .out_dir(folder)
         .codec_path("crate::counting::CountingCodec")
@@ -51,6 +56,6 @@ mod tests {
             );
             files += 1;
         }
-        assert_eq!(files, 4);
+        assert_eq!(files, 5);
     }
 }

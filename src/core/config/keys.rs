@@ -16,8 +16,20 @@ pub enum Role {
     Info,
     /// Run models on tensors, read what they take and how they run.
     Infer,
-    /// Load, promote and roll back models.
+    /// Read the operators' metrics.
+    Metrics,
+    /// Load, promote and roll back models, and read the metrics.
     Admin,
+}
+
+/// What may be open to everybody, also without a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Openly {
+    /// Whether the server lives and is ready.
+    Health,
+    /// The services and their messages.
+    Reflection,
 }
 
 /// A key that may call.

@@ -14,8 +14,14 @@ use crate::schedule::BatchRule;
 pub struct Listeners {
     /// Listener of the public services.
     pub listen: SocketAddr,
+    /// A socket in the file system for callers on this machine; none: there is no such way in.
+    pub unix_socket: Option<PathBuf>,
     /// Listener for operators; none: they have no way in.
     pub admin_listen: Option<SocketAddr>,
+    /// Listener of the console; none: there is no console.
+    pub console_listen: Option<SocketAddr>,
+    /// Names beside addresses and localhost by which browsers reach the console.
+    pub console_names: Vec<String>,
     /// Time running requests have to finish after SIGTERM.
     pub drain: Duration,
     /// Time between health's word that the server goes, and its going.
@@ -26,6 +32,8 @@ pub struct Listeners {
     pub max_connections: usize,
     /// Calls one caller may have under way, at least 1.
     pub max_calls_of_a_caller: usize,
+    /// Calls one caller may begin a second; 0: any number.
+    pub max_calls_per_second_of_a_caller: u32,
     /// How long a connection may be open before its first call.
     pub first_call: Duration,
     /// How long it may be open without a call.
@@ -40,6 +48,8 @@ pub struct Listeners {
     pub stream_idle: Duration,
     /// TLS; `None`: calls come in plain text.
     pub tls: Option<TlsFiles>,
+    /// Calls are taken over HTTP, too, on the public listener.
+    pub http: bool,
 }
 
 /// What TLS is spoken with: files in PEM, read again when they change.

@@ -14,12 +14,16 @@ use crate::error::{Error, Result};
 #[serde(deny_unknown_fields)]
 pub(super) struct RawServer {
     listen: String,
+    unix_socket: PathBuf,
     admin_listen: String,
+    console_listen: String,
+    console_names: Vec<String>,
     drain_seconds: u64,
     drain_grace_seconds: u64,
     max_concurrent_streams: u64,
     max_connections: u64,
     max_calls_of_a_caller: u64,
+    max_calls_per_second_of_a_caller: u64,
     first_call_seconds: u64,
     idle_seconds: u64,
     connection_age_seconds: u64,
@@ -27,6 +31,7 @@ pub(super) struct RawServer {
     message_seconds: u64,
     stream_idle_seconds: u64,
     plaintext: bool,
+    http: bool,
 }
 
 impl RawServer {
@@ -37,8 +42,16 @@ impl RawServer {
             "" => None,
             given => Some(address("server.admin_listen", given)?),
         };
+        let console_listen = match self.console_listen.as_str() {
+            "" => None,
+            given => Some(address("server.console_listen", given)?),
+        };
         let listen = address("server.listen", &self.listen)?;
-        for (key, given) in [("server.listen", Some(listen)), ("server.admin_listen", admin_listen)] {
+        for (key, given) in [
+            ("server.listen", Some(listen)),
+            ("server.admin_listen", admin_listen),
+            ("server.console_listen", console_listen),
+        ] {
             let Some(given) = given.filter(|given| !given.ip().is_loopback()) else { continue };
             if tls.is_none() && !self.plaintext {
                 return Err(Error::setup(format!(
@@ -46,7 +59,7 @@ impl RawServer {
                      server.plaintext = true where something in front of it does that"
                 )));
             }
-            if key == "server.admin_listen" && !has_admin_key {
+            if key != "server.listen" && !has_admin_key {
                 return Err(Error::setup(format!(
                     "{key}: {given} is not this machine alone, and whoever reaches it is an operator: set up a key with the role admin \
                      (auth.keys)"
@@ -57,12 +70,21 @@ impl RawServer {
         let streams = number("server.max_concurrent_streams", self.max_concurrent_streams, 1..=10_000)?;
         Ok(Listeners {
             listen,
+            unix_socket: socket(&self.unix_socket)?,
             admin_listen,
+            console_listen,
+            console_names: names(&self.console_names)?,
             drain: Duration::from_secs(number("server.drain_seconds", self.drain_seconds, 0..=600)?),
             drain_grace: Duration::from_secs(number("server.drain_grace_seconds", self.drain_grace_seconds, 0..=600)?),
             max_concurrent_streams: u32::try_from(streams).unwrap_or(u32::MAX),
             max_connections: size("server.max_connections", self.max_connections, 1..=1_000_000)?,
             max_calls_of_a_caller: size("server.max_calls_of_a_caller", self.max_calls_of_a_caller, 1..=1_000_000)?,
+            max_calls_per_second_of_a_caller: u32::try_from(number(
+                "server.max_calls_per_second_of_a_caller",
+                self.max_calls_per_second_of_a_caller,
+                0..=1_000_000,
+            )?)
+            .unwrap_or(u32::MAX),
             first_call: seconds("server.first_call_seconds", self.first_call_seconds, 3600)?,
             idle: seconds("server.idle_seconds", self.idle_seconds, 86_400)?,
             connection_age: seconds("server.connection_age_seconds", self.connection_age_seconds, 31_536_000)?,
@@ -70,6 +92,7 @@ impl RawServer {
             message: seconds("server.message_seconds", self.message_seconds, 3600)?,
             stream_idle: seconds("server.stream_idle_seconds", self.stream_idle_seconds, 86_400)?,
             tls,
+            http: self.http,
         })
     }
 }
@@ -78,6 +101,29 @@ fn address(key: &str, given: &str) -> Result<SocketAddr> {
     given.parse().map_err(|cause| {
         Error::setup(format!("{key}: {given:?} is not an address and port like 127.0.0.1:50051: {cause}"))
     })
+}
+
+/// Names of hosts, as browsers send them, without ports.
+fn names(given: &[String]) -> Result<Vec<String>> {
+    let is_name = |name: &&String| name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.'));
+    match given.iter().find(|name| name.is_empty() || !is_name(name)) {
+        Some(other) => Err(Error::setup(format!(
+            "server.console_names: {other:?} must be the name of a host, such as console.example, without a port"
+        ))),
+        None => Ok(given.to_vec()),
+    }
+}
+
+/// Bytes that a socket's path may have: the system's own limit.
+const MOST_PATH_BYTES: usize = 107;
+
+fn socket(given: &Path) -> Result<Option<PathBuf>> {
+    let bytes = given.as_os_str().len();
+    if bytes > MOST_PATH_BYTES {
+        let given = given.display();
+        return Err(Error::setup(format!("server.unix_socket: {given} has {bytes} bytes, at most {MOST_PATH_BYTES}")));
+    }
+    Ok((bytes > 0).then(|| given.to_owned()))
 }
 
 /// `[tls]`, as the file has it: empty paths are none.

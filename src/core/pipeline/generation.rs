@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::cache::ImageCache;
 use super::health::Health;
 use super::look_plan::LookPlan;
+use super::looks::Spending;
 use super::vocabulary;
 use super::words_reader::WordsReader;
 use crate::config::{Batching, Config};
@@ -199,9 +200,10 @@ impl Generation {
     #[must_use]
     pub fn unhurried(mut self, profile: Option<Profile>) -> Self {
         let profile = profile.unwrap_or(self.policy().looks.profile);
-        self.looks.images.unlimited(profile);
-        self.looks.texts.unlimited(profile);
-        self.looks.words.iter_mut().for_each(|words| words.unlimited(profile));
+        let all = Spending::unlimited(profile);
+        self.looks.images.spend(all);
+        self.looks.texts.spend(all);
+        self.looks.words.iter_mut().for_each(|words| words.spend(all));
         self
     }
 

@@ -11,7 +11,7 @@ use super::run::{Ran, Run};
 use crate::domain::TextField;
 use crate::error::Result;
 use crate::schedule::ticket::Reply;
-use crate::schedule::{BatchRule, Batchable};
+use crate::schedule::{BatchRule, Batchable, Claim};
 
 /// One part of a listing. It carries the generation that the whole listing is rated with.
 #[derive(Debug)]
@@ -115,6 +115,14 @@ impl Batchable for Job {
             Task::Image { reply, .. } => reply.is_abandoned(),
             Task::Text { reply, .. } => reply.is_abandoned(),
             Task::Infer { reply, .. } => reply.is_abandoned(),
+        }
+    }
+
+    fn claim(&self) -> Arc<dyn Claim> {
+        match &self.task {
+            Task::Image { reply, .. } => reply.claim(),
+            Task::Text { reply, .. } => reply.claim(),
+            Task::Infer { reply, .. } => reply.claim(),
         }
     }
 }

@@ -1,14 +1,13 @@
 //! Who is looked at again. Bands say where doubt is; how much of it is heeded depends on what is spent already and on how much waits,
 //! so that under load looks after the first are what is given up first, and no listing is refused for their sake.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::domain::{Category, LeftOut, Logit, Modality, PerCategory, Probability};
-use crate::schedule::{Deadline, Load};
+use crate::schedule::{Deadline, Load, RunningMean};
 use crate::score::policy::{Look, Looks, Profile, WordsLook};
 
 /// Load from which less doubt is heeded, and from which none is. The queue refuses at 1.
@@ -51,12 +50,30 @@ pub(super) trait Part {
     fn leave_out(&mut self, why: LeftOut);
 }
 
-/// The looks after the first of one modality, and what was spent on them.
-#[derive(Debug)]
-pub(super) struct Gates {
+/// What may be spent on further looks.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Spending {
     profile: Profile,
     /// Neither what waits nor what was spent counts.
     unlimited: bool,
+}
+
+impl Spending {
+    /// Under `profile`, within its budget.
+    pub(super) fn within(profile: Profile) -> Self {
+        Self { profile, unlimited: false }
+    }
+
+    /// Under `profile`, whatever it costs.
+    pub(super) fn unlimited(profile: Profile) -> Self {
+        Self { profile, unlimited: true }
+    }
+}
+
+/// The looks after the first of one modality, and what was spent on them.
+#[derive(Debug)]
+pub(super) struct Gates {
+    spending: Spending,
     gates: Vec<(Look, Gate)>,
 }
 
@@ -69,8 +86,8 @@ struct Gate {
     present: bool,
     /// The doubt that is heeded: up to 0 all in the band, from 1 on none, beyond it as a debt. Follows the share that takes the look.
     tightness: Mutex<f64>,
-    /// What the look took of late for a picture or text, in microseconds; 0 before the first.
-    took_us: AtomicU64,
+    /// What the look took of late for a picture or text; nothing before the first.
+    cost: RunningMean,
 }
 
 /// What a worker knows beside the scores.
@@ -91,27 +108,23 @@ impl Gates {
             let present = look.models.iter().all(|name| serves(name));
             (look.clone(), Gate::new(look.share, present))
         };
-        Self { profile: looks.profile, unlimited: false, gates: looks.of(modality).iter().map(gate).collect() }
+        Self { spending: Spending::within(looks.profile), gates: looks.of(modality).iter().map(gate).collect() }
     }
 
     /// Whether what is remembered of a photo is still what it would get: one that was looked at less than the policy wants is looked at
     /// anew once there is room.
     pub(super) fn stands(&self, left_out: Option<LeftOut>, load: Load) -> bool {
-        match left_out {
-            None | Some(LeftOut::Absent) => true,
-            Some(LeftOut::Busy | LeftOut::Late) => load.0 >= NARROWS,
-            Some(LeftOut::Budget) => load.0 >= NARROWS || self.gates.iter().any(|(_, gate)| gate.is_tight()),
-        }
+        stands(left_out, load, self.gates.iter().map(|(_, gate)| gate))
     }
 
-    /// From now on under `profile`, and whatever it costs.
-    pub(super) fn unlimited(&mut self, profile: Profile) {
-        (self.profile, self.unlimited) = (profile, true);
+    /// From now on so much is spent.
+    pub(super) fn spend(&mut self, spending: Spending) {
+        self.spending = spending;
     }
 
     /// What is spent.
     pub(super) fn profile(&self) -> Profile {
-        self.profile
+        self.spending.profile
     }
 
     /// How many looks there are, the first among them.
@@ -157,20 +170,19 @@ impl Gates {
         let Some((look, gate)) = taken.checked_sub(1).and_then(|place| self.gates.get(place)) else {
             return Next::Done;
         };
-        let doubt = match self.profile {
+        let doubt = match self.spending.profile {
             Profile::Fast => return Next::Done,
             Profile::Balanced => look.doubt(seen, categories),
             Profile::Thorough => Some(1.0),
         };
-        gate.next(doubt, now, (self.profile == Profile::Balanced, self.unlimited))
+        gate.next(doubt, now, self.spending)
     }
 }
 
 /// The way to the words in photos.
 #[derive(Debug)]
 pub(super) struct WordsGate {
-    profile: Profile,
-    unlimited: bool,
+    spending: Spending,
     look: WordsLook,
     gate: Gate,
 }
@@ -179,7 +191,7 @@ impl WordsGate {
     /// As `looks` says, if it does; `present`: what reads is in service.
     pub(super) fn new(looks: &Looks, present: bool) -> Option<Self> {
         let look = looks.words.clone()?;
-        Some(Self { profile: looks.profile, unlimited: false, gate: Gate::new(look.share, present), look })
+        Some(Self { spending: Spending::within(looks.profile), gate: Gate::new(look.share, present), look })
     }
 
     /// Lines that are read of a photo.
@@ -187,18 +199,14 @@ impl WordsGate {
         self.look.lines
     }
 
-    /// See [`Gates::unlimited`].
-    pub(super) fn unlimited(&mut self, profile: Profile) {
-        (self.profile, self.unlimited) = (profile, true);
+    /// See [`Gates::spend`].
+    pub(super) fn spend(&mut self, spending: Spending) {
+        self.spending = spending;
     }
 
     /// See [`Gates::stands`].
     pub(super) fn stands(&self, left_out: Option<LeftOut>, load: Load) -> bool {
-        match left_out {
-            None | Some(LeftOut::Absent) => true,
-            Some(LeftOut::Busy | LeftOut::Late) => load.0 >= NARROWS,
-            Some(LeftOut::Budget) => load.0 >= NARROWS || self.gate.is_tight(),
-        }
+        stands(left_out, load, std::iter::once(&self.gate))
     }
 
     /// A photo's words took so long to read.
@@ -214,13 +222,13 @@ impl WordsGate {
         load: Load,
         deadline: Deadline,
     ) -> Result<bool, LeftOut> {
-        let promise = match self.profile {
+        let promise = match self.spending.profile {
             Profile::Fast => return Ok(false),
             Profile::Balanced => self.look.promise(labels),
             Profile::Thorough => Some(1.0),
         };
         let now = Situation { load, deadline, together: 1 };
-        match self.gate.next(promise, now, (self.profile == Profile::Balanced, self.unlimited)) {
+        match self.gate.next(promise, now, self.spending) {
             Next::Done => Ok(false),
             Next::Look => Ok(true),
             Next::LeaveOut(why) => Err(why),
@@ -228,9 +236,17 @@ impl WordsGate {
     }
 }
 
+fn stands<'a>(left_out: Option<LeftOut>, load: Load, mut gates: impl Iterator<Item = &'a Gate>) -> bool {
+    match left_out {
+        None | Some(LeftOut::Absent) => true,
+        Some(LeftOut::Busy | LeftOut::Late) => load.0 >= NARROWS,
+        Some(LeftOut::Budget) => load.0 >= NARROWS || gates.any(Gate::is_tight),
+    }
+}
+
 impl Gate {
     fn new(share: f64, present: bool) -> Self {
-        Self { share, present, tightness: Mutex::new(-CREDIT), took_us: AtomicU64::default() }
+        Self { share, present, tightness: Mutex::new(-CREDIT), cost: RunningMean::default() }
     }
 
     fn is_tight(&self) -> bool {
@@ -238,29 +254,28 @@ impl Gate {
     }
 
     fn took(&self, time: Duration) {
-        let (time, mean) = (u64::try_from(time.as_micros()).unwrap_or(u64::MAX), self.took_us.load(Ordering::Relaxed));
-        self.took_us.store(if mean == 0 { time } else { (mean / 8 * 7).saturating_add(time / 8) }, Ordering::Relaxed);
+        self.cost.took(time);
     }
 
-    /// What becomes of a part over which there is so much doubt; `None`: none. `limited`: the share counts; `unlimited`: nothing does.
-    fn next(&self, doubt: Option<f64>, now: Situation, (limited, unlimited): (bool, bool)) -> Next {
+    /// What becomes of a part over which there is so much doubt; `None`: none.
+    fn next(&self, doubt: Option<f64>, now: Situation, spending: Spending) -> Next {
         match doubt {
             None => {
                 self.spend(false);
                 Next::Done
             }
             Some(_) if !self.present => Next::LeaveOut(LeftOut::Absent),
-            Some(_) if unlimited => Next::Look,
-            Some(doubt) => self.decide(doubt, now, limited),
+            Some(_) if spending.unlimited => Next::Look,
+            Some(doubt) => self.decide(doubt, now, spending.profile == Profile::Balanced),
         }
     }
 
+    /// `limited`: the share counts.
     fn decide(&self, doubt: f64, Situation { load, deadline, together }: Situation, limited: bool) -> Next {
-        let took_us = self.took_us.load(Ordering::Relaxed);
-        let wanted = Duration::from_micros(took_us).saturating_mul(together).saturating_mul(PART_OF_THE_TIME);
+        let wanted = self.cost.mean().saturating_mul(together).saturating_mul(PART_OF_THE_TIME);
         if deadline.0.is_some_and(|at| at.saturating_duration_since(Instant::now()) < wanted) {
             // A slow spell is over some time, and only who takes the look would tell.
-            self.took_us.store(took_us - took_us / 64, Ordering::Relaxed);
+            self.cost.fade();
             return Next::LeaveOut(LeftOut::Late);
         }
         let of_load = ((load.0 - NARROWS) / (CLOSES - NARROWS)).clamp(0.0, 1.0);

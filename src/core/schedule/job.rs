@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::claim::Claim;
+
 /// When the caller stops waiting; `None`: never.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Deadline(pub Option<Instant>);
@@ -87,4 +89,7 @@ pub trait Batchable {
 
     /// Whether nobody waits for the answer any more.
     fn is_abandoned(&self) -> bool;
+
+    /// The ticket that its reply answers.
+    fn claim(&self) -> Arc<dyn Claim>;
 }

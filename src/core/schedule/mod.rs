@@ -1,9 +1,12 @@
 //! The one queue in front of the worker threads. Owns waiting, order, batches, refusal and cancellation; knows nothing of
 //! what is run.
 
+mod claim;
 mod costs;
+mod crew;
 mod flow;
 mod job;
+mod mean;
 pub mod policy;
 pub mod queue;
 pub mod scheduler;
@@ -11,4 +14,6 @@ pub mod scheduler;
 mod simulated;
 pub mod ticket;
 
+pub use claim::Claim;
 pub use job::{Asked, BatchRule, Batchable, COST_CLASSES, Caller, Deadline, Load, Priority};
+pub(crate) use mean::RunningMean;

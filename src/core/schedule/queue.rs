@@ -28,6 +28,8 @@ pub struct Settings {
     pub bulk_yields: Duration,
     /// How long work may wait.
     pub patience: Patience,
+    /// A worker that takes longer for a batch is taken not to return.
+    pub hang: Duration,
 }
 
 /// Why work was refused, and when to come back.

@@ -2,11 +2,11 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::crew::{Crew, Place};
 use super::flow::Entry;
 use super::job::{Asked, Batchable, Deadline, Load};
 use super::queue::Queue;
@@ -36,23 +36,29 @@ const BETWEEN: Duration = Duration::from_millis(1);
 #[derive(Debug)]
 pub struct Scheduler<J: Batchable> {
     queue: Arc<Queue<J>>,
-    threads: Vec<JoinHandle<()>>,
+    crew: Crew,
 }
 
 impl<J: Batchable + Send + 'static> Scheduler<J> {
-    /// Starts a thread for each worker.
+    /// Starts `count` threads, each with the worker that `make` gives for its place, from 0 on. It is asked again for one that takes the
+    /// place of a worker that does not return.
     ///
     /// # Errors
     /// [`Error::Bug`] when the system refuses a thread.
-    pub fn start(workers: Vec<Worker<J>>, settings: Settings) -> Result<Self> {
-        let queue = Arc::new(Queue::new(settings, workers.len()));
-        let mut threads = Vec::new();
-        for (index, worker) in workers.into_iter().enumerate() {
-            let queue = Arc::clone(&queue);
-            let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || run(worker, &queue));
-            threads.push(thread.map_err(|cause| Error::Bug(format!("starting a worker thread: {cause}")))?);
-        }
-        Ok(Self { queue, threads })
+    pub fn start(count: usize, make: impl Fn(usize) -> Worker<J> + Send + 'static, settings: Settings) -> Result<Self> {
+        let queue = Arc::new(Queue::new(settings, count));
+        let of_crew = Arc::clone(&queue);
+        let body = move |place: &Arc<Place>| -> Box<dyn FnOnce() + Send> {
+            let (worker, queue, place) = (make(place.index()), Arc::clone(&of_crew), Arc::clone(place));
+            Box::new(move || run(worker, &queue, &place))
+        };
+        let crew = Crew::start(count, Box::new(body), settings.hang)?;
+        Ok(Self { queue, crew })
+    }
+
+    /// Workers that have not returned, and those that have taken a lost one's place so far.
+    pub fn lost(&self) -> (u64, u64) {
+        self.crew.lost()
     }
 
     /// Queues all `jobs` or none.
@@ -81,14 +87,11 @@ impl<J: Batchable> Drop for Scheduler<J> {
     /// Lets the threads finish what waits, then joins them: sessions must not outlive the process's exit handlers.
     fn drop(&mut self) {
         self.queue.close();
-        for thread in self.threads.drain(..) {
-            // A worker that panicked outside a job has nothing left to clean up.
-            let _ = thread.join();
-        }
+        self.crew.join();
     }
 }
 
-fn run<J: Batchable>(mut worker: Worker<J>, queue: &Queue<J>) {
+fn run<J: Batchable>(mut worker: Worker<J>, queue: &Queue<J>, place: &Place) {
     // Whoever answers callers goes first: refusals must be quick, and they are cheap. Only on Linux is it a thread's own; where it is not
     // allowed, all are alike.
     if cfg!(target_os = "linux") {
@@ -102,15 +105,20 @@ fn run<J: Batchable>(mut worker: Worker<J>, queue: &Queue<J>) {
         let begun = ended.filter(|ended| started.saturating_duration_since(*ended) < BETWEEN).unwrap_or(started);
         let jobs = u32::try_from(batch.len().max(1)).unwrap_or(u32::MAX);
         let class = batch.first().map(|entry| entry.job.cost_class());
+        place.begin(batch.iter().map(|entry| entry.job.claim()).collect());
         let take = |Entry { job, deadline, enqueued, .. }| Taken { job, deadline, queue_wait: started - enqueued };
         let batch: Vec<Taken<J>> = batch.into_iter().map(take).collect();
         // A panic is that batch's error. Sessions are plain handles that a later run does not find half changed.
         let outcome = catch_unwind(AssertUnwindSafe(|| worker(batch, load)));
-        class.into_iter().for_each(|class| queue.costs().took(class, begun.elapsed() / jobs));
-        ended = Some(Instant::now());
         if outcome.is_err() {
             tracing::error!(jobs, "a worker panicked; its jobs are answered with an internal error");
         }
+        if !place.end() {
+            // Another has taken the place.
+            return;
+        }
+        class.into_iter().for_each(|class| queue.costs().took(class, begun.elapsed() / jobs));
+        ended = Some(Instant::now());
     }
 }
 
@@ -122,7 +130,7 @@ mod tests {
     use crate::error::Full;
     use crate::schedule::policy::Patience;
     use crate::schedule::ticket::{Reply, Ticket, ticket};
-    use crate::schedule::{BatchRule, Caller, Priority};
+    use crate::schedule::{BatchRule, Caller, Claim, Priority};
 
     const ONE_BY_ONE: BatchRule = BatchRule { max_batch: 1, max_wait: Duration::ZERO };
 
@@ -147,6 +155,10 @@ mod tests {
 
         fn is_abandoned(&self) -> bool {
             self.2.is_abandoned()
+        }
+
+        fn claim(&self) -> Arc<dyn Claim> {
+            self.2.claim()
         }
     }
 
@@ -173,18 +185,22 @@ mod tests {
     fn gated(capacity: usize) -> (Scheduler<Job>, mpsc::Sender<()>, Ran) {
         let (permit, permits) = mpsc::channel();
         let ran = Ran::default();
-        let notes = Arc::clone(&ran);
-        let worker: Worker<Job> = Box::new(move |batch, _| {
-            permits.recv().unwrap();
+        let (permits, notes) = (Arc::new(Mutex::new(permits)), Arc::clone(&ran));
+        let worker = move |batch: Vec<Taken<Job>>, _| {
+            permits.lock().unwrap().recv().unwrap();
             let numbers: Vec<u32> = batch.iter().map(|taken| taken.job.0).collect();
             notes.lock().unwrap().push(numbers.clone());
             assert!(!numbers.contains(&13), "unlucky");
             for Taken { job: Job(number, _, reply), queue_wait, .. } in batch {
                 reply.give(number * 2, queue_wait);
             }
-        });
-        let settings = Settings { capacity, bulk_yields: Duration::from_secs(60), patience: PATIENCE };
-        (Scheduler::start(vec![worker], settings).unwrap(), permit, ran)
+        };
+        let make = move |_| -> Worker<Job> { Box::new(worker.clone()) };
+        (Scheduler::start(1, make, settings(capacity, Duration::from_secs(60))).unwrap(), permit, ran)
+    }
+
+    fn settings(capacity: usize, hang: Duration) -> Settings {
+        Settings { capacity, bulk_yields: Duration::from_secs(60), patience: PATIENCE, hang }
     }
 
     fn interactive(scheduler: &Scheduler<Job>, numbers: &[u32]) -> Result<Vec<Ticket<u32>>> {
@@ -348,5 +364,53 @@ mod tests {
         for ticket in tickets.into_iter().chain([busy]) {
             ticket.wait(Deadline::default()).await.unwrap();
         }
+    }
+
+    #[tokio::test]
+    async fn a_worker_that_does_not_return_is_answered_for_and_another_takes_its_place() {
+        let (release, released) = mpsc::channel::<()>();
+        let released = Arc::new(Mutex::new(released));
+        let worker = move |batch: Vec<Taken<Job>>, _| {
+            for Taken { job: Job(number, _, reply), queue_wait, .. } in batch {
+                if number == 13 {
+                    // Until the test ends, one way or the other.
+                    let _ = released.lock().unwrap().recv();
+                }
+                reply.give(number * 2, queue_wait);
+            }
+        };
+        let make = move |_| -> Worker<Job> { Box::new(worker.clone()) };
+        let scheduler = Scheduler::start(1, make, settings(8, Duration::from_millis(100))).unwrap();
+        let hangs = interactive(&scheduler, &[13]).unwrap().remove(0);
+        let next = interactive(&scheduler, &[21]).unwrap().remove(0);
+        let lost = hangs.wait(Deadline::default()).await.unwrap_err();
+        assert!(lost.to_string().contains("did not return (scheduler.hang_seconds)"), "{lost}");
+        assert_eq!(next.wait(Deadline::default()).await.unwrap().result, 42);
+        while scheduler.lost() != (1, 1) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        release.send(()).unwrap();
+        while scheduler.lost() != (0, 1) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let again = interactive(&scheduler, &[5]).unwrap().remove(0);
+        assert_eq!(again.wait(Deadline::default()).await.unwrap().result, 10, "the one that returned is gone");
+    }
+
+    #[tokio::test]
+    async fn an_end_waits_for_what_runs_and_not_for_what_does_not_return() {
+        let (release, released) = mpsc::channel::<()>();
+        let released = Mutex::new(Some(released));
+        let make = move |_| -> Worker<Job> {
+            let released = released.lock().unwrap().take();
+            Box::new(move |_, _| {
+                let _ = released.as_ref().map(mpsc::Receiver::recv);
+            })
+        };
+        let scheduler = Scheduler::start(1, make, settings(8, Duration::from_millis(50))).unwrap();
+        let hangs = interactive(&scheduler, &[13]).unwrap().remove(0);
+        tokio::task::spawn_blocking(move || drop(scheduler)).await.unwrap();
+        assert!(hangs.wait(Deadline::default()).await.is_err());
+        drop(release);
     }
 }

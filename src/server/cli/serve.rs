@@ -25,6 +25,9 @@ pub struct Serve {
     /// Listener for operators: metrics, ModelService; empty: none.
     #[arg(long, value_name = "ADDRESS:PORT")]
     admin_listen: Option<String>,
+    /// Listener of the console, a page for browsers; empty: none.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    console_listen: Option<String>,
     /// Forget what calls decided before the last stop (models/state.json): start with what the rules choose.
     #[arg(long)]
     ignore_state: bool,
@@ -39,7 +42,8 @@ impl Serve {
         let listen = self.listen.map(|address| ("server", "listen", address));
         let admin = self.admin_listen.map(|address| ("server", "admin_listen", address));
         let ignore = self.ignore_state.then(|| ("models", "ignore_state", "true".to_owned()));
-        let flags: Vec<Flag> = listen.into_iter().chain(admin).chain(ignore).collect();
+        let console = self.console_listen.map(|address| ("server", "console_listen", address));
+        let flags: Vec<Flag> = listen.into_iter().chain(admin).chain(console).chain(ignore).collect();
         let config = self.settings.load(flags.clone())?;
         let runtime = super::async_runtime()?;
         runtime.block_on(async {
@@ -50,6 +54,9 @@ impl Serve {
             tracing::info!(address = %server.address(), "listening");
             if let Some(address) = server.admin_address() {
                 tracing::info!(%address, "listening for operators");
+            }
+            if let Some(address) = server.console_address() {
+                tracing::info!(%address, "listening for browsers");
             }
             tokio::select! {
                 loaded = server.load() => loaded?,

@@ -6,6 +6,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
 use http::header::CONTENT_TYPE;
+use wildwarden_core::metrics::Now;
 
 use crate::transport::service::Shared;
 
@@ -17,10 +18,13 @@ pub fn routes(shared: Arc<Shared>) -> Router {
     Router::new().route("/metrics", get(metrics)).with_state(shared)
 }
 
-async fn metrics(State(shared): State<Arc<Shared>>) -> ([(http::HeaderName, &'static str); 1], String) {
+/// The page of metrics: see [`Metrics::render`](wildwarden_core::metrics::Metrics::render).
+pub(super) async fn metrics(State(shared): State<Arc<Shared>>) -> ([(http::HeaderName, &'static str); 1], String) {
     // Before the models are loaded nothing waits and nothing is remembered.
-    let pipeline = shared.pipeline.get();
-    let queued = pipeline.map_or(0, |pipeline| pipeline.queued());
-    let cached = pipeline.map_or(0, |pipeline| pipeline.generation().cache().len());
-    ([(CONTENT_TYPE, OPEN_METRICS)], shared.metrics.render(queued, cached))
+    let now = shared.pipeline.get().map_or_else(Now::default, |pipeline| Now {
+        queued: pipeline.queued(),
+        cached_images: pipeline.generation().cache().len(),
+        lost_workers: pipeline.lost_workers(),
+    });
+    ([(CONTENT_TYPE, OPEN_METRICS)], shared.metrics.render(now))
 }

@@ -51,6 +51,8 @@ pub struct Arriving {
     inner: Body,
     held: Arc<Held>,
     pace: Pace,
+    /// How often its bytes count: what is made of JSON takes room beside it.
+    weight: usize,
     prefix: Vec<u8>,
     /// Bytes of the present message that are to come.
     left: usize,
@@ -74,6 +76,7 @@ impl Arriving {
             inner,
             held,
             pace,
+            weight: 1,
             prefix: Vec::with_capacity(PREFIX),
             left: 0,
             size: 0,
@@ -85,15 +88,23 @@ impl Arriving {
         }
     }
 
+    /// As [`Self::new`], of a body that is one message as it is, which becomes another beside it.
+    pub fn plain(inner: Body, held: Arc<Held>, pace: Pace) -> Self {
+        let mut arriving = Self::new(inner, held, Pace { between: pace.stall, ..pace }, Answered::default());
+        (arriving.weight, arriving.left) = (2, usize::MAX);
+        arriving
+    }
+
     /// Counts `data`, and notes where messages begin and end.
     fn read(&mut self, mut data: Bytes) -> Result<(), Status> {
         let now = Instant::now();
         while data.has_remaining() {
             if self.left > 0 {
+                self.until.get_or_insert(now + self.pace.message);
                 let part = self.left.min(data.len());
                 self.left -= part;
                 data.advance(part);
-                self.hold(part)?;
+                self.hold(part * self.weight)?;
                 if self.left == 0 {
                     self.end_message();
                 }
@@ -181,7 +192,13 @@ impl HttpBody for Arriving {
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
-            Poll::Ready(last) => Poll::Ready(last),
+            Poll::Ready(last) => {
+                if last.is_none() && self.until.is_some() {
+                    // Of a plain body its end is that of its message.
+                    self.held.whole();
+                }
+                Poll::Ready(last)
+            }
             Poll::Pending => {
                 ready!(self.timer.as_mut().poll(context));
                 Poll::Ready(Some(Err(self.too_slow())))

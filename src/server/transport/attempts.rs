@@ -1,6 +1,6 @@
 //! Wrong keys, counted by where they come from: guessing must not be free.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -13,12 +13,53 @@ use crate::transport::origin::{From, network};
 /// Wrong keys that an address may send within [`WINDOW`].
 const MOST: u64 = 20;
 const WINDOW: Duration = Duration::from_secs(60);
-/// Addresses that are remembered: whoever has more of them has more attempts.
+/// Addresses that are remembered, those that began last: whoever has more of them has more attempts.
 const REMEMBERED: usize = 4096;
 
 /// Who sent how many wrong keys of late.
 #[derive(Debug, Default)]
-pub struct Attempts(Mutex<HashMap<String, (Instant, u64)>>);
+pub struct Attempts(Mutex<Remembered>);
+
+/// A window each, which begins with the first wrong key.
+#[derive(Debug, Default)]
+struct Remembered {
+    counts: HashMap<String, (Instant, u64)>,
+    /// In the order in which their windows began, and so in which they end.
+    order: VecDeque<String>,
+}
+
+impl Remembered {
+    /// Forgets whose window is over.
+    fn expire(&mut self) {
+        while let Some((since, _)) = self.order.front().and_then(|name| self.counts.get(name)) {
+            if since.elapsed() < WINDOW {
+                return;
+            }
+            self.forget_oldest();
+        }
+    }
+
+    fn forget_oldest(&mut self) {
+        if let Some(name) = self.order.pop_front() {
+            self.counts.remove(&name);
+        }
+    }
+
+    /// How many wrong keys it has sent with this one.
+    fn count(&mut self, name: &str) -> u64 {
+        self.expire();
+        if let Some((_, count)) = self.counts.get_mut(name) {
+            *count += 1;
+            return *count;
+        }
+        if self.order.len() >= REMEMBERED {
+            self.forget_oldest();
+        }
+        self.order.push_back(name.to_owned());
+        self.counts.insert(name.to_owned(), (Instant::now(), 1));
+        1
+    }
+}
 
 impl Attempts {
     /// Whether that address may try a key.
@@ -28,7 +69,7 @@ impl Attempts {
     pub fn may_try(&self, from: &From) -> Result<(), Error> {
         let Some(name) = name(from) else { return Ok(()) };
         let attempts = self.0.lock();
-        let Some((since, count)) = attempts.get(&name).copied() else { return Ok(()) };
+        let Some((since, count)) = attempts.counts.get(&name).copied() else { return Ok(()) };
         let left = WINDOW.saturating_sub(since.elapsed());
         if count < MOST || left.is_zero() {
             return Ok(());
@@ -40,17 +81,9 @@ impl Attempts {
     /// It tried a wrong one, or none. The log has who, never what.
     pub fn failed(&self, from: &From, error: &Error) {
         let Some(name) = name(from) else { return };
-        let mut attempts = self.0.lock();
-        if attempts.len() >= REMEMBERED {
-            attempts.retain(|_, (since, _)| since.elapsed() < WINDOW);
-        }
-        let (since, count) = attempts.entry(name.clone()).or_insert((Instant::now(), 0));
-        if since.elapsed() >= WINDOW {
-            (*since, *count) = (Instant::now(), 0);
-        }
-        *count += 1;
-        if *count == 1 || *count == MOST {
-            tracing::warn!(from = name, attempts = *count, %error, "a caller was not let in");
+        let attempts = self.0.lock().count(&name);
+        if attempts == 1 || attempts == MOST {
+            tracing::warn!(from = name, attempts, %error, "a caller was not let in");
         }
     }
 }
@@ -68,7 +101,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn twenty_wrong_keys_close_the_door_for_a_minute_to_that_address_alone() {
         let attempts = Attempts::default();
-        let from = |peer: &str| From { peer: Some(peer.parse().unwrap()), certificate: None };
+        let from = |peer: &str| From { peer: Some(peer.parse().unwrap()), ..From::default() };
         let guesser = from("192.0.2.1:5");
         let wrong = Error::Unauthenticated("the key is not known".into());
         for _ in 0..20 {
@@ -86,5 +119,28 @@ mod tests {
             attempts.failed(&from("127.0.0.1:5"), &wrong);
         }
         attempts.may_try(&from("127.0.0.1:5")).unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_more_addresses_than_a_bound_are_remembered_and_the_oldest_is_forgotten() {
+        let attempts = Attempts::default();
+        let from = |number: usize| {
+            let peer = format!("2001:db8:{:x}:{:x}::1", number / 0x1_0000, number % 0x1_0000);
+            From { peer: Some(std::net::SocketAddr::new(peer.parse().unwrap(), 5)), ..From::default() }
+        };
+        let wrong = Error::Unauthenticated("the key is not known".into());
+        for number in 0..REMEMBERED {
+            (0..MOST).for_each(|_| attempts.failed(&from(number), &wrong));
+            tokio::time::advance(Duration::from_millis(1)).await;
+        }
+        attempts.may_try(&from(0)).unwrap_err();
+        attempts.failed(&from(REMEMBERED), &wrong);
+        attempts.may_try(&from(0)).unwrap();
+        attempts.may_try(&from(1)).unwrap_err();
+        for number in 0..10 * REMEMBERED {
+            attempts.failed(&from(number), &wrong);
+        }
+        let remembered = attempts.0.lock();
+        assert_eq!((remembered.counts.len(), remembered.order.len()), (REMEMBERED, REMEMBERED));
     }
 }

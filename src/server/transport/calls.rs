@@ -1,4 +1,4 @@
-//! What happens to every call, whatever answers it: a message that is not gRPC gets told so, who may not call is refused, the
+//! What happens to every call, over gRPC or HTTP, whatever answers it: what is neither gets told so, who may not call is refused, the
 //! caller's deadline is noted, and the outcome is counted, that of a call which no handler saw too.
 
 use std::pin::Pin;
@@ -7,8 +7,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http::header::{ALLOW, CONTENT_TYPE};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tonic::Code;
 use tonic::body::Body;
@@ -19,11 +19,15 @@ use wildwarden_core::schedule::Asked;
 
 use crate::transport::arriving::{Answered, Arriving, Pace};
 use crate::transport::caller;
-use crate::transport::guard::{self, Guard};
-use crate::transport::methods::{self, Access};
+use crate::transport::console;
+use crate::transport::dialect::Dialect;
+use crate::transport::guard::Guard;
+use crate::transport::ledger::Held;
+use crate::transport::methods::{self, Access, RESOURCES};
 use crate::transport::origin::{self, From};
+use crate::transport::rest::problem;
 use crate::transport::service::Shared;
-use crate::transport::status::{code_name, error_code_name, rpc_status};
+use crate::transport::status::{bounded, code_name, error_code_name};
 
 /// Media types of messages in protobuf (gRPC over HTTP/2).
 const GRPC_MEDIA_TYPES: [&str; 2] = ["application/grpc", "application/grpc+proto"];
@@ -43,13 +47,26 @@ pub struct CallsLayer {
     pub shared: Arc<Shared>,
     /// How long senders may take.
     pub pace: Pace,
+    /// What is taken over HTTP.
+    pub http: OverHttp,
+}
+
+/// What a listener takes over HTTP.
+#[derive(Debug, Clone)]
+pub enum OverHttp {
+    /// The pages of operators.
+    Pages,
+    /// Calls of the contract.
+    Calls,
+    /// The console and its calls, sent to an address of this machine or to one of these names.
+    Console(Arc<[String]>),
 }
 
 impl<S> Layer<S> for CallsLayer {
     type Service = Calls<S>;
 
     fn layer(&self, answers: S) -> Calls<S> {
-        Calls { answers, guard: self.guard.clone(), shared: Arc::clone(&self.shared), pace: self.pace }
+        Calls { answers, layer: self.clone() }
     }
 }
 
@@ -57,33 +74,112 @@ impl<S> Layer<S> for CallsLayer {
 #[derive(Debug, Clone)]
 pub struct Calls<S> {
     answers: S,
-    guard: Guard,
-    shared: Arc<Shared>,
-    pace: Pace,
+    layer: CallsLayer,
 }
 
-impl<S> Calls<S> {
+/// A method by its name in the table, which a count has: a caller's own would let the metrics grow without bound. And who may call it.
+type Known = (&'static str, Access);
+
+/// What a request is.
+enum Kind {
+    /// A call.
+    Call(Dialect, Known),
+    /// A page of the operators.
+    Page,
+    /// Nothing that is served; the answer to it.
+    Nothing(Response<Body>),
+}
+
+impl CallsLayer {
+    fn kind(&self, request: &Request<Body>) -> Kind {
+        let (path, headers) = (request.uri().path(), request.headers());
+        if let Some(refused) = self.refused_browser(request) {
+            self.shared.metrics.call("none", code_name(Code::PermissionDenied));
+            return Kind::Nothing(refused);
+        }
+        // Over HTTP/1 there are no trailers to say how a call ended.
+        if is_grpc(headers) && request.version() == Version::HTTP_2 {
+            // Nothing else that has a path here is for gRPC: pages and resources have doors of their own.
+            if let Some(known) = methods::at(path) {
+                return Kind::Call(Dialect::Grpc, known);
+            }
+            let (method, what) = methods::not_served(path).unwrap_or(("unknown", "there is no such method"));
+            self.shared.metrics.call(method, code_name(Code::Unimplemented));
+            return Kind::Nothing(tonic::Status::unimplemented(format!("{method}: {what}")).into_http());
+        }
+        let on_console = matches!(self.http, OverHttp::Console(_));
+        if on_console && request.method() == Method::GET && console::is_file(path) {
+            return Kind::Page;
+        }
+        let takes_calls = !matches!(self.http, OverHttp::Pages);
+        if let Some((verb, rpc, access)) = methods::resource(path, on_console).filter(|_| takes_calls) {
+            if request.method().as_str() == verb {
+                return Kind::Call(Dialect::Http, (rpc, access));
+            }
+            self.shared.metrics.call(rpc, code_name(Code::Unimplemented));
+            let mut refused = problem::of_http(StatusCode::METHOD_NOT_ALLOWED, &format!("{path} takes {verb}"));
+            refused.headers_mut().insert(ALLOW, http::HeaderValue::from_static(verb));
+            return Kind::Nothing(refused.map(Body::new));
+        }
+        // The operators' listener has pages, too. What is routed as a method answers whatever the verb, and is never one: everything
+        // below is for calls.
+        if !takes_calls && request.method() != Method::POST && methods::is_page(path) {
+            let unknown = From::default();
+            let from = request.extensions().get::<From>().unwrap_or(&unknown);
+            return match self.guard.check(Access::Page, headers, from) {
+                Ok(_) => Kind::Page,
+                Err(error) => {
+                    self.shared.metrics.call("page", error_code_name(&error));
+                    Kind::Nothing(Dialect::Http.refusal(&error, "page"))
+                }
+            };
+        }
+        let (code, answer) = if takes_calls && methods::at(path).is_none() {
+            (code_name(Code::Unimplemented), nothing_there(path))
+        } else {
+            ("UNSUPPORTED_MEDIA_TYPE", not_grpc())
+        };
+        self.shared.metrics.call("none", code);
+        Kind::Nothing(answer)
+    }
+
+    /// The answer to a browser that asks for a page from elsewhere, with what its user may reach and that page may not.
+    fn refused_browser(&self, request: &Request<Body>) -> Option<Response<Body>> {
+        if let OverHttp::Console(names) = &self.http
+            && !console::is_sent_here(request, names)
+        {
+            let why = "the console answers to addresses, localhost and the names of server.console_names";
+            return Some(problem::of_http(StatusCode::MISDIRECTED_REQUEST, why).map(Body::new));
+        }
+        // Browsers say so by themselves, and no page can make them say otherwise. A link that is followed is no such request; a form is.
+        let said = |name: &str| request.headers().get(name).map(http::HeaderValue::as_bytes);
+        let is_from_elsewhere = matches!(said("sec-fetch-site"), Some(b"cross-site" | b"same-site"));
+        let is_link = request.method() == Method::GET && said("sec-fetch-mode") == Some(b"navigate".as_slice());
+        (is_from_elsewhere && !is_link)
+            .then(|| problem::of_http(StatusCode::FORBIDDEN, "pages from elsewhere may not ask here").map(Body::new))
+    }
+
     /// Who sends `request`, until when, and its place among the calls of that caller, if it needs one.
     ///
     /// # Errors
     /// See [`Guard::check`], [`Shared::foresees`] and [`Callers::enter`](caller::Callers::enter).
     fn admit(
         &self,
-        known: Option<(&'static str, Access)>,
+        dialect: Dialect,
+        (rpc, access): Known,
         request: &Request<Body>,
     ) -> Result<(Asked, Option<caller::Place>), Error> {
         let unknown = From::default();
         let from = request.extensions().get::<From>().unwrap_or(&unknown);
-        let access = known.map(|(_, access)| access);
-        let key = access.map_or(Ok(None), |access| self.guard.check(access, request.headers(), from))?;
-        let (caller, deadline) = (origin::caller(key, from.peer), guard::deadline(request.headers()));
+        let key = self.guard.check(access, request.headers(), from)?;
+        let (caller, deadline) = (origin::caller(key, from), dialect.deadline(request.headers()));
         let asked = Asked { caller, deadline, ..Asked::default() };
         // Before a byte of the listing is read: a server that is full has better things to do.
-        if known.is_some_and(|(rpc, _)| rpc == CLASSIFY) {
+        if rpc == CLASSIFY {
             self.shared.foresees(&asked)?;
         }
         // Balancers ask for health beside whatever else comes from their address.
-        let is_open = access == Some(Access::Open);
+        let is_open = matches!(access, Access::Open(_));
         let place = (!is_open).then(|| self.shared.callers.enter(&asked.caller.name)).transpose()?;
         Ok((asked, place))
     }
@@ -104,63 +200,66 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        if !is_grpc(request.headers()) {
-            // The operators' listener has pages, too. What is routed as a method answers whatever the verb, and is never one: everything
-            // below is for calls.
-            if request.method() != Method::POST && methods::is_page(request.uri().path()) {
-                return Box::pin(self.answers.call(request));
-            }
-            self.shared.metrics.call("none", "UNSUPPORTED_MEDIA_TYPE");
-            return Box::pin(std::future::ready(Ok(not_grpc())));
-        }
-        if let Some((method, what)) = methods::not_served(request.uri().path()) {
-            let status = tonic::Status::unimplemented(format!("{method}: {what}"));
-            self.shared.metrics.call(method, code_name(Code::Unimplemented));
-            return Box::pin(std::future::ready(Ok(status.into_http())));
-        }
-        // The name that a count has is the table's: a caller's own would let the metrics grow without bound.
-        let known = methods::at(request.uri().path());
-        let rpc = known.map_or("unknown", |(rpc, _)| rpc);
-        let (asked, place) = match self.admit(known, &request) {
+        let (dialect, known) = match self.layer.kind(&request) {
+            Kind::Call(dialect, known) => (dialect, known),
+            Kind::Page => return Box::pin(self.answers.call(request)),
+            Kind::Nothing(answer) => return Box::pin(std::future::ready(Ok(answer))),
+        };
+        let shared = Arc::clone(&self.layer.shared);
+        let (rpc, _) = known;
+        let (asked, place) = match self.layer.admit(dialect, known, &request) {
             Ok(admitted) => admitted,
             Err(error) => {
-                self.shared.metrics.call(rpc, error_code_name(&error));
-                return Box::pin(std::future::ready(Ok(rpc_status(&error, rpc).into_http())));
+                shared.metrics.call(rpc, error_code_name(&error));
+                return Box::pin(std::future::ready(Ok(dialect.refusal(&error, rpc))));
             }
         };
         let deadline = asked.deadline;
-        let held = Arc::new(self.shared.ledger.open(Arc::clone(&asked.caller.name)));
-        // Where there is one message, nothing is waited for after it.
-        let between = if methods::is_streamed(rpc) { self.pace.between } else { self.pace.stall };
-        let (pace, holds) = (Pace { between, ..self.pace }, Arc::clone(&held));
-        let answered = Answered::default();
-        let reads = answered.clone();
-        let mut request = request.map(|body| Body::new(Arriving::new(body, holds, pace, reads)));
-        request.extensions_mut().insert(asked);
-        request.extensions_mut().insert(answered);
-        let mut count = Count { metrics: Arc::clone(&self.shared.metrics), rpc, code: code_name(Code::Cancelled) };
+        let held = Arc::new(shared.ledger.open(Arc::clone(&asked.caller.name)));
+        let request = arriving(dialect, (rpc, asked), request, (Arc::clone(&held), self.layer.pace));
+        let mut count = Count { metrics: Arc::clone(&shared.metrics), rpc, code: code_name(Code::Cancelled) };
         let answering = self.answers.call(request);
         Box::pin(async move {
             // What is rated looks at its deadline by itself; what is still being sent has nobody who does.
             let mut response = match deadline.0 {
                 Some(at) => match tokio::time::timeout_at(at + GRACE, answering).await {
                     Ok(response) => response?,
-                    Err(_) => rpc_status(&Error::DeadlineExceeded, rpc).into_http(),
+                    Err(_) => dialect.refusal(&Error::DeadlineExceeded, rpc),
                 },
                 None => answering.await?,
             };
             // The operators' listener has pages, and answers with one what no service of it takes.
-            if response.status() == StatusCode::NOT_FOUND {
+            if dialect == Dialect::Grpc && response.status() == StatusCode::NOT_FOUND {
                 response = tonic::Status::unimplemented("this listener does not serve the method").into_http();
             }
-            // A refusal is nothing but headers; without a status there, messages follow.
-            let code = response.headers().get("grpc-status").map(|code| Code::from_bytes(code.as_bytes()));
-            count.answered(code.unwrap_or(Code::Ok));
+            count.answered(dialect.code(&response));
             // Until here the message, and what was made of it, is held. A stream goes on holding its own.
             drop(held);
             Ok(response.map(|body| Body::new(Placed { body, _place: place })))
         })
     }
+}
+
+/// `request`, whose bytes are counted and watched as they come, and who asks in it.
+fn arriving(
+    dialect: Dialect,
+    (rpc, asked): (&str, Asked),
+    request: Request<Body>,
+    (held, pace): (Arc<Held>, Pace),
+) -> Request<Body> {
+    let answered = Answered::default();
+    let reads = answered.clone();
+    // Where there is one message, nothing is waited for after it.
+    let between = if methods::is_streamed(rpc) { pace.between } else { pace.stall };
+    let mut request = request.map(|body| {
+        Body::new(match dialect {
+            Dialect::Grpc => Arriving::new(body, held, Pace { between, ..pace }, reads),
+            Dialect::Http => Arriving::plain(body, held, pace),
+        })
+    });
+    request.extensions_mut().insert(asked);
+    request.extensions_mut().insert(answered);
+    request
 }
 
 /// An answer that holds its caller's place until it is sent.
@@ -220,4 +319,11 @@ fn not_grpc() -> Response<Body> {
     *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
     response.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static("text/plain; charset=utf-8"));
     response
+}
+
+/// What is asked for over HTTP, and is not there.
+fn nothing_there(path: &str) -> Response<Body> {
+    let paths: Vec<&str> = RESOURCES.iter().map(|(_, at, ..)| *at).collect();
+    let detail = format!("there is nothing at {path}; over HTTP there are {}", paths.join(", "));
+    problem::of_http(StatusCode::NOT_FOUND, &bounded(detail)).map(Body::new)
 }

@@ -17,7 +17,7 @@ use tonic::Status;
 use tonic::body::Body;
 use tower::Service;
 
-use crate::transport::methods::{self, Access};
+use crate::transport::methods;
 use crate::transport::origin::From;
 
 /// How long a connection may be of no use.
@@ -175,8 +175,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let is_open = matches!(methods::at(request.uri().path()), Some((_, Access::Open)));
-        let under_way = self.connection.begin(is_open);
+        let under_way = self.connection.begin(methods::is_open(request.uri().path()));
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(self.from.clone());
         let answering = self.answers.call(request);

@@ -10,7 +10,6 @@ use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -18,7 +17,7 @@ use tonic::body::Body;
 use tower::Service;
 
 use crate::transport::connection::{Connection, Manners, OfConnection, Verdict};
-use crate::transport::origin::From;
+use crate::transport::entrance::Entrance;
 use crate::transport::tls::{Tls, fingerprint};
 
 /// HTTP/2 windows: with the default of 64 KiB a photo takes a round trip for each 64 KiB. What a peer sends and nobody reads yet is
@@ -29,6 +28,8 @@ const CONNECTION_WINDOW: u32 = 2 << 20;
 const MAX_FRAME: u32 = 1 << 20;
 /// Bytes of a call's headers.
 const MAX_HEADERS: u32 = 16 << 10;
+/// Of HTTP/1, where headers and body come through one buffer.
+const HTTP1_BUFFER: usize = 64 << 10;
 /// Idle time after which a peer is asked whether it still lives, and how long it has to say so.
 const KEEPALIVE: Duration = Duration::from_secs(60);
 const ALIVE_WITHIN: Duration = Duration::from_secs(20);
@@ -51,8 +52,8 @@ pub struct Rules {
     pub streams: u32,
     /// How long they may be of no use.
     pub manners: Manners,
-    /// Pages are served, too, by HTTP/1.
-    pub pages: bool,
+    /// HTTP/1 is spoken, too: for pages, and for calls over HTTP.
+    pub http1: bool,
 }
 
 /// Those that are open.
@@ -95,10 +96,10 @@ impl Drop for Place {
     }
 }
 
-/// Accepts connections on `listener` until `stop` says so, and answers their calls by `answers`. Then every connection is told to go;
+/// Accepts connections at `entrance` until `stop` says so, and answers their calls by `answers`. Then every connection is told to go;
 /// ends once all have finished what was under way.
 pub async fn serve<S>(
-    listener: TcpListener,
+    entrance: Entrance,
     tls: Option<Arc<Tls>>,
     answers: S,
     rules: Rules,
@@ -115,9 +116,9 @@ pub async fn serve<S>(
         let accepted = tokio::select! {
             () = stopped(&mut stop) => break,
             Some(_) = serving.join_next() => continue,
-            accepted = listener.accept() => accepted,
+            accepted = entrance.accept() => accepted,
         };
-        let (stream, peer) = match accepted {
+        let (stream, mut from) = match accepted {
             Ok(accepted) => accepted,
             Err(cause) => {
                 // A peer that left before it was accepted is no trouble; want of files is, and an idle connection frees one.
@@ -131,7 +132,11 @@ pub async fn serve<S>(
         };
         if open.len() >= rules.most && !open.make_room() {
             if told.elapsed() > Duration::from_secs(1) {
-                tracing::warn!(%peer, connections = open.len(), "a connection was refused: all are at work (server.max_connections)");
+                tracing::warn!(
+                    ?from,
+                    connections = open.len(),
+                    "a connection was refused: all are at work (server.max_connections)"
+                );
                 told = Instant::now();
             }
             continue;
@@ -139,10 +144,6 @@ pub async fn serve<S>(
         let (connection, place) = open.enter();
         let (answers, stop, tls) = (answers.clone(), stop.clone(), tls.clone());
         serving.spawn(async move {
-            // Without TCP_NODELAY an answer may wait 40 ms for the acknowledgement of its headers. A peer that is gone refuses this, and
-            // then the first read says so.
-            let _ = stream.set_nodelay(true);
-            let mut from = From { peer: Some(peer), certificate: None };
             match tls {
                 None => serve_one(stream, OfConnection { answers, connection, from }, rules, stop).await,
                 Some(tls) => {
@@ -159,7 +160,7 @@ pub async fn serve<S>(
             drop(place);
         });
     }
-    drop(listener);
+    drop(entrance);
     while serving.join_next().await.is_some() {}
 }
 
@@ -224,8 +225,12 @@ fn builder(rules: Rules) -> auto::Builder<TokioExecutor> {
         .keep_alive_timeout(ALIVE_WITHIN)
         .max_local_error_reset_streams(LATE_FRAMES)
         .max_pending_accept_reset_streams(CANCELLED_AT_ONCE);
-    if rules.pages {
-        builder.http1().timer(TokioTimer::new()).header_read_timeout(rules.manners.first_call);
+    if rules.http1 {
+        builder
+            .http1()
+            .timer(TokioTimer::new())
+            .max_buf_size(HTTP1_BUFFER)
+            .header_read_timeout(rules.manners.first_call);
         return builder;
     }
     builder.http2_only()

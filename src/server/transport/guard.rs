@@ -7,7 +7,7 @@ use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use tokio::time::Instant;
 use tonic::{Code, Request, Status};
-use wildwarden_core::config::{ApiKey, Expiry, Role};
+use wildwarden_core::config::{ApiKey, Expiry, Openly, Role};
 use wildwarden_core::error::Error;
 use wildwarden_core::model::folder::manifest::hex_sha256;
 use wildwarden_core::schedule::{Asked, Deadline};
@@ -24,13 +24,14 @@ const LEAD: Duration = Duration::from_millis(5);
 #[derive(Debug, Clone)]
 pub struct Guard {
     keys: Arc<[ApiKey]>,
+    openly: Arc<[Openly]>,
     attempts: Arc<Attempts>,
 }
 
 impl Guard {
-    /// A guard that lets callers with one of `keys` pass; everybody when there are none.
-    pub fn new(keys: &[ApiKey]) -> Self {
-        Self { keys: keys.into(), attempts: Arc::default() }
+    /// A guard that lets callers with one of `keys` pass, and everybody when there are none, or to what is open.
+    pub fn new(keys: &[ApiKey], openly: &[Openly]) -> Self {
+        Self { keys: keys.into(), openly: openly.into(), attempts: Arc::default() }
     }
 
     /// The key of the caller who sent `headers` or showed a certificate with that hash, which has `access`; none is needed where there are
@@ -40,23 +41,30 @@ impl Guard {
     /// [`Error::Unauthenticated`] without a known key where there are keys, or with one that has expired; [`Error::PermissionDenied`] when
     /// the key lacks the role, or when nobody can have it; [`Error::Overloaded`] after too many wrong keys from that address.
     pub fn check(&self, access: Access, headers: &HeaderMap, from: &From) -> Result<Option<&ApiKey>, Error> {
-        let role = match access {
-            Access::Open => return Ok(None),
-            Access::Holder(Role::Admin) if self.keys.is_empty() => {
-                return Err(Error::PermissionDenied(
+        if self.keys.is_empty() {
+            return match access {
+                Access::Holder(Role::Admin) => Err(Error::PermissionDenied(
                     "only a key with the role admin allows this, and none is set up (auth.keys)".into(),
-                ));
-            }
-            Access::Holder(_) | Access::Operator if self.keys.is_empty() => return Ok(None),
-            Access::Holder(role) => role,
-            Access::Operator => Role::Admin,
+                )),
+                Access::Open(_) | Access::Holder(_) | Access::Operator | Access::Page => Ok(None),
+            };
+        }
+        let (role, or) = match access {
+            Access::Open(what) if self.openly.contains(&what) => return Ok(None),
+            Access::Open(_) => (None, None),
+            Access::Holder(role) => (Some(role), None),
+            Access::Operator => (Some(Role::Admin), None),
+            Access::Page => (Some(Role::Metrics), Some(Role::Admin)),
         };
         self.attempts.may_try(from)?;
         let known = self.known(headers, from).inspect_err(|error| self.attempts.failed(from, error))?;
-        if known.roles.contains(&role) {
-            return Ok(Some(known));
+        let has = |role| known.roles.contains(&role);
+        match role {
+            Some(role) if !has(role) && !or.is_some_and(has) => {
+                Err(Error::PermissionDenied(format!("the key does not have the role {role:?}").to_lowercase()))
+            }
+            Some(_) | None => Ok(Some(known)),
         }
-        Err(Error::PermissionDenied(format!("the key does not have the role {role:?}").to_lowercase()))
     }
 
     fn known(&self, headers: &HeaderMap, from: &From) -> Result<&ApiKey, Error> {
@@ -94,6 +102,12 @@ pub fn deadline(headers: &HeaderMap) -> Deadline {
     let timeout = headers.get("grpc-timeout").and_then(|value| parse_timeout(value.to_str().ok()?));
     let answer_within = |timeout: Duration| timeout - (timeout / 8).min(LEAD);
     Deadline(timeout.and_then(|timeout| Instant::now().checked_add(answer_within(timeout))))
+}
+
+/// As [`deadline`], of a call over HTTP: `x-timeout-ms`, whole milliseconds from when it came.
+pub fn http_deadline(headers: &HeaderMap) -> Deadline {
+    let given = headers.get("x-timeout-ms").and_then(|value| value.to_str().ok()?.parse().ok());
+    Deadline(given.map(Duration::from_millis).and_then(|timeout| Instant::now().checked_add(timeout)))
 }
 
 /// Who calls, and until when: noted when the call came. Its priority is the handler's to say.
@@ -175,14 +189,22 @@ mod tests {
         };
         let (classify, admin) = (Access::Holder(Role::Classify), Access::Holder(Role::Admin));
         let nobody = HeaderMap::new();
-        let without = Guard::new(&[]);
+        let without = Guard::new(&[], &[]);
         assert!(
             without.check(classify, &nobody, &From::default()).is_ok()
                 && without.check(Access::Operator, &nobody, &From::default()).is_ok()
         );
         assert!(matches!(without.check(admin, &sent("a"), &From::default()), Err(Error::PermissionDenied(_))));
-        let with = Guard::new(&[key("a", vec![Role::Classify]), key("b", vec![Role::Admin])]);
-        assert!(with.check(Access::Open, &nobody, &From::default()).is_ok());
+        let keys = [key("a", vec![Role::Classify]), key("b", vec![Role::Admin]), key("m", vec![Role::Metrics])];
+        let with = Guard::new(&keys, &[Openly::Health]);
+        let check = |access, sent: &HeaderMap| with.check(access, sent, &From::default()).map(drop);
+        assert!(check(Access::Open(Openly::Health), &nobody).is_ok());
+        let reflection = Access::Open(Openly::Reflection);
+        assert!(matches!(check(reflection, &nobody), Err(Error::Unauthenticated(_))));
+        assert!(check(reflection, &sent("a")).is_ok() && check(reflection, &sent("m")).is_ok());
+        assert!(check(Access::Page, &sent("m")).is_ok() && check(Access::Page, &sent("b")).is_ok());
+        assert!(matches!(check(Access::Page, &sent("a")), Err(Error::PermissionDenied(_))));
+        assert!(matches!(check(Access::Operator, &sent("m")), Err(Error::PermissionDenied(_))));
         for access in [classify, admin, Access::Operator] {
             assert!(matches!(with.check(access, &nobody, &From::default()), Err(Error::Unauthenticated(_))));
             assert!(matches!(with.check(access, &sent("c"), &From::default()), Err(Error::Unauthenticated(_))));

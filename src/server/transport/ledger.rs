@@ -67,7 +67,8 @@ impl Ledger {
         self.state.lock().used
     }
 
-    fn full(&self) -> Error {
+    /// What a call is told that is given up.
+    pub fn full(&self) -> Error {
         Error::Overloaded { why: Full::Bytes { most: self.most, key: KEY }, retry_after: RETRY }
     }
 }

@@ -1,22 +1,26 @@
 //! Every method that is served, and who may call it. What is not in the table is answered UNIMPLEMENTED and counted as unknown.
 
-use wildwarden_core::config::Role;
+use wildwarden_core::config::{Openly, Role};
 
 /// Who may call a method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
-    /// Everybody, also without a key: balancers ask before anybody has one.
-    Open,
+    /// Everybody, also without a key, unless the settings say otherwise: balancers ask before anybody has one.
+    Open(Openly),
     /// Who has a key with the role. Without keys everybody has every role but [`Role::Admin`].
     Holder(Role),
     /// Operators, on their own listener: who reaches it is one, unless there are keys; then it takes the role admin.
     Operator,
+    /// Who may read the operators' pages.
+    Page,
 }
 
 const RISK: &str = "wildwarden.v1.RiskService";
 const MODELS: &str = "wildwarden.v1.ModelService";
 const INFERENCE: &str = "inference.GRPCInferenceService";
 const HEALTH: &str = "grpc.health.v1.Health";
+const LIFE: Access = Access::Open(Openly::Health);
+const REFLECTION: Access = Access::Open(Openly::Reflection);
 const CLASSIFY: Access = Access::Holder(Role::Classify);
 const INFO: Access = Access::Holder(Role::Info);
 const INFER: Access = Access::Holder(Role::Infer);
@@ -28,8 +32,8 @@ pub const METHODS: &[(&str, &str, Access)] = &[
     (RISK, "ClassifyBatch", CLASSIFY),
     (RISK, "ClassifyStream", CLASSIFY),
     (RISK, "GetServerInfo", INFO),
-    (INFERENCE, "ServerLive", Access::Open),
-    (INFERENCE, "ServerReady", Access::Open),
+    (INFERENCE, "ServerLive", LIFE),
+    (INFERENCE, "ServerReady", LIFE),
     (INFERENCE, "ModelReady", INFER),
     (INFERENCE, "ServerMetadata", INFER),
     (INFERENCE, "ModelMetadata", INFER),
@@ -50,10 +54,28 @@ pub const METHODS: &[(&str, &str, Access)] = &[
     (MODELS, "StartCanary", Access::Operator),
     (MODELS, "StopCandidate", Access::Operator),
     (MODELS, "GetShadowReport", Access::Operator),
-    (HEALTH, "Check", Access::Open),
-    (HEALTH, "Watch", Access::Open),
-    ("grpc.reflection.v1.ServerReflection", "ServerReflectionInfo", Access::Open),
-    ("grpc.reflection.v1alpha.ServerReflection", "ServerReflectionInfo", Access::Open),
+    (HEALTH, "Check", LIFE),
+    (HEALTH, "Watch", LIFE),
+    ("grpc.reflection.v1.ServerReflection", "ServerReflectionInfo", REFLECTION),
+    ("grpc.reflection.v1alpha.ServerReflection", "ServerReflectionInfo", REFLECTION),
+];
+
+/// Over HTTP: verb, path, the method that it is, and who may ask.
+pub const RESOURCES: &[(&str, &str, &str, Access)] = &[
+    ("POST", "/v1/listings:rate", "Classify", CLASSIFY),
+    ("POST", "/v1/listings:batch", "ClassifyBatch", CLASSIFY),
+    ("GET", "/v1/server", "GetServerInfo", INFO),
+    ("GET", "/v1/openapi.json", "OpenApi", REFLECTION),
+    ("GET", "/healthz", "ServerLive", LIFE),
+    ("GET", "/readyz", "ServerReady", LIFE),
+];
+
+/// What the console asks for beside them.
+pub const OF_CONSOLE: &[(&str, &str, &str, Access)] = &[
+    ("GET", "/v1/models", "ListModels", Access::Operator),
+    ("GET", "/v1/models:report", "GetShadowReport", Access::Operator),
+    ("POST", "/v1/models:rollback", "RollBack", ADMIN),
+    ("GET", "/metrics", "Metrics", Access::Page),
 ];
 
 /// Calls of Triton's clients that are not served, and what to do instead.
@@ -78,6 +100,19 @@ pub(super) fn at(path: &str) -> Option<(&'static str, Access)> {
     let (service, method) = split(path);
     let found = METHODS.iter().find(|(of, name, _)| *name == method && *of == service);
     found.map(|(_, name, access)| (*name, *access))
+}
+
+/// What is at `path` over HTTP, or on the console: its verb, the method that it is, and who may ask.
+pub(super) fn resource(path: &str, on_console: bool) -> Option<(&'static str, &'static str, Access)> {
+    let more = if on_console { OF_CONSOLE } else { &[] };
+    let found = RESOURCES.iter().chain(more).find(|(_, at, ..)| *at == path);
+    found.map(|(verb, _, name, access)| (*verb, *name, *access))
+}
+
+/// Whether everybody may ask for what is at `path`, and may wait there for ever.
+pub(super) fn is_open(path: &str) -> bool {
+    let access = at(path).map(|(_, access)| access).or_else(|| resource(path, false).map(|(.., access)| access));
+    matches!(access, Some(Access::Open(_)))
 }
 
 /// Whether `path` can be a page: methods have a service before their name.

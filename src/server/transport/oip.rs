@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
 use self::control::Control;
-use self::request::Infer;
+use self::request::{Infer, Signature};
 use crate::transport::convert::check_id;
 use crate::transport::guard;
 use crate::transport::service::Shared;
@@ -56,7 +56,8 @@ impl Oip {
         check_id("id", &request.id, limits)?;
         let model = pipeline.servable(&request.model_name, &request.model_version)?;
         let id = request.id.clone();
-        let Infer { wanted, priority, timeout } = request::infer(request, &model, limits)?;
+        let Infer { wanted, priority, timeout } =
+            request::infer(request, Signature { inputs: model.inputs(), outputs: model.outputs() }, limits)?;
         let timeout = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let deadline = Deadline(asked.deadline.0.into_iter().chain(timeout).min());
         let outputs = pipeline.infer(&model, wanted, &Asked { priority, deadline, ..asked }).await?;
@@ -124,7 +125,7 @@ impl GrpcInferenceService for Oip {
     }
 
     async fn server_ready(&self, _: Request<proto::ServerReadyRequest>) -> Answer<proto::ServerReadyResponse> {
-        answer(Ok(proto::ServerReadyResponse { ready: self.shared.admit().is_ok() }))
+        answer(Ok(proto::ServerReadyResponse { ready: self.shared.admit().is_ok() && self.shared.is_whole() }))
     }
 
     async fn model_ready(&self, request: Request<proto::ModelReadyRequest>) -> Answer<proto::ModelReadyResponse> {

@@ -62,12 +62,96 @@ impl Shared {
         self.pipeline()
     }
 
+    /// Whether models are loaded and every worker returns from what it does.
+    pub fn is_whole(&self) -> bool {
+        self.pipeline.get().is_some_and(|pipeline| pipeline.lost_workers().0 == 0)
+    }
+
     /// Rates one admitted request whose id is set.
     async fn rate(&self, request: ClassifyRequest, mut asked: Asked) -> Result<ClassifyResponse> {
         let pipeline = self.pipeline()?;
         asked.priority = convert::priority(&request, asked.priority)?;
         let listing = convert::listing(request, &self.limits)?;
         pipeline.rate(listing, &asked).await.map(convert::response)
+    }
+
+    /// Rates one listing that comes in now; an error with the id that the listing has, its own or one made for it.
+    pub(super) async fn classify(
+        &self,
+        mut message: ClassifyRequest,
+        asked: Asked,
+    ) -> Result<ClassifyResponse, (Error, String)> {
+        message.request_id = convert::request_id(&message.request_id);
+        let request_id = message.request_id.clone();
+        let outcome = match self.admit() {
+            Ok(_) => self.rate(message, asked).await,
+            Err(error) => Err(error),
+        };
+        outcome.map_err(|error| (error, request_id))
+    }
+
+    /// Rates the listings of a batch, in their order.
+    ///
+    /// # Errors
+    /// Of the batch itself: it is empty or too large, or nothing is rated now.
+    pub(super) async fn classify_batch(
+        self: &Arc<Self>,
+        items: Vec<ClassifyRequest>,
+        asked: Asked,
+    ) -> Result<ClassifyBatchResponse> {
+        let most = self.limits.max_batch_items;
+        if items.is_empty() || items.len() > most {
+            return Err(match items.len() {
+                0 => Error::invalid("items", "a batch has at least one listing"),
+                found => convert::over("items", found, "listings", most, "max_batch_items"),
+            });
+        }
+        self.admit()?;
+        let mut results: Vec<Option<ClassifyResult>> = items.iter().map(|_| None).collect();
+        let mut waiting = items.into_iter().enumerate();
+        // Dropping the set, when the caller leaves, aborts what is left.
+        let mut running = JoinSet::new();
+        loop {
+            while running.len() < CONCURRENT_ITEMS
+                && let Some((index, item)) = waiting.next()
+            {
+                let (shared, asked) = (Arc::clone(self), asked.clone());
+                running.spawn(async move { (index, shared.rate_item(item, asked).await) });
+            }
+            match running.join_next().await {
+                Some(Ok((index, result))) => {
+                    if let Some(slot) = results.get_mut(index) {
+                        *slot = Some(result);
+                    }
+                }
+                Some(Err(cause)) => return Err(Error::Bug(format!("rating an item: {cause}"))),
+                None => break,
+            }
+        }
+        Ok(ClassifyBatchResponse { results: results.into_iter().flatten().collect() })
+    }
+
+    /// Limits, categories and versions.
+    ///
+    /// # Errors
+    /// [`Error::NotReady`].
+    pub(super) fn info(&self) -> Result<GetServerInfoResponse> {
+        let pipeline = self.admit()?;
+        let generation = pipeline.generation();
+        let providers = generation.engine().providers().into_iter();
+        Ok(GetServerInfoResponse {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            limits: Some(convert_info::limits(&self.limits)),
+            categories: generation
+                .policy()
+                .enabled()
+                .map(|declared| convert_info::category_info(declared, generation.rates(declared.category)))
+                .collect(),
+            models: generation.models().iter().map(convert::model_version).collect(),
+            policy: Some(convert::policy_version(generation.policy_version())),
+            onnxruntime_build: pipeline.runtime_build().to_owned(),
+            execution_providers: providers.map(|(provider, count)| (provider.name().to_owned(), count)).collect(),
+        })
     }
 
     /// Whether a listing would be taken now; before the models are loaded that is not known.
@@ -104,14 +188,8 @@ pub struct Service(pub Arc<Shared>);
 impl RiskService for Service {
     async fn classify(&self, request: Request<ClassifyRequest>) -> Result<Response<ClassifyResponse>, Status> {
         let asked = guard::asked(&request);
-        let mut message = request.into_inner();
-        message.request_id = convert::request_id(&message.request_id);
-        let request_id = message.request_id.clone();
-        let outcome = match self.0.admit() {
-            Ok(_) => self.0.rate(message, asked).await,
-            Err(error) => Err(error),
-        };
-        outcome.map(Response::new).map_err(|error| status(&error, &request_id))
+        let outcome = self.0.classify(request.into_inner(), asked).await;
+        outcome.map(Response::new).map_err(|(error, request_id)| status(&error, &request_id))
     }
 
     async fn classify_batch(
@@ -119,38 +197,8 @@ impl RiskService for Service {
         request: Request<ClassifyBatchRequest>,
     ) -> Result<Response<ClassifyBatchResponse>, Status> {
         let asked = guard::asked(&request);
-        let items = request.into_inner().items;
-        let most = self.0.limits.max_batch_items;
-        if items.is_empty() || items.len() > most {
-            let error = match items.len() {
-                0 => Error::invalid("items", "a batch has at least one listing"),
-                found => convert::over("items", found, "listings", most, "max_batch_items"),
-            };
-            return Err(status(&error, ""));
-        }
-        self.0.admit().map_err(|error| status(&error, ""))?;
-        let mut results: Vec<Option<ClassifyResult>> = items.iter().map(|_| None).collect();
-        let mut waiting = items.into_iter().enumerate();
-        // Dropping the set, when the caller leaves, aborts what is left.
-        let mut running = JoinSet::new();
-        loop {
-            while running.len() < CONCURRENT_ITEMS
-                && let Some((index, item)) = waiting.next()
-            {
-                let (shared, asked) = (Arc::clone(&self.0), asked.clone());
-                running.spawn(async move { (index, shared.rate_item(item, asked).await) });
-            }
-            match running.join_next().await {
-                Some(Ok((index, result))) => {
-                    if let Some(slot) = results.get_mut(index) {
-                        *slot = Some(result);
-                    }
-                }
-                Some(Err(cause)) => return Err(status(&Error::Bug(format!("rating an item: {cause}")), "")),
-                None => break,
-            }
-        }
-        Ok(Response::new(ClassifyBatchResponse { results: results.into_iter().flatten().collect() }))
+        let outcome = self.0.classify_batch(request.into_inner().items, asked).await;
+        outcome.map(Response::new).map_err(|error| status(&error, ""))
     }
 
     type ClassifyStreamStream = Answers;
@@ -174,26 +222,7 @@ impl RiskService for Service {
         &self,
         _: Request<GetServerInfoRequest>,
     ) -> Result<Response<GetServerInfoResponse>, Status> {
-        let pipeline = self.0.admit().map_err(|error| status(&error, ""))?;
-        let generation = pipeline.generation();
-        Ok(Response::new(GetServerInfoResponse {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            limits: Some(convert_info::limits(&self.0.limits)),
-            categories: generation
-                .policy()
-                .enabled()
-                .map(|declared| convert_info::category_info(declared, generation.rates(declared.category)))
-                .collect(),
-            models: generation.models().iter().map(convert::model_version).collect(),
-            policy: Some(convert::policy_version(generation.policy_version())),
-            onnxruntime_build: pipeline.runtime_build().to_owned(),
-            execution_providers: generation
-                .engine()
-                .providers()
-                .into_iter()
-                .map(|(p, n)| (p.name().to_owned(), n))
-                .collect(),
-        }))
+        self.0.info().map(Response::new).map_err(|error| status(&error, ""))
     }
 }
 

@@ -1,12 +1,16 @@
 //! The one place where an error becomes a gRPC status. No wildcard arm: a new error must be thought about here.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use tonic::metadata::MetadataValue;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
-use wildwarden_core::error::Error;
+use wildwarden_core::error::{Error, Full};
 use wildwarden_proto::v1 as proto;
+
+/// Whose reasons these are (`google.rpc.ErrorInfo`).
+const DOMAIN: &str = "wildwarden";
 
 /// The status code of `error`.
 pub fn code(error: &Error) -> Code {
@@ -88,6 +92,28 @@ fn message(error: &Error, request_id: &str) -> String {
     })
 }
 
+/// Why, in a word that does not change when the message does.
+pub fn reason(error: &Error) -> &'static str {
+    match error {
+        Error::Invalid { .. } => "FIELD_INVALID",
+        Error::NotFound(_) => "NOT_FOUND",
+        Error::Refused(_) => "REFUSED",
+        Error::Overloaded { why, .. } => match why {
+            Full::Places { .. } => "QUEUE_FULL",
+            Full::Wait { .. } => "WAIT_TOO_LONG",
+            Full::Late { .. } => "WOULD_BE_LATE",
+            Full::Caller { .. } => "CALLER_LIMIT",
+            Full::Bytes { .. } => "MEMORY_LIMIT",
+        },
+        Error::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Error::NotReady(_) => "NOT_READY",
+        Error::Unauthenticated(_) => "UNAUTHENTICATED",
+        Error::PermissionDenied(_) => "PERMISSION_DENIED",
+        Error::Model { .. } => "MODEL_FAILED",
+        Error::Setup { .. } | Error::Bug(_) => "INTERNAL",
+    }
+}
+
 fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
@@ -109,7 +135,7 @@ pub fn rpc_status(error: &Error, rpc: &str) -> Status {
 }
 
 fn detailed(error: &Error, request_id: &str) -> Status {
-    let mut details = ErrorDetails::new();
+    let mut details = ErrorDetails::with_error_info(reason(error), DOMAIN, HashMap::new());
     let mut retry_after = None;
     if let Error::Invalid { field, message } = error {
         details.add_bad_request_violation(bounded(field.clone()), bounded(message.clone()));

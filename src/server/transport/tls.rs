@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
 use ring::digest::{SHA256, digest};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::ring::default_provider;
@@ -76,7 +76,7 @@ impl Tls {
     }
 
     /// Shakes hands. `None`: the peer does not know how, takes too long, or has no certificate where it needs one.
-    pub async fn accept(&self, stream: TcpStream) -> Option<TlsStream<TcpStream>> {
+    pub async fn accept<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> Option<TlsStream<S>> {
         let acceptor = TlsAcceptor::from(self.current.load_full());
         match timeout(HANDSHAKE, acceptor.accept(stream)).await {
             Ok(Ok(stream)) => Some(stream),
@@ -90,7 +90,7 @@ impl Tls {
 }
 
 /// SHA-256 of the certificate that the peer showed, lower-case hex; `None`: it showed none.
-pub fn fingerprint(stream: &TlsStream<TcpStream>) -> Option<String> {
+pub fn fingerprint<S>(stream: &TlsStream<S>) -> Option<String> {
     let (_, connection) = stream.get_ref();
     let certificate = connection.peer_certificates()?.first()?;
     Some(digest(&SHA256, certificate).as_ref().iter().map(|byte| format!("{byte:02x}")).collect())

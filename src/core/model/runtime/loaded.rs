@@ -1,9 +1,10 @@
 //! A model in memory: its verified folder and a session for each worker, so that no worker waits for another.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ndarray::{Array2, Array4, ArrayD, ArrayViewD, Axis, concatenate};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use crate::error::{Error, Result};
@@ -16,11 +17,14 @@ use crate::model::runtime::statistics::Statistics;
 use crate::model::runtime::tensor::{Input, Tensor};
 use crate::model::runtime::{feed, scores};
 
+/// How long a worker whose own session hangs waits for another's.
+const OF_ANOTHER: Duration = Duration::from_millis(500);
+
 /// A model that can run. Shared between model sets that hold the same version of it.
 #[derive(Debug)]
 pub struct LoadedModel {
     folder: Arc<ModelFolder>,
-    /// A worker only ever locks its own, so the locks are never contended.
+    /// A worker locks its own, so the locks are not contended but where a run hangs.
     sessions: Vec<Mutex<Session>>,
     statistics: Statistics,
     cost: Cost,
@@ -110,15 +114,24 @@ impl LoadedModel {
     /// # Errors
     /// [`Error::Model`] when the run fails or an output is missing.
     pub fn run_any(&self, worker: usize, inputs: &[(&str, Input<'_>)], outputs: &[&str]) -> Result<Vec<Tensor>> {
-        let session = self.sessions.get(worker % self.sessions.len().max(1));
-        let session = session.ok_or_else(|| Error::model(self.name(), "has no session"))?;
         // A panic in a run leaves the session as it was: the handle is not changed by a run.
-        let mut session = session.lock();
+        let mut session = self.session_of(worker)?;
         let start = Instant::now();
         let outcome = session.run(inputs, outputs);
         let rows = inputs.first().map_or(1, |(_, input)| input.rows());
         self.statistics.ran(rows, start.elapsed(), outcome.is_ok());
         outcome
+    }
+
+    /// The worker's own session. Where a run that does not return holds it, another worker's, in turn with that one.
+    fn session_of(&self, worker: usize) -> Result<MutexGuard<'_, Session>> {
+        let (before, from) = self.sessions.split_at(worker % self.sessions.len().max(1));
+        let own = from.first().ok_or_else(|| Error::model(self.name(), "has no session"))?;
+        let others = || from.iter().skip(1).chain(before);
+        own.try_lock()
+            .or_else(|| others().find_map(Mutex::try_lock))
+            .or_else(|| others().find_map(|session| session.try_lock_for(OF_ANOTHER)))
+            .ok_or_else(|| Error::model(self.name(), "has not returned from its last run"))
     }
 
     /// Runs on `given`, planes `[N, 3, height, width]` or embeddings `[N, D]`, as the manifest says the model takes them.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use wildwarden_core::config::Limits;
 use wildwarden_core::error::{Error, Result};
-use wildwarden_core::pipeline::infer::{Dtype, Elements, InferRequest, InputTensor, Servable, TensorSpec};
+use wildwarden_core::pipeline::infer::{Dtype, Elements, InferRequest, InputTensor, TensorSpec};
 use wildwarden_core::schedule::Priority;
 use wildwarden_proto::inference::infer_parameter::ParameterChoice;
 use wildwarden_proto::inference::model_infer_request::{InferInputTensor, InferRequestedOutputTensor};
@@ -16,6 +16,15 @@ use super::datatype::datatype;
 use crate::transport::convert::over;
 
 type Parameters = HashMap<String, InferParameter>;
+
+/// What a model takes and gives.
+#[derive(Debug, Clone, Copy)]
+pub struct Signature<'a> {
+    /// All needed.
+    pub inputs: &'a [TensorSpec],
+    /// All that may be asked for.
+    pub outputs: &'a [TensorSpec],
+}
 
 /// A checked request.
 #[derive(Debug)]
@@ -32,7 +41,7 @@ pub struct Infer {
 ///
 /// # Errors
 /// [`Error::Invalid`] naming field, value and what is allowed.
-pub fn infer(request: ModelInferRequest, model: &Servable, limits: &Limits) -> Result<Infer> {
+pub fn infer(request: ModelInferRequest, model: Signature<'_>, limits: &Limits) -> Result<Infer> {
     let (priority, timeout) = schedule(&request.parameters)?;
     let raw = request.raw_input_contents;
     if !raw.is_empty() && raw.len() != request.inputs.len() {
@@ -44,8 +53,8 @@ pub fn infer(request: ModelInferRequest, model: &Servable, limits: &Limits) -> R
     let mut first_rows: Option<usize> = None;
     for (index, input) in request.inputs.into_iter().enumerate() {
         let field = |part: &str| format!("inputs[{index}].{part}");
-        let spec = named(model.inputs(), &input.name)
-            .ok_or_else(|| Error::invalid(field("name"), unknown(&input.name, "an input", model.inputs())))?;
+        let spec = named(model.inputs, &input.name)
+            .ok_or_else(|| Error::invalid(field("name"), unknown(&input.name, "an input", model.inputs)))?;
         if inputs.iter().any(|other| other.name == input.name) {
             return Err(Error::invalid(field("name"), format!("{:?} is given twice", input.name)));
         }
@@ -69,9 +78,9 @@ pub fn infer(request: ModelInferRequest, model: &Servable, limits: &Limits) -> R
         let elements = elements(index, input.contents, raw.next(), spec, &shape)?;
         inputs.push(InputTensor { name: input.name, shape, elements });
     }
-    let missing = model.inputs().iter().find(|spec| inputs.iter().all(|input| input.name != spec.name));
+    let missing = model.inputs.iter().find(|spec| inputs.iter().all(|input| input.name != spec.name));
     if let Some(spec) = missing {
-        return Err(Error::invalid("inputs", format!("{:?} is missing; {}", spec.name, list(model.inputs()))));
+        return Err(Error::invalid("inputs", format!("{:?} is missing; {}", spec.name, list(model.inputs))));
     }
     let wanted = InferRequest { inputs, outputs: outputs(request.outputs, model)? };
     Ok(Infer { wanted, priority, timeout })
@@ -198,15 +207,15 @@ fn lengths(contents: &InferTensorContents) -> [usize; 8] {
     ]
 }
 
-fn outputs(wanted: Vec<InferRequestedOutputTensor>, model: &Servable) -> Result<Vec<String>> {
+fn outputs(wanted: Vec<InferRequestedOutputTensor>, model: Signature<'_>) -> Result<Vec<String>> {
     if wanted.is_empty() {
-        return Ok(model.outputs().iter().map(|spec| spec.name.clone()).collect());
+        return Ok(model.outputs.iter().map(|spec| spec.name.clone()).collect());
     }
     let mut names: Vec<String> = Vec::new();
     for (index, output) in wanted.into_iter().enumerate() {
         let field = |part: &str| format!("outputs[{index}].{part}");
-        if named(model.outputs(), &output.name).is_none() {
-            return Err(Error::invalid(field("name"), unknown(&output.name, "an output", model.outputs())));
+        if named(model.outputs, &output.name).is_none() {
+            return Err(Error::invalid(field("name"), unknown(&output.name, "an output", model.outputs)));
         }
         if names.contains(&output.name) {
             return Err(Error::invalid(field("name"), format!("{:?} is asked for twice", output.name)));

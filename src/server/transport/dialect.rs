@@ -1,0 +1,47 @@
+//! The two languages in which calls are made, and what differs between them.
+
+use http::{HeaderMap, Response};
+use tonic::Code;
+use tonic::body::Body;
+use wildwarden_core::error::Error;
+use wildwarden_core::schedule::Deadline;
+
+use crate::transport::guard;
+use crate::transport::rest::problem;
+use crate::transport::status::rpc_status;
+
+/// What a call is made in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// Messages in protobuf, refusals as a status.
+    Grpc,
+    /// Messages in JSON or forms, refusals as problem details.
+    Http,
+}
+
+impl Dialect {
+    /// Until when the caller who sent `headers` waits.
+    pub fn deadline(self, headers: &HeaderMap) -> Deadline {
+        match self {
+            Self::Grpc => guard::deadline(headers),
+            Self::Http => guard::http_deadline(headers),
+        }
+    }
+
+    /// `error`, as an answer to a call of the method `rpc` before anything of it is read.
+    pub fn refusal(self, error: &Error, rpc: &str) -> Response<Body> {
+        match self {
+            Self::Grpc => rpc_status(error, rpc).into_http(),
+            Self::Http => problem::response(error, "").map(Body::new),
+        }
+    }
+
+    /// What `response` says. Of gRPC a refusal is nothing but headers; without a status there, messages follow.
+    pub fn code(self, response: &Response<Body>) -> Code {
+        let said = match self {
+            Self::Grpc => response.headers().get("grpc-status").map(|code| Code::from_bytes(code.as_bytes())),
+            Self::Http => response.extensions().get::<Code>().copied(),
+        };
+        said.unwrap_or(Code::Ok)
+    }
+}
