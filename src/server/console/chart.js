@@ -8,9 +8,11 @@ const HEIGHT = 96;
 const TOP = 14;
 const DASHES = ["", "7 3", "2 3", "9 3 2 3", "1 5", "14 4"];
 
+const isKnown = (value) => value !== null && value !== undefined;
+
 /** The last value, the least and the most, of those that are known; `null` where none is. */
 export function summary(values) {
-  const known = values.filter((value) => value !== null && value !== undefined);
+  const known = values.filter(isKnown);
   return known.length ? { last: known.at(-1), least: Math.min(...known), most: Math.max(...known) } : null;
 }
 
@@ -18,9 +20,8 @@ export function summary(values) {
 export function path(values, most) {
   const step = WIDTH / Math.max(values.length - 1, 1);
   const y = (value) => HEIGHT - ((HEIGHT - TOP) * value) / (most || 1);
-  const isKnown = (index) => values[index] !== null && values[index] !== undefined;
   return values.map((value, index) =>
-    isKnown(index) ? `${isKnown(index - 1) ? "L" : "M"}${(index * step).toFixed(1)} ${y(value).toFixed(1)}` : "").join("");
+    isKnown(value) ? `${isKnown(values[index - 1]) ? "L" : "M"}${(index * step).toFixed(1)} ${y(value).toFixed(1)}` : "").join("");
 }
 
 /** Of more lines than dashes none has both colour and dashes of another. */

@@ -41,6 +41,9 @@ export function row(name, share, value) {
     make("span", { class: "value" }, value));
 }
 
+/** The beginning of a hash, by which people tell two of them apart; of none nothing. */
+export const shortHash = (sha256) => (sha256 ? make("code", {}, sha256.slice(0, 8)) : "");
+
 /** The first cell of a row names it. Wide tables scroll by themselves, by keyboard, too. */
 export function table(caption, heads, rows) {
   const head = make("tr", {}, heads.map((name) => make("th", { scope: "col" }, name)));

@@ -1,7 +1,7 @@
 // The page of what serves: versions, sets, a trial and what it shows, and the way back.
 
 import { call, key, refusalOf } from "./api.js";
-import { announce, find, make, table, terms } from "./dom.js";
+import { announce, find, make, shortHash, table, terms } from "./dom.js";
 import { notice, serverWords } from "./notice.js";
 import { refusalSentence } from "./sentences.js";
 import { title } from "./server.js";
@@ -12,7 +12,6 @@ let status = null;
 let report = null;
 let problem = null;
 
-const short = (sha256) => (sha256 ? make("code", {}, sha256.slice(0, 8)) : "");
 const listed = (names) => names.join(say("reason.list"));
 const named = (models) => listed(models.map((model) => `${model.name} ${model.version}`));
 /** Numbers of 64 bits come as strings. */
@@ -37,8 +36,8 @@ function serving() {
   return [
     make("h2", {}, say("models.serving")),
     terms([
-      policy && [say("result.policy"), [policy.version, " ", short(policy.sha256)]],
-      set && [say("models.set"), [set.name, " ", short(set.sha256)]],
+      policy && [say("result.policy"), [policy.version, " ", shortHash(policy.sha256)]],
+      set && [say("models.set"), [set.name, " ", shortHash(set.sha256)]],
       [say("models.generation"), generation],
       loading && [say("models.loading"), loading],
       policyProblem && [say("models.policy_problem"), serverWords(policyProblem)],
@@ -55,7 +54,7 @@ function versions() {
     Number(retryInMs) > 0 && make("p", {}, say("models.retry", { seconds: Math.ceil(retryInMs / 1000) })),
   ];
   const rows = status.models.flatMap((model) => model.versions.map((version) => [model.name, version.version,
-    sayEnum("VERSION_STATE", version.state), listed(version.labels), short(version.sha256), notes(version)]));
+    sayEnum("VERSION_STATE", version.state), listed(version.labels), shortHash(version.sha256), notes(version)]));
   const columns = heads("models.model", "models.version", "models.state", "models.labels", "models.hash", "models.notes");
   return [make("h2", {}, say("models.versions")), table(say("models.versions"), columns, rows)];
 }

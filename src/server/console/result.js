@@ -1,6 +1,6 @@
 // A rating as a person reads it: the verdict first, then why, then what was seen, then what it was made with.
 
-import { icon, make, row, steps, table, terms } from "./dom.js";
+import { icon, make, row, shortHash, steps, table, terms } from "./dom.js";
 import { evidence } from "./evidence.js";
 import { lawSentence, missingSentence, reasonSentence } from "./sentences.js";
 import { title } from "./server.js";
@@ -56,18 +56,16 @@ function times(timings) {
   return taken.map(([stage, value]) => row(sayAs("stage", stage), value / longest, measure("milliseconds", value)));
 }
 
-const short = (sha256) => make("code", {}, sha256.slice(0, 8));
-
 function versions({ models, policy, requestId, ratedAt }) {
   const when = new Intl.DateTimeFormat(locale(), { dateStyle: "medium", timeStyle: "medium" });
   return [
     terms([
-      policy && [say("result.policy"), [policy.version, " ", short(policy.sha256)]],
+      policy && [say("result.policy"), [policy.version, " ", shortHash(policy.sha256)]],
       [say("result.request"), make("code", {}, requestId)],
       ratedAt && [say("result.rated_at"), when.format(new Date(ratedAt))],
     ]),
     table(say("result.models"), [say("models.model"), say("models.version"), say("models.hash")],
-      models.map((model) => [model.name, model.version, short(model.sha256)])),
+      models.map((model) => [model.name, model.version, shortHash(model.sha256)])),
   ];
 }
 
