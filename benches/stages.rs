@@ -35,6 +35,7 @@ use wildwarden_core::score::policy::Policy;
 use wildwarden_proto::v1::{ClassifyRequest, Image};
 use wildwarden_server::lifecycle::first_generation;
 use wildwarden_server::transport::convert;
+use wildwarden_server::transport::sentences::{Language, Sentences};
 
 fn main() {
     divan::main();
@@ -202,7 +203,7 @@ fn text_tokenize_bytes(bencher: Bencher<'_, '_>, bytes: usize) {
 
 #[divan::bench]
 fn fuse(bencher: Bencher<'_, '_>) {
-    let policy = Policy::parse(&std::fs::read_to_string(config().reloadable.policy).unwrap()).unwrap();
+    let policy = policy();
     let weights = policy.categories[0].fusion;
     let (from, to) = (Probability::new(0.5).unwrap(), Probability::new(0.01).unwrap());
     bencher.bench(|| shift_prior(weights.fuse(black_box(Some(Logit(1.2))), black_box(Some(Logit(-0.4)))), from, to));
@@ -224,6 +225,10 @@ fn convert_request(bencher: Bencher<'_, '_>) {
     bencher.with_inputs(|| request.clone()).bench_values(|request| convert::listing(request, &limits).unwrap());
 }
 
+fn policy() -> Policy {
+    Policy::parse(&std::fs::read_to_string(config().reloadable.policy).unwrap()).unwrap()
+}
+
 fn rating() -> Rating {
     let pipeline = Pipeline::start(&config(), first_generation(&config(), None).unwrap(), Arc::default()).unwrap();
     let listing = convert::listing(request(), &limits()).unwrap();
@@ -233,6 +238,7 @@ fn rating() -> Rating {
 
 #[divan::bench]
 fn convert_response(bencher: Bencher<'_, '_>) {
-    let rating = rating();
-    bencher.with_inputs(|| rating.clone()).bench_values(convert::response);
+    let (rating, policy) = (rating(), policy());
+    let sentences = Sentences::new(Language::Chinese, &policy);
+    bencher.with_inputs(|| rating.clone()).bench_values(|rating| convert::response(rating, sentences));
 }

@@ -44,8 +44,8 @@ seeds() {
   return 0
 }
 images=tests/fixtures/images
-for format in jpg png webp gif bmp; do
-  case $format in jpg) target=jpeg ;; *) target=$format ;; esac
+for format in jpg png webp gif bmp tif; do
+  case $format in jpg) target=jpeg ;; tif) target=tiff ;; *) target=$format ;; esac
   seeds "$target" "$images"/*."$format" "$images"/hostile/*."$format" "$images"/rendered/*."$format"
 done
 seeds model_toml models/*/*/model.toml

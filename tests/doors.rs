@@ -117,7 +117,7 @@ fn expected(access: Access, holds: Option<Role>, known: bool) -> Option<Code> {
     let wanted = match access {
         Access::Open(_) => return None,
         Access::Holder(role) => role,
-        Access::Operator | Access::Page => Role::Admin,
+        Access::Operator => Role::Admin,
     };
     match holds {
         _ if !known => Some(Code::Unauthenticated),

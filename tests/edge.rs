@@ -86,10 +86,10 @@ async fn every_call_is_counted_also_what_no_handler_saw() {
     post(&server, "/a.caller/MadeThisUp", "application/grpc").await;
     let page = metrics(&server).await;
     for line in [
-        "wildwarden_requests_total{rpc=\"Classify\",code=\"OK\"} 1",
-        "wildwarden_requests_total{rpc=\"Classify\",code=\"INVALID_ARGUMENT\"} 2",
-        "wildwarden_requests_total{rpc=\"GetServerInfo\",code=\"OK\"} 1",
-        "wildwarden_requests_total{rpc=\"unknown\",code=\"UNIMPLEMENTED\"} 1",
+        "wildwarden_requests_total{rpc=\"Classify\",code=\"OK\",caller=\"none\"} 1",
+        "wildwarden_requests_total{rpc=\"Classify\",code=\"INVALID_ARGUMENT\",caller=\"none\"} 2",
+        "wildwarden_requests_total{rpc=\"GetServerInfo\",code=\"OK\",caller=\"none\"} 1",
+        "wildwarden_requests_total{rpc=\"unknown\",code=\"UNIMPLEMENTED\",caller=\"none\"} 1",
     ] {
         assert!(page.contains(line), "{line} is not in\n{page}");
     }

@@ -155,7 +155,10 @@ async fn what_is_refused_says_so_in_problem_details() {
     let late = rate(&server, "x-timeout-ms: 0\r\n", &json!({ "title": OFFER })).await;
     assert!([429, 504].contains(&late.status), "{late:?}");
     let page = common::metrics(&server).await;
-    assert!(page.contains("wildwarden_requests_total{rpc=\"Classify\",code=\"INVALID_ARGUMENT\"} 5"), "{page}");
+    assert!(
+        page.contains("wildwarden_requests_total{rpc=\"Classify\",code=\"INVALID_ARGUMENT\",caller=\"none\"} 5"),
+        "{page}"
+    );
 }
 
 #[tokio::test]
@@ -192,4 +195,44 @@ async fn the_description_of_it_names_what_there_is() {
     let mut said = Vec::new();
     let _ = stream.read_to_end(&mut said).await;
     assert!(!said.starts_with(b"HTTP/1.1 200"), "{said:?}");
+}
+
+#[tokio::test]
+async fn reasons_are_sentences_in_the_language_that_is_asked_for() {
+    let server = start(&[]).await;
+    let asked = json!({ "title": OFFER, "images": [photo("tusk.jpg")] });
+    for (headers, said) in [
+        ("", "Ivory: the title names the product: “象牙”."),
+        ("Accept-Language: fr, zh-CN;q=0.8\r\n", "象牙：标题写明了该制品：“象牙”。"),
+    ] {
+        let rating = rate(&server, headers, &asked).await.json();
+        let texts: Vec<&str> =
+            rating["reasons"].as_array().unwrap().iter().map(|r| r["text"].as_str().unwrap()).collect();
+        assert!(texts.contains(&said), "{texts:?}");
+        assert!(texts.iter().all(|text| !text.is_empty() && !text.contains(['{', '}'])), "{texts:?}");
+    }
+    let mut request = tonic::Request::new(listing(OFFER, &[]));
+    request.metadata_mut().insert("accept-language", "zh".parse().unwrap());
+    let rating = client(&server).await.classify(request).await.unwrap().into_inner();
+    assert!(rating.reasons.iter().any(|reason| reason.text.starts_with("象牙：")), "{:?}", rating.reasons);
+}
+
+#[tokio::test]
+async fn who_asks_again_under_the_same_id_gets_the_answer_of_before() {
+    let server = start(&[]).await;
+    let asked = json!({ "requestId": "order-7", "title": OFFER });
+    let first = rate(&server, "", &asked).await.json();
+    let again = rate(&server, "", &asked).await.json();
+    assert_eq!(first, again, "also when it was rated");
+    let mut same = listing(OFFER, &[]);
+    same.request_id = "order-7".into();
+    let over_grpc = client(&server).await.classify(same).await.unwrap().into_inner();
+    assert_eq!(over_grpc.timings.unwrap().total_us.to_string(), first["timings"]["totalUs"].as_str().unwrap());
+    let other = rate(&server, "", &json!({ "requestId": "order-7", "title": "连衣裙" })).await.json();
+    assert_ne!(other["risk"], first["risk"], "another listing is rated by itself");
+    let page = common::metrics(&server).await;
+    assert!(page.contains("wildwarden_answers_repeated_total 2"), "{page}");
+    let forgetful = start(&[("cache", "answer_seconds", "0".into())]).await;
+    let first = rate(&forgetful, "", &asked).await.json();
+    assert_ne!(first["ratedAt"], rate(&forgetful, "", &asked).await.json()["ratedAt"]);
 }

@@ -123,6 +123,10 @@ def variants(tusk: Image.Image) -> list[str]:
     small.save(IMAGES / "still.bmp")
     small.save(IMAGES / "still.png", optimize=True)
     small.save(IMAGES / "still.webp", quality=80)
+    small.save(IMAGES / "still.tif", compression="tiff_lzw")
+    small.save(IMAGES / "jpeg.tif", compression="jpeg", quality=90)
+    small.convert("P", palette=Image.ADAPTIVE, colors=16).save(IMAGES / "palette.tif", compression="tiff_deflate")
+    small.save(IMAGES / "still.mpo", save_all=True, append_images=[Image.new("RGB", small.size, "white")], quality=90)
     small.save(IMAGES / "lossless.webp", lossless=True)
     small.convert("P", palette=Image.ADAPTIVE, colors=64).save(IMAGES / "still.gif")
     small.convert("L").save(IMAGES / "grey.jpg", quality=90)
@@ -184,10 +188,10 @@ def hostile() -> None:
         "huge.bmp": b"BM" + struct.pack("<IHHIIiiHHIIiiII", 1 << 20, 0, 0, 54, 40, 60000, 60000, 1, 24, 0, 0, 0, 0, 0, 0),
         "not_an_image.jpg": b"just some words\n", "elf.png": b"\x7fELF" + rng.bytes(512), "noise.jpg": jpeg[:200] + rng.bytes(4000) + b"\xff\xd9", "empty.png": b"",
         "drawing.svg": b'<svg xmlns="http://www.w3.org/2000/svg"><rect width="9" height="9"/></svg>', "jpeg_named.png": jpeg,
+        "photo.heic": struct.pack(">I", 24) + b"ftypmif1" + bytes(4) + b"mif1heic" + struct.pack(">I", 8) + b"mdat",
     }
     for name, content in files.items():
         (HOSTILE / name).write_bytes(content)
-    Image.new("RGB", (8, 8)).save(HOSTILE / "picture.tif")
 
 
 def head(name: str, nodes: list, initializers: list, dimensions: int = 1280) -> None:

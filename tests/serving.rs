@@ -66,8 +66,11 @@ async fn text_alone_and_image_alone_are_rated_and_say_what_is_missing() {
 async fn every_format_and_orientation_of_one_scene_gets_nearly_the_same_score() {
     let server = start(&[("limits", "max_images", "64".into())]).await;
     let mut client = client(&server).await;
-    let mut names: Vec<String> = ["jpg", "png", "webp", "bmp"].map(|kind| format!("still.{kind}")).to_vec();
-    names.extend(["progressive.jpg", "lossless.webp", "rgb16.png", "hostile/jpeg_named.png"].map(str::to_owned));
+    let mut names: Vec<String> =
+        ["jpg", "png", "webp", "bmp", "tif", "mpo"].map(|kind| format!("still.{kind}")).to_vec();
+    names.extend(
+        ["progressive.jpg", "lossless.webp", "rgb16.png", "jpeg.tif", "hostile/jpeg_named.png"].map(str::to_owned),
+    );
     names.extend((1..=8).map(|orientation| format!("exif_{orientation}.jpg")));
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let response = client.classify(listing("", &names)).await.unwrap().into_inner();
@@ -346,7 +349,7 @@ async fn a_photo_sent_again_is_answered_from_the_cache_with_the_same_scores_and_
     for line in [
         "wildwarden_image_cache_lookups_total{outcome=\"hit\"} 1",
         "wildwarden_image_cache_lookups_total{outcome=\"miss\"} 2",
-        "wildwarden_requests_total{rpc=\"Classify\",code=\"OK\"} 3",
+        "wildwarden_requests_total{rpc=\"Classify\",code=\"OK\",caller=\"none\"} 3",
     ] {
         assert!(page.contains(line), "{line} is not in\n{page}");
     }

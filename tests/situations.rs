@@ -108,7 +108,7 @@ async fn one_broken_image_of_several_has_its_status_and_the_listing_is_at_least_
         ("hostile/not_an_image.jpg", ImageStatus::UnsupportedFormat),
         ("hostile/elf.png", ImageStatus::UnsupportedFormat),
         ("hostile/drawing.svg", ImageStatus::UnsupportedFormat),
-        ("hostile/picture.tif", ImageStatus::UnsupportedFormat),
+        ("hostile/photo.heic", ImageStatus::UnsupportedFormat),
         ("hostile/empty.png", ImageStatus::Empty),
     ] {
         let response = client.classify(listing(DRESS, &["mug.jpg", name])).await.unwrap().into_inner();
@@ -118,6 +118,12 @@ async fn one_broken_image_of_several_has_its_status_and_the_listing_is_at_least_
         assert_eq!(response.suggestion(), Suggestion::Review, "{name}");
         assert!(response.degraded && response.missing.contains(&format!("image:{name}")), "{:?}", response.missing);
         assert!(response.reasons.iter().any(|reason| reason.code() == ReasonCode::ImageUnreadable));
+        let named = [("hostile/photo.heic", "heic"), ("hostile/drawing.svg", "svg"), ("hostile/elf.png", "")];
+        if let Some((_, format)) = named.iter().find(|(of, _)| *of == name) {
+            let image = &response.images[1];
+            assert_eq!(image.format, *format);
+            assert!(image.message.contains(format) && image.message.contains("TIFF"), "{}", image.message);
+        }
     }
     for name in ["hostile/truncated.webp", "hostile/truncated.gif", "hostile/noise.jpg", "hostile/zero_dimensions.png"]
     {

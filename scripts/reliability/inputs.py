@@ -25,7 +25,7 @@ from PIL import Image
 
 from goodput import ROOT, Server
 
-FORMATS = ("*.jpg", "*.png", "*.webp", "*.gif", "*.bmp")
+FORMATS = ("*.jpg", "*.png", "*.webp", "*.gif", "*.bmp", "*.tif")
 CLASSIFY, INFER = "/wildwarden.v1.RiskService/Classify", "/inference.GRPCInferenceService/ModelInfer"
 ANSWERED = {"OK", "INVALID_ARGUMENT"}
 # What the kinds may be answered. A message that names another model is not found; a deadline may be one that nobody can keep.

@@ -6,6 +6,7 @@ mod models;
 mod numbers;
 mod parts;
 mod server;
+mod traces;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -23,10 +24,11 @@ use crate::schedule::policy::Patience;
 use crate::schedule::scheduler::Settings;
 
 pub use models::Rollout;
-pub use parts::{Batching, Folders, Limits, Listeners, Log, Reloadable, RuntimeSettings, TlsFiles};
+pub use parts::{Batching, Folders, Limits, Listeners, Log, Reloadable, RuntimeSettings, TlsFiles, Traces};
 
 use models::{RawModels, RawRollout};
 use server::{RawServer, RawTls};
+use traces::RawTraces;
 
 /// The complete, commented default configuration.
 pub const DEFAULT: &str = include_str!("config.default.toml");
@@ -71,12 +73,16 @@ pub struct Config {
     pub batching: Batching,
     /// Images whose scores are remembered; 0: none.
     pub cache_images: u64,
+    /// How long answers are kept for who asks again; zero: none are.
+    pub cache_answers: Duration,
     /// Keys that may call; empty: everybody.
     pub keys: Vec<ApiKey>,
     /// What is open to everybody although there are keys.
     pub openly: Vec<Openly>,
     /// Log lines.
     pub log: Log,
+    /// Spans of calls.
+    pub traces: Traces,
 }
 
 /// A setting given on the command line: section, key, value.
@@ -96,6 +102,7 @@ struct Raw {
     cache: RawCache,
     auth: RawAuth,
     log: RawLog,
+    traces: RawTraces,
 }
 
 #[derive(Deserialize)]
@@ -178,6 +185,7 @@ struct RawBatching {
 #[serde(deny_unknown_fields)]
 struct RawCache {
     images: u64,
+    answer_seconds: u64,
 }
 
 #[derive(Deserialize)]
@@ -271,9 +279,12 @@ impl Config {
             queue: raw.scheduler.queue()?,
             batching,
             cache_images: number("cache.images", raw.cache.images, 0..=100_000_000)?,
+            cache_answers: number("cache.answer_seconds", raw.cache.answer_seconds, 0..=3600)
+                .map(Duration::from_secs)?,
             keys: raw.auth.keys,
             openly: raw.auth.openly,
             log: Log { json, level: raw.log.level },
+            traces: raw.traces.check()?,
         })
     }
 }

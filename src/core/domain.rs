@@ -15,8 +15,8 @@ pub use declared::{Declared, Modality, Rated};
 pub use listing::{ImageStatus, Language, Listing, ListingImage, Options, Span, TextField};
 pub use rating::{
     Attribution, CategoryRating, DEFAULT_SET, FoundTerm, ImageCategoryScore, ImageExplanation, ImageFacts, ImageRating,
-    LeftOut, LegalBasis, Missing, ModelVersion, PolicyVersion, Rating, SetVersion, TextCategoryScore, TextExplanation,
-    TextRating, Timings, TokenContribution,
+    LeftOut, LegalBasis, Missing, ModelVersion, PolicyVersion, Rating, SetVersion, Step, TextCategoryScore,
+    TextExplanation, TextRating, Timings, TokenContribution,
 };
 pub use reason::{Reason, ReasonCode};
 pub use scale::{Level, Logit, Probability, Suggestion};

@@ -14,6 +14,7 @@
 
 pub mod config;
 pub mod domain;
+pub mod drift;
 pub mod error;
 pub mod input_spec;
 pub mod memory;

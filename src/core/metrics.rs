@@ -1,21 +1,25 @@
 //! What operators watch, in the text format of OpenMetrics. Counts and times only: never a listing's content or id.
 
 mod models;
+mod scores;
 
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::exemplar::HistogramWithExemplars;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::domain::{CategoryRating, Rating};
 use crate::memory;
 use crate::telemetry;
 
 pub use models::ModelMetrics;
+pub use scores::ScoreMetrics;
 
 /// Upper bounds in seconds: from a cached image to a queue of many.
 const BOUNDS: [f64; 16] =
@@ -25,6 +29,12 @@ const BOUNDS: [f64; 16] =
 struct Call {
     rpc: &'static str,
     code: &'static str,
+    caller: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Refused {
+    reason: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -35,6 +45,7 @@ struct Stage {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ImageLabels {
     status: &'static str,
+    format: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -54,24 +65,51 @@ struct Suggested {
     suggestion: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Rated {
+    category: String,
+    level: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Build {
+    version: String,
+    onnxruntime: String,
+}
+
+/// What an example of a measurement is found by.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Example {
+    trace_id: String,
+}
+
 /// The server's counters. Cheap to add to from any thread.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
     calls: Family<Call, Counter>,
     stages: Family<Stage, Histogram>,
-    listings: Histogram,
+    refusals: Family<Refused, Counter>,
+    repeats: Counter,
+    listings: HistogramWithExemplars<Example>,
+    ratings: Family<Rated, Counter>,
     images: Family<ImageLabels, Counter>,
     cache: Family<Lookup, Counter>,
     looks: Family<LookLabels, Counter>,
     suggestions: Family<Suggested, Counter>,
     queued: Gauge,
+    oldest: Gauge<f64, AtomicU64>,
+    under_way: Gauge<u64, AtomicU64>,
+    message_bytes: Gauge<u64, AtomicU64>,
+    most_message_bytes: Gauge<u64, AtomicU64>,
+    build: Family<Build, Gauge>,
     cached_images: Gauge<u64, AtomicU64>,
     resident: Gauge<u64, AtomicU64>,
     dropped_log_lines: Counter,
     stuck_workers: Gauge<u64, AtomicU64>,
     replaced_workers: Counter,
     models: ModelMetrics,
+    scores: ScoreMetrics,
 }
 
 /// What is only known when the metrics are asked for.
@@ -79,6 +117,12 @@ pub struct Metrics {
 pub struct Now {
     /// Jobs that wait.
     pub queued: usize,
+    /// How long the one that waits longest has done so.
+    pub oldest: Duration,
+    /// Calls under way.
+    pub under_way: usize,
+    /// Bytes of messages that are held, and how many may be.
+    pub message_bytes: (usize, usize),
     /// Images that the cache holds.
     pub cached_images: u64,
     /// Workers that do not return, and how many have taken such a one's place so far.
@@ -99,51 +143,113 @@ impl Metrics {
             registry: Registry::with_prefix("wildwarden"),
             calls: Family::default(),
             stages: Family::new_with_constructor(seconds),
-            listings: seconds(),
+            refusals: Family::default(),
+            repeats: Counter::default(),
+            listings: HistogramWithExemplars::new(BOUNDS.into_iter()),
+            ratings: Family::default(),
             images: Family::default(),
             cache: Family::default(),
             looks: Family::default(),
             suggestions: Family::default(),
             queued: Gauge::default(),
+            oldest: Gauge::default(),
+            under_way: Gauge::default(),
+            message_bytes: Gauge::default(),
+            most_message_bytes: Gauge::default(),
+            build: Family::default(),
             cached_images: Gauge::default(),
             resident: Gauge::default(),
             dropped_log_lines: Counter::default(),
             stuck_workers: Gauge::default(),
             replaced_workers: Counter::default(),
             models: ModelMetrics::default(),
+            scores: ScoreMetrics::default(),
         };
-        let r = &mut metrics.registry;
-        r.register("requests", "Calls answered, by RPC and gRPC code", metrics.calls.clone());
+        metrics.register_calls();
+        metrics.register_listings();
+        metrics.register_queue();
+        metrics.register_process();
+        metrics.models.register(&mut metrics.registry);
+        metrics.scores.register(&mut metrics.registry);
+        metrics
+    }
+
+    /// Those of calls, and of the time they take.
+    fn register_calls(&mut self) {
+        let r = &mut self.registry;
+        r.register(
+            "requests",
+            "Calls answered, by RPC, gRPC code and the key's name; \"none\" is everybody without one",
+            self.calls.clone(),
+        );
+        r.register("refusals", "Calls and items that got an error, by its reason", self.refusals.clone());
+        r.register(
+            "answers_repeated",
+            "Calls that got the answer which their caller was given just before",
+            self.repeats.clone(),
+        );
         r.register_with_unit(
             "stage_duration",
             "Time an image, a text or a listing spent in a stage",
             Unit::Seconds,
-            metrics.stages.clone(),
+            self.stages.clone(),
         );
         r.register_with_unit(
             "listing_duration",
             "From the decoded request to the rating",
             Unit::Seconds,
-            metrics.listings.clone(),
+            self.listings.clone(),
         );
-        r.register("images", "Images looked at, by status", metrics.images.clone());
-        r.register("image_cache_lookups", "Images by whether the cache knew them: hit, miss", metrics.cache.clone());
+    }
+
+    /// Those of listings and their parts.
+    fn register_listings(&mut self) {
+        let r = &mut self.registry;
+        r.register("ratings", "Categories rated, by level", self.ratings.clone());
+        r.register(
+            "images",
+            "Images looked at, by status and format; of one that is not read \"other\"",
+            self.images.clone(),
+        );
+        r.register("image_cache_lookups", "Images by whether the cache knew them: hit, miss", self.cache.clone());
         r.register(
             "looks",
             "Looks at images and texts: taken, or why one that the policy wants was left out: busy, budget, late, absent",
-            metrics.looks.clone(),
+            self.looks.clone(),
         );
-        r.register("listings_rated", "Listings rated, by suggestion", metrics.suggestions.clone());
-        r.register("queue_jobs", "Images and texts that wait for a worker", metrics.queued.clone());
-        r.register("image_cache_images", "Images the cache holds", metrics.cached_images.clone());
-        metrics.register_process();
-        metrics.models.register(&mut metrics.registry);
-        metrics
+        r.register("listings_rated", "Listings rated, by suggestion", self.suggestions.clone());
+    }
+
+    /// Those of what waits and is held.
+    fn register_queue(&mut self) {
+        let r = &mut self.registry;
+        r.register("queue_jobs", "Images and texts that wait for a worker", self.queued.clone());
+        r.register_with_unit(
+            "queue_oldest",
+            "How long the image or text that waits longest has waited",
+            Unit::Seconds,
+            self.oldest.clone(),
+        );
+        r.register("calls_under_way", "Calls that were begun and are not answered", self.under_way.clone());
+        r.register_with_unit(
+            "messages_held",
+            "Messages that arrive, wait or are rated",
+            Unit::Bytes,
+            self.message_bytes.clone(),
+        );
+        r.register_with_unit(
+            "messages_held_limit",
+            "What they may hold (limits.max_bytes_in_flight)",
+            Unit::Bytes,
+            self.most_message_bytes.clone(),
+        );
+        r.register("image_cache_images", "Images the cache holds", self.cached_images.clone());
     }
 
     /// Those of the process itself.
     fn register_process(&mut self) {
         let r = &mut self.registry;
+        r.register("build_info", "1, with the versions of the program and of ONNX Runtime", self.build.clone());
         r.register_with_unit("resident_memory", "Resident memory of the process", Unit::Bytes, self.resident.clone());
         r.register(
             "log_lines_dropped",
@@ -167,9 +273,31 @@ impl Metrics {
         &self.models
     }
 
-    /// A call was answered.
-    pub fn call(&self, rpc: &'static str, code: &'static str) {
-        self.calls.get_or_create(&Call { rpc, code }).inc();
+    /// Those of scores.
+    pub fn scores(&self) -> &ScoreMetrics {
+        &self.scores
+    }
+
+    /// A call was answered; `key` is the name of the caller's, of which there are as many as the settings have.
+    pub fn call(&self, rpc: &'static str, code: &'static str, key: Option<&str>) {
+        let caller = key.unwrap_or("none").to_owned();
+        self.calls.get_or_create(&Call { rpc, code, caller }).inc();
+    }
+
+    /// A call or an item of one got an error.
+    pub fn refused(&self, reason: &str) {
+        self.refusals.get_or_create(&Refused { reason: reason.to_owned() }).inc();
+    }
+
+    /// A call got the answer of before.
+    pub fn repeated(&self) {
+        self.repeats.inc();
+    }
+
+    /// What runs here.
+    pub fn built(&self, version: &str, onnxruntime: &str) {
+        let build = Build { version: version.to_owned(), onnxruntime: onnxruntime.to_owned() };
+        self.build.get_or_create(&build).set(1);
     }
 
     /// A part of a listing spent `time` in a stage.
@@ -178,8 +306,9 @@ impl Metrics {
     }
 
     /// An image was looked at, or found in the cache.
-    pub fn image(&self, status: &'static str, cached: bool) {
-        self.images.get_or_create(&ImageLabels { status }).inc();
+    pub fn image(&self, status: &'static str, format: &'static str, cached: bool) {
+        let format = if format.is_empty() || status == "unsupported_format" { "other" } else { format };
+        self.images.get_or_create(&ImageLabels { status, format }).inc();
         self.cache.get_or_create(&Lookup { outcome: if cached { "hit" } else { "miss" } }).inc();
     }
 
@@ -195,17 +324,27 @@ impl Metrics {
         });
     }
 
-    /// A listing was rated.
-    pub fn rated(&self, suggestion: &'static str, score: Duration, total: Duration) {
-        self.suggestions.get_or_create(&Suggested { suggestion }).inc();
-        self.stage("score", score);
-        self.listings.observe(total.as_secs_f64());
+    /// A listing was rated, in `total`; `trace_id`: what traces know its call by.
+    pub fn rated(&self, rating: &Rating, total: Duration, trace_id: Option<&str>) {
+        self.suggestions.get_or_create(&Suggested { suggestion: rating.suggestion.name() }).inc();
+        for CategoryRating { category, level, .. } in &rating.categories {
+            self.ratings.get_or_create(&Rated { category: category.to_string(), level: level.name() }).inc();
+        }
+        self.stage("score", Duration::from_micros(rating.timings.score_us));
+        let example = trace_id.map(|trace_id| Example { trace_id: trace_id.to_owned() });
+        self.listings.observe(total.as_secs_f64(), example, None);
     }
 
     /// The exposition, with what is only known when asked.
     pub fn render(&self, now: Now) -> String {
         self.queued.set(i64::try_from(now.queued).unwrap_or(i64::MAX));
+        self.oldest.set(now.oldest.as_secs_f64());
+        let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        self.under_way.set(number(now.under_way));
+        self.message_bytes.set(number(now.message_bytes.0));
+        self.most_message_bytes.set(number(now.message_bytes.1));
         self.cached_images.set(now.cached_images);
+        self.scores.render();
         let (stuck, replaced) = now.lost_workers;
         self.stuck_workers.set(stuck);
         self.replaced_workers.inc_by(replaced.saturating_sub(self.replaced_workers.get()));
@@ -228,22 +367,39 @@ mod tests {
     #[test]
     fn what_was_counted_is_on_the_page() {
         let metrics = Metrics::new();
-        metrics.image("ok", true);
-        metrics.image("ok", false);
+        metrics.image("ok", "jpeg", true);
+        metrics.image("ok", "jpeg", false);
+        metrics.image("unsupported_format", "heic", false);
         metrics.looks("images", 1, Some("busy"));
         metrics.looks("images", 2, None);
         metrics.stage("decode", Duration::from_millis(3));
-        metrics.call("Classify", "OK");
+        metrics.call("Classify", "OK", None);
+        metrics.refused("QUEUE_FULL");
+        metrics.built("1.2.3", "abc");
         metrics
             .models()
             .in_service([(["tusk", "1", "ab"], "stable"), (["tusk", "2", "cd"], "canary")].into_iter(), 0.1);
         metrics.models().in_service([(["tusk", "2", "cd"], "stable")].into_iter(), 0.0);
-        let page = metrics.render(Now { queued: 5, cached_images: 7, lost_workers: (1, 2) });
+        let page = metrics.render(Now {
+            queued: 5,
+            oldest: Duration::from_millis(250),
+            under_way: 3,
+            message_bytes: (10, 20),
+            cached_images: 7,
+            lost_workers: (1, 2),
+        });
         for line in [
             "wildwarden_image_cache_lookups_total{outcome=\"hit\"} 1",
-            "wildwarden_images_total{status=\"ok\"} 2",
+            "wildwarden_images_total{status=\"ok\",format=\"jpeg\"} 2",
+            "wildwarden_images_total{status=\"unsupported_format\",format=\"other\"} 1",
             "wildwarden_stage_duration_seconds_count{stage=\"decode\"} 1",
-            "wildwarden_requests_total{rpc=\"Classify\",code=\"OK\"} 1",
+            "wildwarden_requests_total{rpc=\"Classify\",code=\"OK\",caller=\"none\"} 1",
+            "wildwarden_refusals_total{reason=\"QUEUE_FULL\"} 1",
+            "wildwarden_build_info{version=\"1.2.3\",onnxruntime=\"abc\"} 1",
+            "wildwarden_queue_oldest_seconds 0.25",
+            "wildwarden_calls_under_way 3",
+            "wildwarden_messages_held_bytes 10",
+            "wildwarden_messages_held_limit_bytes 20",
             "wildwarden_model_info{model=\"tusk\",version=\"2\",sha256=\"cd\",role=\"stable\"} 1",
             "wildwarden_looks_total{modality=\"images\",look=\"1\",outcome=\"taken\"} 2",
             "wildwarden_looks_total{modality=\"images\",look=\"2\",outcome=\"taken\"} 1",

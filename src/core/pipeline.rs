@@ -109,6 +109,11 @@ impl Pipeline {
         self.scheduler.queued()
     }
 
+    /// How long the job that waits longest has done so; zero: none waits.
+    pub fn oldest(&self) -> Duration {
+        self.scheduler.oldest()
+    }
+
     /// Workers that do not return from what they do, and how many others have taken such a one's place so far.
     pub fn lost_workers(&self) -> (u64, u64) {
         self.scheduler.lost()
@@ -166,7 +171,7 @@ impl Pipeline {
         }
         let mut rating = outcome?;
         rating.timings.total_us = micros(arrived.elapsed());
-        self.metrics.rated(rating.suggestion.name(), Duration::from_micros(rating.timings.score_us), arrived.elapsed());
+        self.metrics.rated(&rating, arrived.elapsed(), asked.trace_id.as_deref());
         if let Some(second) = second {
             self.rate_again(second, listing, &rating);
         }
@@ -261,7 +266,7 @@ async fn finish(
     deadline: Deadline,
     metrics: Option<&Metrics>,
 ) -> Result<Rating> {
-    let mut gathered = Gathered::default();
+    let mut gathered = Gathered::by(generation.number());
     for image in tickets.images {
         gathered.image(image.wait(deadline).await?, metrics);
     }

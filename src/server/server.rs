@@ -34,9 +34,11 @@ use crate::transport::ledger::Ledger;
 use crate::transport::models::Models;
 use crate::transport::oip::Oip;
 use crate::transport::oip::control::Control;
+use crate::transport::repeats::Repeats;
 use crate::transport::rest;
 use crate::transport::service::{CONCURRENT_ITEMS, Service, Shared};
 use crate::transport::tls::Tls;
+use crate::transport::traces::Traces;
 
 /// What health is told of; "" is the whole server.
 const SERVICES: [&str; 3] = ["", "wildwarden.v1.RiskService", "inference.GRPCInferenceService"];
@@ -78,7 +80,7 @@ impl Server {
         let (entrance, address) = Entrance::tcp("server.listen", config.server.listen).await?;
         let local = config.server.unix_socket.as_deref();
         let local = local.map(|path| Entrance::unix("server.unix_socket", path)).transpose()?;
-        let shared = shared(&config);
+        let shared = shared(&config)?;
 
         let (health, health_service) = tonic_health::server::health_reporter();
         // The reporter is born SERVING; nothing is ready yet, and the port is already open.
@@ -159,6 +161,7 @@ impl Server {
         for model in pipeline.generation().models() {
             tracing::info!(name = model.name, version = model.version, sha256 = model.sha256, "model ready");
         }
+        self.shared.metrics.built(env!("CARGO_PKG_VERSION"), pipeline.runtime_build());
         let twice = |cause: String| Error::Bug(format!("setting the models: {cause}"));
         self.shared.pipeline.set(pipeline).map_err(|cause| twice(cause.to_string()))?;
         self.lifecycle.set(lifecycle).map_err(|cause| twice(cause.to_string()))?;
@@ -205,6 +208,7 @@ impl Server {
         for beside in [self.admin, self.console].into_iter().flatten() {
             beside.serving.abort();
         }
+        self.shared.traces.end().await;
         ended
     }
 }
@@ -276,15 +280,20 @@ fn resources(config: &Config, shared: &Arc<Shared>) -> Routes {
 }
 
 /// What all calls share.
-fn shared(config: &Config) -> Arc<Shared> {
-    Arc::new(Shared {
+///
+/// # Errors
+/// See [`Traces::new`].
+fn shared(config: &Config) -> Result<Arc<Shared>> {
+    Ok(Arc::new(Shared {
         pipeline: OnceCell::new(),
         draining: AtomicBool::new(false),
         limits: config.limits,
         metrics: Arc::default(),
         ledger: Ledger::new(config.limits.max_bytes_in_flight),
         callers: Callers::new(config.server.max_calls_of_a_caller, config.server.max_calls_per_second_of_a_caller),
-    })
+        repeats: Repeats::new(config.cache_answers),
+        traces: Traces::new(&config.traces)?,
+    }))
 }
 
 /// How long senders may take.

@@ -42,12 +42,14 @@ const RATING = {
       },
     },
   ],
-  reasons: [{ code: "REASON_CODE_IMAGE_EVIDENCE", category: "ivory", arguments: { image_id: "1", probability: "0.9312" } }],
   legalBasis: [{ id: "wapl-2022-33", instrument: "A", article: "B", inForceSince: "2023-05-01", summary: "C", unverified: false }],
   missing: ["image:1:words:budget"],
   models: [{ name: "ivory", version: "1", sha256: "cd".repeat(32) }], policy: INFO.policy,
   timings: { queueWaitUs: "10", decodeUs: "354", totalUs: "12500" }, ratedAt: "2026-01-02T03:04:05Z",
 };
+/** Sentences are written by the server. */
+const SAID = { "zh-CN": "象牙：照片1指向该类别。", en: "Ivory: photo 1 speaks for it." };
+const rating = (language) => ({ ...RATING, reasons: [{ code: "REASON_CODE_IMAGE_EVIDENCE", text: SAID[language] }] });
 const MODEL = { name: "ivory", version: "1", sha256: "cd".repeat(32) };
 const STATUS = {
   generation: "3", policy: INFO.policy, policyProblem: "", waiting: [], loading: "", set: { name: "default", sha256: "ef".repeat(32) },
@@ -91,9 +93,10 @@ function server(path, { headers }) {
   if (key === undefined) return refused(401, "UNAUTHENTICATED");
   if (path === "v1/server") return { said: INFO };
   if (key !== "admin") return refused(403, "PERMISSION_DENIED");
+  if (path === "v1/listings:rate") return { said: rating(headers["Accept-Language"]) };
   if (path === "metrics") return { said: metrics(), type: "application/openmetrics-text" };
   const rolledBack = { ...STATUS, candidate: null };
-  return { said: { "v1/listings:rate": RATING, "v1/models": STATUS, "v1/models:report": REPORT, "v1/models:rollback": rolledBack }[path] };
+  return { said: { "v1/models": STATUS, "v1/models:report": REPORT, "v1/models:rollback": rolledBack }[path] };
 }
 
 const page = open(server);
@@ -189,12 +192,14 @@ test("a rating is shown whole, in one language, with what was painted over the p
 
 test("another language changes every word of the page, and is remembered", async () => {
   await find("language").fire("click");
+  await settled();
   assert.equal(globalThis.localStorage.held.get("wildwarden.language"), "en");
   whole("result");
   assert.match(text("result"), /Ivory: photo 1 speaks for it\./);
   const data = /老象牙手串|象牙|微信abc|老|手串|微信/g;
   assert.doesNotMatch(text("result").replace(data, ""), /[\u3400-\u9fff]/);
   await find("language").fire("click");
+  await settled();
   const words = ["cdcdcdcd", "abababab", "png", "logit", "wapl", "req", "ivory", "abc", "curl", "Python", "grpcurl", "WILDWARDEN", "KEY", "gRPC"];
   const program = find("result").querySelectorAll("pre").map((node) => node.textContent).join(" ");
   assert.deepEqual(foreign("result", words).filter((word) => !program.includes(word)), []);

@@ -1,40 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { lawSentence, looksSentence, missingSentence, reasonSentence, refusalSentence } from "../../src/server/console/sentences.js";
+import { lawSentence, looksSentence, missingSentence, refusalSentence } from "../../src/server/console/sentences.js";
 import { fill } from "../../src/server/console/texts.js";
-import { found, speak } from "./texts.mjs";
+import { speak } from "./texts.mjs";
 
 const title = (name) => ({ ivory: "Ivory" })[name] ?? name;
-const reason = (code, given, category = "ivory") => reasonSentence({ code: `REASON_CODE_${code}`, category, arguments: given }, title);
 const missing = (entry) => missingSentence(entry, title);
 
-test("a reason is a sentence with its arguments", () => {
-  speak("en");
-  assert.equal(reason("TEXT_EVIDENCE", { field: "title", probability: "0.9992", words: "象牙, 老" }),
-    "Ivory: the title speaks for it. Words that weighed most: 象牙, 老. Probability by itself: 0.9992.");
-  assert.equal(reason("TEXT_EVIDENCE", { field: "image", image_id: "2", probability: "0.6" }),
-    "Ivory: the text in photo 2 speaks for it. Probability by itself: 0.6.");
-  assert.match(reason("IMAGE_UNREADABLE", { image_id: "1", status: "truncated" }, ""), /photo 1.*the file ends too early/);
-  assert.match(reason("CONTACT_IN_IMAGE", { image_id: "1", kind: "wechat" }, ""), /photo 1: WeChat/);
-});
-
-test("every reason has all that its sentence needs, in both languages", () => {
-  const given = {
-    image_id: "1", probability: "0.9", field: "title", words: "a", term: "b", image_probability: "0.1", text_probability: "0.9",
-    status: "corrupt", model: "m", kind: "qq",
-  };
-  for (const language of ["en", "zh"]) {
-    speak(language);
-    const codes = Object.keys(found(language)).filter((key) => key.startsWith("reason_code."));
-    assert.equal(codes.length, 19);
-    for (const code of codes) assert.doesNotMatch(reason(code.replace("reason_code.", "").toUpperCase(), given), /[{}]|undefined/);
-  }
-});
-
-test("a code that is not known is named with its arguments, and braces in data stay braces", () => {
-  speak("en");
-  assert.equal(reason("NEW_ONE", { term: "x" }), "REASON_CODE_NEW_ONE (term=x)");
-  assert.match(reason("CLAIM_TERM", { field: "title", term: "{category}" }), /“\{category\}”/);
+test("braces in data stay braces", () => {
   assert.equal(fill("{a} {b} {c}", { a: "{b}", b: 1 }), "{b} 1 {c}");
 });
 

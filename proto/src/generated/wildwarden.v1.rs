@@ -3,6 +3,8 @@
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ClassifyRequest {
     /// Caller's id of this call, echoed. At most 128 bytes, no control characters, as of all ids. Made by the server when empty.
+    /// Whoever sends the same listing again under the same id within a minute (`cache.answer_seconds`) gets the answer of before
+    /// from Classify.
     #[prost(string, tag = "1")]
     pub request_id: ::prost::alloc::string::String,
     /// Caller's id of the listing, echoed, never interpreted. At most 128 bytes.
@@ -27,9 +29,10 @@ pub struct Image {
     /// Caller's id of the image, echoed. At most 128 bytes. When empty, the index in the request ("0", "1", ...).
     #[prost(string, tag = "1")]
     pub image_id: ::prost::alloc::string::String,
-    /// The file's bytes: JPEG, PNG, WebP, GIF or BMP, recognised by content. At most `Limits.max_image_bytes` and
+    /// The file's bytes: JPEG, PNG, WebP, GIF, BMP or TIFF, recognised by content. At most `Limits.max_image_bytes` and
     /// `Limits.max_image_pixels`. EXIF orientation is applied, transparency is laid over white. Of an animation the first
-    /// frame and up to two more, spread over it, are looked at; the highest score counts.
+    /// frame and up to two more, spread over it, are looked at; the highest score counts. Of several pictures in a TIFF or
+    /// MPO file the first is.
     #[prost(bytes = "bytes", tag = "2")]
     pub content: ::prost::bytes::Bytes,
 }
@@ -173,7 +176,8 @@ pub struct ImageRating {
     /// Why `status` is not OK; empty otherwise.
     #[prost(string, tag = "3")]
     pub message: ::prost::alloc::string::String,
-    /// "jpeg", "png", "webp", "gif", "bmp"; empty when not recognised.
+    /// "jpeg", "png", "webp", "gif", "bmp", "tiff"; with UNSUPPORTED_FORMAT the name of what was sent instead, "heic" for
+    /// example; empty when not recognised.
     #[prost(string, tag = "4")]
     pub format: ::prost::alloc::string::String,
     /// Pixels, after EXIF orientation; 0 when not decoded.
@@ -409,6 +413,10 @@ pub struct Reason {
         ::prost::alloc::string::String,
         ::prost::alloc::string::String,
     >,
+    /// The reason as a sentence for people, in the language that the call's `accept-language` asks for: "en", which is also
+    /// what who asks for nothing gets, or "zh". Its wording may change; programs read `code`.
+    #[prost(string, tag = "4")]
+    pub text: ::prost::alloc::string::String,
 }
 /// A rule the suspicion touches. Information for a moderator, not legal advice.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

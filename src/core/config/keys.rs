@@ -102,6 +102,11 @@ impl std::fmt::Debug for ApiKey {
 }
 
 impl ApiKey {
+    /// Whether its holder may do what the role allows. Operators read the metrics, too.
+    pub fn allows(&self, role: Role) -> bool {
+        self.roles.contains(&role) || (role == Role::Metrics && self.roles.contains(&Role::Admin))
+    }
+
     /// Whether one of `keys` has the role.
     pub(super) fn allows_somebody(keys: &[Self], role: Role) -> bool {
         keys.iter().any(|key| key.roles.contains(&role))

@@ -115,6 +115,15 @@ pub struct Log {
     pub level: String,
 }
 
+/// Where spans of calls go.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Traces {
+    /// The collector; `None`: nowhere.
+    pub otlp: Option<String>,
+    /// Of the calls that are in no trace of their caller's, the share of which one is begun, 0 to 1.
+    pub share: f64,
+}
+
 /// How jobs are put together, by kind. The models over an image share its batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Batching {

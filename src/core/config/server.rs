@@ -38,14 +38,8 @@ impl RawServer {
     /// # Errors
     /// [`Error::Setup`] naming the key, its value and what is allowed.
     pub(super) fn check(&self, tls: Option<TlsFiles>, has_admin_key: bool) -> Result<Listeners> {
-        let admin_listen = match self.admin_listen.as_str() {
-            "" => None,
-            given => Some(address("server.admin_listen", given)?),
-        };
-        let console_listen = match self.console_listen.as_str() {
-            "" => None,
-            given => Some(address("server.console_listen", given)?),
-        };
+        let admin_listen = optional_address("server.admin_listen", &self.admin_listen)?;
+        let console_listen = optional_address("server.console_listen", &self.console_listen)?;
         let listen = address("server.listen", &self.listen)?;
         for (key, given) in [
             ("server.listen", Some(listen)),
@@ -101,6 +95,11 @@ fn address(key: &str, given: &str) -> Result<SocketAddr> {
     given.parse().map_err(|cause| {
         Error::setup(format!("{key}: {given:?} is not an address and port like 127.0.0.1:50051: {cause}"))
     })
+}
+
+/// Empty: none.
+fn optional_address(key: &str, given: &str) -> Result<Option<SocketAddr>> {
+    (!given.is_empty()).then(|| address(key, given)).transpose()
 }
 
 /// Names of hosts, as browsers send them, without ports.

@@ -1,6 +1,6 @@
 //! What comes out: a listing's rating, part by part.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +44,8 @@ pub struct Rating {
     pub policy: PolicyVersion,
     /// Where the time went.
     pub timings: Timings,
+    /// What its parts passed through.
+    pub steps: Vec<Step>,
     /// When it was made.
     pub rated_at: SystemTime,
 }
@@ -359,6 +361,21 @@ pub struct Timings {
     pub score_us: u64,
     /// From the arrival at the pipeline to the rating, waits included.
     pub total_us: u64,
+}
+
+/// A part of the work on a listing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Step {
+    /// What was done, as the metrics call it.
+    pub stage: &'static str,
+    /// "image" or "text".
+    pub modality: &'static str,
+    /// Of which of them, from 0.
+    pub part: usize,
+    /// After the listing came. The stages of a part follow on one another.
+    pub begin: Duration,
+    /// How long it took.
+    pub time: Duration,
 }
 
 /// Name, version and content of a model folder.

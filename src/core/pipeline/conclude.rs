@@ -7,7 +7,8 @@ use super::generation::Generation;
 use super::outcome::{ImageOutcome, TextOutcome, WordsOutcome};
 use crate::domain::{
     Category, ContactKind, ImageCategoryScore, ImageRating, ImageStatus, Language, LeftOut, Listing, ListingImage,
-    Missing, ModelVersion, PerCategory, Rating, TextCategoryScore, TextField, TextRating, Timings, TokenContribution,
+    Missing, Modality, ModelVersion, PerCategory, Rating, Step, TextCategoryScore, TextField, TextRating, Timings,
+    TokenContribution,
 };
 use crate::error::{Error, Result};
 use crate::metrics::Metrics;
@@ -19,18 +20,32 @@ use crate::score::rating::{Evidence, rate};
 /// Outcomes of a listing's jobs, images and texts apart, each in the order of submission.
 #[derive(Debug, Default)]
 pub(super) struct Gathered {
+    /// Number of the generation that they are of.
+    generation: u64,
     images: Vec<ImageOutcome>,
     texts: Vec<TextOutcome>,
     timings: Timings,
+    steps: Vec<Step>,
 }
 
 impl Gathered {
+    /// Nothing yet, of a listing that the generation of that number rates.
+    pub(super) fn by(generation: u64) -> Self {
+        Self { generation, ..Self::default() }
+    }
+
     /// Takes what became of the next image. Without `metrics` it leaves no trace: a shadow's work is not what operators count.
     pub(super) fn image(&mut self, finished: Finished<ImageOutcome>, metrics: Option<&Metrics>) {
         let Finished { result: outcome, queue_wait } = finished;
         self.waited(queue_wait, metrics);
         if let Some(metrics) = metrics {
-            metrics.image(outcome.facts.status.name(), outcome.cached);
+            metrics.image(outcome.facts.status.name(), outcome.facts.format, outcome.cached);
+            outcome
+                .looks
+                .logits
+                .first()
+                .into_iter()
+                .for_each(|first| metrics.scores().scored(self.generation, Modality::Images, first));
             if !outcome.cached {
                 metrics.stage("decode", outcome.decode);
                 metrics.stage("resize", outcome.resize);
@@ -48,6 +63,19 @@ impl Gathered {
         t.resize_us += micros(outcome.resize);
         t.image_inference_us += micros(outcome.inference);
         t.later_looks_us += micros(outcome.looks.later);
+        let words = outcome.words.as_ref().filter(|_| !outcome.cached).map_or(Duration::ZERO, |words| words.reading);
+        self.passed(
+            "image",
+            self.images.len(),
+            [
+                ("queue_wait", queue_wait),
+                ("decode", outcome.decode),
+                ("resize", outcome.resize),
+                ("image_inference", outcome.inference),
+                ("later_image_looks", outcome.looks.later),
+                ("words", words),
+            ],
+        );
         self.images.push(outcome);
     }
 
@@ -57,11 +85,36 @@ impl Gathered {
         self.waited(queue_wait, metrics);
         if let Some(metrics) = metrics {
             metrics.stage("text_features", outcome.features);
+            outcome
+                .looks
+                .logits
+                .first()
+                .into_iter()
+                .for_each(|first| metrics.scores().scored(self.generation, Modality::Texts, first));
             metrics.stage("text_inference", outcome.inference);
             outcome.looks.count(metrics, "texts", "later_text_looks");
         }
         add_text(&mut self.timings, &outcome);
+        self.passed(
+            "text",
+            self.texts.len(),
+            [
+                ("queue_wait", queue_wait),
+                ("text_features", outcome.features),
+                ("text_inference", outcome.inference),
+                ("later_text_looks", outcome.looks.later),
+            ],
+        );
         self.texts.push(outcome);
+    }
+
+    /// Notes what the next part of a modality passed through, one stage after the other.
+    fn passed<const N: usize>(&mut self, modality: &'static str, part: usize, stages: [(&'static str, Duration); N]) {
+        let mut begin = Duration::ZERO;
+        for (stage, time) in stages.into_iter().filter(|(_, time)| !time.is_zero()) {
+            self.steps.push(Step { stage, modality, part, begin, time });
+            begin += time;
+        }
     }
 
     fn waited(&mut self, queue_wait: Duration, metrics: Option<&Metrics>) {
@@ -160,7 +213,7 @@ struct Parts<'a> {
 /// # Errors
 /// [`Error::Invalid`] when every image is broken and there is no text; a model's error when nothing could be scored.
 pub(super) fn conclude(generation: &Generation, listing: &Listing, gathered: Gathered) -> Result<Rating> {
-    let Gathered { images, texts, timings } = gathered;
+    let Gathered { images, texts, timings, steps, generation: _ } = gathered;
     let categories = &generation.policy().chosen(&listing.options.categories);
     let image_ids = listing.images.iter().map(|image| image.image_id.clone()).collect();
     let evidence = Evidence { categories: categories.clone(), image_ids, ..Evidence::default() };
@@ -205,6 +258,7 @@ pub(super) fn conclude(generation: &Generation, listing: &Listing, gathered: Gat
         models,
         policy: generation.policy_version().clone(),
         timings,
+        steps,
         rated_at: SystemTime::now(),
     })
 }

@@ -1,6 +1,7 @@
 //! What rates together: models, policy, and the scores remembered of those models. A listing is rated by one generation
 //! from its first stage to its last, so no answer mixes versions; the last listing that holds an old one frees it.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,6 +14,7 @@ use super::vocabulary;
 use super::words_reader::WordsReader;
 use crate::config::{Batching, Config};
 use crate::domain::{Category, DEFAULT_SET, Modality, ModelVersion, PolicyVersion, SetVersion};
+use crate::drift::Shares;
 use crate::error::{Error, Result};
 use crate::model::catalogue::named::NamedSet;
 use crate::model::catalogue::repository::Version;
@@ -181,6 +183,21 @@ impl Generation {
             limits: DecodeLimits { max_pixels: config.limits.max_image_pixels },
             health: Health::default(),
         })
+    }
+
+    /// What the cards of the models that look first say of usual scores; of a category that several of them rate none does.
+    pub fn references(&self) -> impl Iterator<Item = ((Modality, Category), Shares)> {
+        let (images, texts) = (self.engine.image_scorers(), self.engine.text_scorers().iter());
+        let all = images.map(|model| (Modality::Images, model)).chain(texts.map(|model| (Modality::Texts, model)));
+        let first = all.filter(|(modality, model)| self.policy().looks.number(*modality, model.name()) == 0);
+        let cards = first.map(|(modality, model)| (modality, &model.folder().manifest.card.reference));
+        let mut found: BTreeMap<(Modality, Category), Vec<Shares>> = BTreeMap::new();
+        for (modality, reference) in cards {
+            for (category, shares) in reference {
+                found.entry((modality, *category)).or_default().push(*shares);
+            }
+        }
+        found.into_iter().filter_map(|(of, shares)| if let [one] = shares[..] { Some((of, one)) } else { None })
     }
 
     /// Tells generations apart within this process.

@@ -3,11 +3,13 @@
 mod bmp;
 mod decode;
 mod exif;
+mod format;
 mod frames;
 mod gif;
 mod jpeg;
 mod png;
 mod tensor;
+mod tiff;
 mod wanted;
 mod webp;
 

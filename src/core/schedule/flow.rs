@@ -49,6 +49,11 @@ impl<J: Batchable> Flow<J> {
         self.interactive.len() + self.bulk.len()
     }
 
+    /// When what waits longest came.
+    pub(super) fn oldest(&self) -> Option<Instant> {
+        self.interactive.front().into_iter().chain(self.bulk.front()).map(|entry| entry.enqueued).min()
+    }
+
     pub(super) fn class(&mut self, priority: Priority) -> &mut VecDeque<Entry<J>> {
         match priority {
             Priority::Interactive => &mut self.interactive,

@@ -44,6 +44,8 @@ pub struct Asked {
     pub deadline: Deadline,
     /// It waits however long it takes: work that this program sets itself.
     pub patient: bool,
+    /// What traces know the call by; `None`: it is in none.
+    pub trace_id: Option<Arc<str>>,
 }
 
 /// Number of the kinds of jobs that differ in what they cost.

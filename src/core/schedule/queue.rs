@@ -199,6 +199,11 @@ impl<J: Batchable> Queue<J> {
         self.lock().len()
     }
 
+    /// How long the job that waits longest has done so.
+    pub(super) fn oldest(&self) -> Duration {
+        self.lock().flows.values().filter_map(Flow::oldest).min().map_or(Duration::ZERO, |came| came.elapsed())
+    }
+
     /// The lane that starts: of the caller whose turn it is the first that has enough; a lane that waits for more holds up no other.
     fn choose(&self, state: &mut State<J>) -> Next<J> {
         let clock = state.clock;

@@ -81,6 +81,11 @@ impl<J: Batchable + Send + 'static> Scheduler<J> {
     pub fn queued(&self) -> usize {
         self.queue.len()
     }
+
+    /// How long the job that waits longest has done so; zero: none waits.
+    pub fn oldest(&self) -> Duration {
+        self.queue.oldest()
+    }
 }
 
 impl<J: Batchable> Drop for Scheduler<J> {

@@ -70,7 +70,7 @@ pub fn read(source: &Source, limit: Option<usize>, seed: u64) -> Result<Vec<List
 }
 
 /// Ends of names of the formats that the contract promises.
-const EXTENSIONS: [&str; 6] = ["jpg", "jpeg", "png", "webp", "gif", "bmp"];
+const EXTENSIONS: [&str; 8] = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff"];
 
 fn is_named_like_a_photo(path: &Path) -> bool {
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();

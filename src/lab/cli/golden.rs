@@ -24,7 +24,7 @@ const TOLERANCE: f32 = 0.01;
 /// Record golden samples: what a folder's model makes of inputs of yours, so that it must make the same of them wherever it serves.
 ///
 /// Record them where you trust the model, once model.toml says how inputs are prepared: photos of encoders and image classifiers
-/// (JPEG, PNG, WebP, GIF, BMP; they are copied into the folder), embeddings of heads (.npy, f32 [N, D], the first rows), texts of
+/// (JPEG, PNG, WebP, GIF, BMP, TIFF; they are copied into the folder), embeddings of heads (.npy, f32 [N, D], the first rows), texts of
 /// text classifiers (UTF-8, the first lines that are not empty). Writes golden.json and renews model.toml; older samples are
 /// replaced.
 #[derive(Debug, Args)]
@@ -78,7 +78,7 @@ pub(super) fn inputs_at(kind: Kind, path: &Path) -> anyhow::Result<Vec<PathBuf>>
         return Ok(vec![path.to_owned()]);
     }
     let endings: &[&str] = match kind {
-        Kind::ImageEncoder | Kind::ImageClassifier => &["jpg", "jpeg", "png", "webp", "gif", "bmp"],
+        Kind::ImageEncoder | Kind::ImageClassifier => &["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff"],
         Kind::Head => &["npy"],
         Kind::TextClassifier => &["txt"],
         Kind::TextDetector | Kind::TextRecognizer => bail!("a {} has no golden samples", kind.name()),

@@ -20,6 +20,7 @@ use super::peer::Peer;
 use super::{Settings, json, print, table, tell};
 use crate::lifecycle::first_generation;
 use crate::transport::convert;
+use crate::transport::sentences::{Language, Sentences};
 
 /// Rate listings: ask a server, or rate here with --embedded.
 ///
@@ -110,7 +111,9 @@ impl Rater {
                 request.request_id = convert::request_id(&request.request_id);
                 let listing = convert::listing(request, limits).map_err(|error| error.to_string())?;
                 let rating = pipeline.rate(listing, &Asked { patient: true, ..Asked::default() }).await;
-                rating.map(convert::response).map_err(|error| error.to_string())
+                let generation = pipeline.generation();
+                let sentences = Sentences::new(Language::default(), generation.policy());
+                rating.map(|rating| convert::response(rating, sentences)).map_err(|error| error.to_string())
             }
         }
     }

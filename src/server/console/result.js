@@ -2,10 +2,10 @@
 
 import { icon, make, row, shortHash, steps, table, terms } from "./dom.js";
 import { evidence } from "./evidence.js";
-import { lawSentence, missingSentence, reasonSentence } from "./sentences.js";
+import { lawSentence, missingSentence } from "./sentences.js";
 import { title } from "./server.js";
 import { curl, grpcurl, python } from "./snippets.js";
-import { bare, chosen, locale, measure, probability, say, sayAs, sayEnum } from "./texts.js";
+import { bare, locale, measure, probability, say, sayAs, sayEnum } from "./texts.js";
 
 const LEVELS = ["minimal", "low", "medium", "high", "critical"];
 /** In the order in which a listing passes them. */
@@ -39,10 +39,6 @@ function category(rating) {
     rating.unrated && make("p", {}, say("result.unrated")),
     rating.bestImageId && make("p", { class: "hint" }, say("result.best_photo", { id: rating.bestImageId })));
 }
-
-/** The server's own sentence where it gives one, and gave it in the language of this page. */
-const reason = (given, language) =>
-  make("li", {}, given.text && language === chosen() ? given.text : reasonSentence(given, title));
 
 const law = (basis) =>
   make("li", {}, lawSentence(basis), " ", basis.inForceSince && say("result.in_force", { date: basis.inForceSince }), " ",
@@ -89,12 +85,12 @@ function snippets(sent) {
 
 /** Elements for what was `sent`, which holds the `answer`. */
 export function result(sent) {
-  const { answer, language } = sent;
+  const { answer } = sent;
   return [
     make("h2", {}, say("result.title")),
     ...verdict(answer),
     ...part(say("result.reasons"), answer.reasons.length
-      ? make("ol", {}, answer.reasons.map((given) => reason(given, language)))
+      ? make("ol", {}, answer.reasons.map(({ text }) => make("li", {}, text)))
       : make("p", {}, say("result.no_reasons"))),
     ...(answer.missing.length || answer.degraded
       ? part(say("result.missing"), make("p", {}, say(answer.degraded ? "result.degraded" : "result.not_degraded")),

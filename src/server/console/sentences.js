@@ -1,29 +1,9 @@
-// From codes with arguments to sentences: reasons, what is missing, refusals, laws. `title` gives a category's title.
+// From codes to sentences: what is missing, refusals, laws; reasons come as sentences. `title` gives a category's title.
 
-import { bare, probability, say, sayAs } from "./texts.js";
+import { probability, say, sayAs } from "./texts.js";
 
 const photo = (id) => say("photo.named", { id });
-const place = (field, imageId) => (field === "image" ? say("photo.words_in", { photo: photo(imageId) }) : sayAs("text_field", field));
-
-/** A code that is newer than these texts is named with its arguments, so nothing is kept back. */
-export function reasonSentence({ code, category, arguments: given = {} }, title) {
-  const values = {
-    ...given,
-    category: title(category),
-    photo: photo(given.image_id),
-    place: place(given.field, given.image_id),
-    status: sayAs("image_status", given.status),
-    kind: sayAs("contact_kind", given.kind),
-  };
-  const key = bare("REASON_CODE", code);
-  const sentence = sayAs("reason_code", key, values);
-  if (sentence === key) {
-    const pairs = Object.entries(given).map(([name, value]) => `${name}=${value}`);
-    return say("reason.unknown", { code, arguments: pairs.join(", ") });
-  }
-  const details = ["words", "probability"].filter((name) => given[name]).map((name) => sayAs("reason", name, given));
-  return [sentence, ...details].join(say("reason.between"));
-}
+const place = (field) => sayAs("text_field", field);
 
 /** An entry of `missing`. */
 export function missingSentence(entry, title) {

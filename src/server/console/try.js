@@ -13,17 +13,24 @@ let busy = false;
 /** What was sent and what came: an answer or a refusal. It outlives a change of language, and of what stands in the form. */
 let last = null;
 
-async function rate() {
+function rate() {
   if (busy || refusalOf(PATH)) return;
-  busy = true;
-  render();
-  announce(say("try.rating"));
   last?.photos.forEach((photo) => URL.revokeObjectURL(photo.address));
   const options = { explainText: find("explain-text").checked, explainImages: find("explain-images").checked };
   const [title, description] = [find("title").value, find("description").value];
   const photos = chosenPhotos().map(({ file }, index) =>
     ({ id: String(index + 1), file, name: file.name, address: URL.createObjectURL(file) }));
-  last = { title, description, options, photos, language: chosen(), hasKey: Boolean(key()), answer: null, refusal: null };
+  last = { title, description, options, photos, hasKey: Boolean(key()) };
+  ask();
+}
+
+/** Sends what is in `last`, which then has what came. */
+async function ask() {
+  busy = true;
+  Object.assign(last, { language: chosen(), answer: null, refusal: null });
+  render();
+  announce(say("try.rating"));
+  const { title, description, options, photos } = last;
   try {
     const contents = await Promise.all(photos.map((photo) => base64(photo.file)));
     const images = photos.map((photo, index) => ({ imageId: photo.id, content: contents[index] }));
@@ -34,6 +41,7 @@ async function rate() {
   }
   busy = false;
   render();
+  if (busy) return;
   announce(last.answer ? spoken(last.answer) : refusalSentence(last.refusal));
   find("result").querySelector("h2")?.scrollIntoView({ block: "nearest" });
 }
@@ -42,6 +50,11 @@ const spoken = ({ suggestion, level, risk }) =>
   say("try.rated", { suggestion: sayEnum("SUGGESTION", suggestion), level: sayEnum("LEVEL", level), risk: probability(risk) });
 
 function render() {
+  // The server writes the sentences: in another language they are asked for anew.
+  if (!busy && last?.answer && last.language !== chosen()) {
+    ask();
+    return;
+  }
   renderPhotos();
   const [button, hint, forbidden] = [find("rate"), find("rate-hint"), refusalOf(PATH)];
   // Not `disabled`: that would take the keyboard's place away while it works.

@@ -225,6 +225,7 @@ impl State {
             models.chain(others).map(|labels| (labels, *role))
         });
         self.metrics.models().in_service(versions, candidate.as_ref().map_or(0.0, |c| c.share.value()));
+        self.metrics.scores().serves(stable.number(), stable.references());
         let providers = stable.engine().providers();
         self.metrics.models().carried_out(providers.iter().map(|(provider, &models)| (provider.name(), models)));
     }

@@ -19,12 +19,16 @@ pub fn routes(shared: Arc<Shared>) -> Router {
 }
 
 /// The page of metrics: see [`Metrics::render`](wildwarden_core::metrics::Metrics::render).
-pub(super) async fn metrics(State(shared): State<Arc<Shared>>) -> ([(http::HeaderName, &'static str); 1], String) {
+async fn metrics(State(shared): State<Arc<Shared>>) -> ([(http::HeaderName, &'static str); 1], String) {
     // Before the models are loaded nothing waits and nothing is remembered.
-    let now = shared.pipeline.get().map_or_else(Now::default, |pipeline| Now {
+    let mut now = shared.pipeline.get().map_or_else(Now::default, |pipeline| Now {
         queued: pipeline.queued(),
+        oldest: pipeline.oldest(),
         cached_images: pipeline.generation().cache().len(),
         lost_workers: pipeline.lost_workers(),
+        ..Now::default()
     });
+    now.under_way = shared.callers.under_way();
+    now.message_bytes = (shared.ledger.used(), shared.ledger.most());
     ([(CONTENT_TYPE, OPEN_METRICS)], shared.metrics.render(now))
 }

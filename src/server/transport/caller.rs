@@ -54,6 +54,11 @@ impl Callers {
         Self { at_once, a_call, all: Arc::default() }
     }
 
+    /// Calls under way, of all.
+    pub fn under_way(&self) -> usize {
+        self.all.lock().values().map(|calls| calls.under_way).sum()
+    }
+
     /// One more of that caller.
     ///
     /// # Errors

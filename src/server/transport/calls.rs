@@ -13,11 +13,13 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use tonic::Code;
 use tonic::body::Body;
 use tower::{Layer, Service};
+use wildwarden_core::config::Role;
 use wildwarden_core::error::Error;
 use wildwarden_core::metrics::Metrics;
 use wildwarden_core::schedule::Asked;
 
 use crate::transport::arriving::{Answered, Arriving, Pace};
+use crate::transport::call::Call;
 use crate::transport::caller;
 use crate::transport::console;
 use crate::transport::dialect::Dialect;
@@ -26,8 +28,10 @@ use crate::transport::ledger::Held;
 use crate::transport::methods::{self, Access, RESOURCES};
 use crate::transport::origin::{self, From};
 use crate::transport::rest::problem;
+use crate::transport::sentences::Language;
 use crate::transport::service::Shared;
-use crate::transport::status::{bounded, code_name, error_code_name};
+use crate::transport::status::{bounded, code_name, error_code_name, reason};
+use crate::transport::traces::{CallSpan, Trace};
 
 /// Media types of messages in protobuf (gRPC over HTTP/2).
 const GRPC_MEDIA_TYPES: [&str; 2] = ["application/grpc", "application/grpc+proto"];
@@ -94,7 +98,7 @@ impl CallsLayer {
     fn kind(&self, request: &Request<Body>) -> Kind {
         let (path, headers) = (request.uri().path(), request.headers());
         if let Some(refused) = self.refused_browser(request) {
-            self.shared.metrics.call("none", code_name(Code::PermissionDenied));
+            self.shared.metrics.call("none", code_name(Code::PermissionDenied), None);
             return Kind::Nothing(refused);
         }
         // Over HTTP/1 there are no trailers to say how a call ended.
@@ -104,7 +108,7 @@ impl CallsLayer {
                 return Kind::Call(Dialect::Grpc, known);
             }
             let (method, what) = methods::not_served(path).unwrap_or(("unknown", "there is no such method"));
-            self.shared.metrics.call(method, code_name(Code::Unimplemented));
+            self.shared.metrics.call(method, code_name(Code::Unimplemented), None);
             return Kind::Nothing(tonic::Status::unimplemented(format!("{method}: {what}")).into_http());
         }
         let on_console = matches!(self.http, OverHttp::Console(_));
@@ -116,7 +120,7 @@ impl CallsLayer {
             if request.method().as_str() == verb {
                 return Kind::Call(Dialect::Http, (rpc, access));
             }
-            self.shared.metrics.call(rpc, code_name(Code::Unimplemented));
+            self.shared.metrics.call(rpc, code_name(Code::Unimplemented), None);
             let mut refused = problem::of_http(StatusCode::METHOD_NOT_ALLOWED, &format!("{path} takes {verb}"));
             refused.headers_mut().insert(ALLOW, http::HeaderValue::from_static(verb));
             return Kind::Nothing(refused.map(Body::new));
@@ -126,10 +130,11 @@ impl CallsLayer {
         if !takes_calls && request.method() != Method::POST && methods::is_page(path) {
             let unknown = From::default();
             let from = request.extensions().get::<From>().unwrap_or(&unknown);
-            return match self.guard.check(Access::Page, headers, from) {
+            return match self.guard.check(Access::Holder(Role::Metrics), headers, from) {
                 Ok(_) => Kind::Page,
                 Err(error) => {
-                    self.shared.metrics.call("page", error_code_name(&error));
+                    self.shared.metrics.call("page", error_code_name(&error), None);
+                    self.shared.metrics.refused(reason(&error));
                     Kind::Nothing(Dialect::Http.refusal(&error, "page"))
                 }
             };
@@ -139,7 +144,7 @@ impl CallsLayer {
         } else {
             ("UNSUPPORTED_MEDIA_TYPE", not_grpc())
         };
-        self.shared.metrics.call("none", code);
+        self.shared.metrics.call("none", code, None);
         Kind::Nothing(answer)
     }
 
@@ -168,12 +173,14 @@ impl CallsLayer {
         dialect: Dialect,
         (rpc, access): Known,
         request: &Request<Body>,
-    ) -> Result<(Asked, Option<caller::Place>), Error> {
+        trace: Trace,
+    ) -> Result<(Call, Option<caller::Place>), Error> {
         let unknown = From::default();
         let from = request.extensions().get::<From>().unwrap_or(&unknown);
         let key = self.guard.check(access, request.headers(), from)?;
         let (caller, deadline) = (origin::caller(key, from), dialect.deadline(request.headers()));
-        let asked = Asked { caller, deadline, ..Asked::default() };
+        let key = key.map(|key| Arc::from(key.name.as_str()));
+        let asked = Asked { caller, deadline, trace_id: trace.id(), ..Asked::default() };
         // Before a byte of the listing is read: a server that is full has better things to do.
         if rpc == CLASSIFY {
             self.shared.foresees(&asked)?;
@@ -181,7 +188,7 @@ impl CallsLayer {
         // Balancers ask for health beside whatever else comes from their address.
         let is_open = matches!(access, Access::Open(_));
         let place = (!is_open).then(|| self.shared.callers.enter(&asked.caller.name)).transpose()?;
-        Ok((asked, place))
+        Ok((Call { asked, key, trace, language: Language::of(request.headers()) }, place))
     }
 }
 
@@ -207,17 +214,21 @@ where
         };
         let shared = Arc::clone(&self.layer.shared);
         let (rpc, _) = known;
-        let (asked, place) = match self.layer.admit(dialect, known, &request) {
+        let mut span = shared.traces.begin(rpc, request.headers());
+        let (call, place) = match self.layer.admit(dialect, known, &request, span.trace()) {
             Ok(admitted) => admitted,
             Err(error) => {
-                shared.metrics.call(rpc, error_code_name(&error));
+                shared.metrics.call(rpc, error_code_name(&error), None);
+                shared.metrics.refused(reason(&error));
+                span.answered(error_code_name(&error), Some(reason(&error)));
                 return Box::pin(std::future::ready(Ok(dialect.refusal(&error, rpc))));
             }
         };
-        let deadline = asked.deadline;
-        let held = Arc::new(shared.ledger.open(Arc::clone(&asked.caller.name)));
-        let request = arriving(dialect, (rpc, asked), request, (Arc::clone(&held), self.layer.pace));
-        let mut count = Count { metrics: Arc::clone(&shared.metrics), rpc, code: code_name(Code::Cancelled) };
+        let deadline = call.asked.deadline;
+        let held = Arc::new(shared.ledger.open(Arc::clone(&call.asked.caller.name)));
+        let code = code_name(Code::Cancelled);
+        let mut count = Count { metrics: Arc::clone(&shared.metrics), rpc, key: call.key.clone(), code, span };
+        let request = arriving(dialect, (rpc, call), request, (Arc::clone(&held), self.layer.pace));
         let answering = self.answers.call(request);
         Box::pin(async move {
             // What is rated looks at its deadline by itself; what is still being sent has nobody who does.
@@ -232,7 +243,7 @@ where
             if dialect == Dialect::Grpc && response.status() == StatusCode::NOT_FOUND {
                 response = tonic::Status::unimplemented("this listener does not serve the method").into_http();
             }
-            count.answered(dialect.code(&response));
+            count.answered(dialect.code(&response), dialect.reason(&response).as_deref());
             // Until here the message, and what was made of it, is held. A stream goes on holding its own.
             drop(held);
             Ok(response.map(|body| Body::new(Placed { body, _place: place })))
@@ -243,7 +254,7 @@ where
 /// `request`, whose bytes are counted and watched as they come, and who asks in it.
 fn arriving(
     dialect: Dialect,
-    (rpc, asked): (&str, Asked),
+    (rpc, call): (&str, Call),
     request: Request<Body>,
     (held, pace): (Arc<Held>, Pace),
 ) -> Request<Body> {
@@ -257,7 +268,7 @@ fn arriving(
             Dialect::Http => Arriving::plain(body, held, pace),
         })
     });
-    request.extensions_mut().insert(asked);
+    request.extensions_mut().insert(call);
     request.extensions_mut().insert(answered);
     request
 }
@@ -292,18 +303,22 @@ impl HttpBody for Placed {
 struct Count {
     metrics: Arc<Metrics>,
     rpc: &'static str,
+    key: Option<Arc<str>>,
     code: &'static str,
+    span: CallSpan,
 }
 
 impl Count {
-    fn answered(&mut self, code: Code) {
+    fn answered(&mut self, code: Code, reason: Option<&str>) {
         self.code = code_name(code);
+        reason.into_iter().for_each(|reason| self.metrics.refused(reason));
+        self.span.answered(self.code, reason);
     }
 }
 
 impl Drop for Count {
     fn drop(&mut self) {
-        self.metrics.call(self.rpc, self.code);
+        self.metrics.call(self.rpc, self.code, self.key.as_deref());
     }
 }
 

@@ -73,10 +73,12 @@ pub fn routes(shared: Arc<Shared>, models: Models) -> Router {
         .route("/v1/models:rollback", post(roll_back))
         .route("/v1/models:report", get(report))
         .with_state(models);
-    let metrics = Router::new().route("/metrics", get(admin::metrics)).with_state(Arc::clone(&shared));
     let page = ASSETS.iter().fold(Router::new(), |page, (path, kind, content)| page.route(path, file(kind, content)));
     let (_, kind, index) = ASSETS.first().copied().unwrap_or_default();
-    page.route("/", file(kind, index)).merge(operators).merge(metrics).merge(rest::routes(shared))
+    page.route("/", file(kind, index))
+        .merge(operators)
+        .merge(admin::routes(Arc::clone(&shared)))
+        .merge(rest::routes(shared))
 }
 
 /// Whether a file of the page is at `path`.

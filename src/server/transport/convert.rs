@@ -13,6 +13,7 @@ use wildwarden_core::score::policy::MAX_CATEGORIES;
 use wildwarden_proto::v1 as proto;
 
 use crate::transport::convert_words::{span, written};
+use crate::transport::sentences::Sentences;
 
 /// Checks a request against the contract and `limits`. An empty request id is filled in first, so that every answer,
 /// also a refusal, can be matched.
@@ -113,8 +114,8 @@ pub fn priority(request: &proto::ClassifyRequest, usual: Priority) -> Result<Pri
     }
 }
 
-/// A rating as a message.
-pub fn response(rating: Rating) -> proto::ClassifyResponse {
+/// A rating as a message, whose reasons `sentences` writes.
+pub fn response(rating: Rating, sentences: Sentences<'_>) -> proto::ClassifyResponse {
     proto::ClassifyResponse {
         request_id: rating.request_id,
         listing_id: rating.listing_id,
@@ -124,7 +125,7 @@ pub fn response(rating: Rating) -> proto::ClassifyResponse {
         categories: rating.categories.into_iter().map(category_rating).collect(),
         images: rating.images.into_iter().map(image_rating).collect(),
         texts: rating.texts.into_iter().map(text_rating).collect(),
-        reasons: rating.reasons.into_iter().map(reason).collect(),
+        reasons: rating.reasons.into_iter().map(|given| reason(given, sentences)).collect(),
         legal_basis: rating.legal_basis.into_iter().map(legal_basis).collect(),
         degraded: rating.degraded,
         missing: rating.missing.iter().map(ToString::to_string).collect(),
@@ -321,8 +322,9 @@ pub fn reason_code(code: ReasonCode) -> proto::ReasonCode {
     }
 }
 
-fn reason(reason: Reason) -> proto::Reason {
+fn reason(reason: Reason, sentences: Sentences<'_>) -> proto::Reason {
     proto::Reason {
+        text: sentences.reason(&reason),
         code: reason_code(reason.code).into(),
         category: category_name(reason.category),
         arguments: reason.arguments.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),

@@ -1,14 +1,15 @@
 //! The two languages in which calls are made, and what differs between them.
 
 use http::{HeaderMap, Response};
-use tonic::Code;
 use tonic::body::Body;
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
 use wildwarden_core::error::Error;
 use wildwarden_core::schedule::Deadline;
 
 use crate::transport::guard;
-use crate::transport::rest::problem;
-use crate::transport::status::rpc_status;
+use crate::transport::rest::problem::{self, Reason};
+use crate::transport::status::{code_name, rpc_status};
 
 /// What a call is made in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,5 +44,17 @@ impl Dialect {
             Self::Http => response.extensions().get::<Code>().copied(),
         };
         said.unwrap_or(Code::Ok)
+    }
+
+    /// Why `response` is a refusal, in a word; `None`: it is none.
+    pub fn reason(self, response: &Response<Body>) -> Option<String> {
+        match self {
+            Self::Grpc => {
+                let status = Status::from_header_map(response.headers()).filter(|status| status.code() != Code::Ok)?;
+                let info = status.get_details_error_info();
+                Some(info.map_or_else(|| code_name(status.code()).to_owned(), |info| info.reason))
+            }
+            Self::Http => response.extensions().get::<Reason>().map(|reason| reason.0.to_owned()),
+        }
     }
 }

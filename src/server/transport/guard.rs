@@ -6,11 +6,11 @@ use std::time::Duration;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use tokio::time::Instant;
-use tonic::{Code, Request, Status};
+use tonic::{Code, Status};
 use wildwarden_core::config::{ApiKey, Expiry, Openly, Role};
 use wildwarden_core::error::Error;
 use wildwarden_core::model::folder::manifest::hex_sha256;
-use wildwarden_core::schedule::{Asked, Deadline};
+use wildwarden_core::schedule::Deadline;
 
 use crate::transport::attempts::Attempts;
 use crate::transport::methods::Access;
@@ -46,21 +46,19 @@ impl Guard {
                 Access::Holder(Role::Admin) => Err(Error::PermissionDenied(
                     "only a key with the role admin allows this, and none is set up (auth.keys)".into(),
                 )),
-                Access::Open(_) | Access::Holder(_) | Access::Operator | Access::Page => Ok(None),
+                Access::Open(_) | Access::Holder(_) | Access::Operator => Ok(None),
             };
         }
-        let (role, or) = match access {
+        let role = match access {
             Access::Open(what) if self.openly.contains(&what) => return Ok(None),
-            Access::Open(_) => (None, None),
-            Access::Holder(role) => (Some(role), None),
-            Access::Operator => (Some(Role::Admin), None),
-            Access::Page => (Some(Role::Metrics), Some(Role::Admin)),
+            Access::Open(_) => None,
+            Access::Holder(role) => Some(role),
+            Access::Operator => Some(Role::Admin),
         };
         self.attempts.may_try(from)?;
         let known = self.known(headers, from).inspect_err(|error| self.attempts.failed(from, error))?;
-        let has = |role| known.roles.contains(&role);
         match role {
-            Some(role) if !has(role) && !or.is_some_and(has) => {
+            Some(role) if !known.allows(role) => {
                 Err(Error::PermissionDenied(format!("the key does not have the role {role:?}").to_lowercase()))
             }
             Some(_) | None => Ok(Some(known)),
@@ -108,11 +106,6 @@ pub fn deadline(headers: &HeaderMap) -> Deadline {
 pub fn http_deadline(headers: &HeaderMap) -> Deadline {
     let given = headers.get("x-timeout-ms").and_then(|value| value.to_str().ok()?.parse().ok());
     Deadline(given.map(Duration::from_millis).and_then(|timeout| Instant::now().checked_add(timeout)))
-}
-
-/// Who calls, and until when: noted when the call came. Its priority is the handler's to say.
-pub fn asked<T>(request: &Request<T>) -> Asked {
-    request.extensions().get::<Asked>().cloned().unwrap_or_default()
 }
 
 /// `grpc-timeout`: at most 8 digits and a unit, as in "250m" (gRPC over HTTP/2).
@@ -202,8 +195,11 @@ mod tests {
         let reflection = Access::Open(Openly::Reflection);
         assert!(matches!(check(reflection, &nobody), Err(Error::Unauthenticated(_))));
         assert!(check(reflection, &sent("a")).is_ok() && check(reflection, &sent("m")).is_ok());
-        assert!(check(Access::Page, &sent("m")).is_ok() && check(Access::Page, &sent("b")).is_ok());
-        assert!(matches!(check(Access::Page, &sent("a")), Err(Error::PermissionDenied(_))));
+        assert!(
+            check(Access::Holder(Role::Metrics), &sent("m")).is_ok()
+                && check(Access::Holder(Role::Metrics), &sent("b")).is_ok()
+        );
+        assert!(matches!(check(Access::Holder(Role::Metrics), &sent("a")), Err(Error::PermissionDenied(_))));
         assert!(matches!(check(Access::Operator, &sent("m")), Err(Error::PermissionDenied(_))));
         for access in [classify, admin, Access::Operator] {
             assert!(matches!(with.check(access, &nobody, &From::default()), Err(Error::Unauthenticated(_))));

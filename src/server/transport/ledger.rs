@@ -62,6 +62,11 @@ impl Ledger {
         Held { ledger: Arc::clone(self), id }
     }
 
+    /// Bytes that may be held.
+    pub fn most(&self) -> usize {
+        self.most
+    }
+
     /// Bytes that are held now.
     pub fn used(&self) -> usize {
         self.state.lock().used

@@ -11,8 +11,6 @@ pub enum Access {
     Holder(Role),
     /// Operators, on their own listener: who reaches it is one, unless there are keys; then it takes the role admin.
     Operator,
-    /// Who may read the operators' pages.
-    Page,
 }
 
 const RISK: &str = "wildwarden.v1.RiskService";
@@ -75,7 +73,7 @@ pub const OF_CONSOLE: &[(&str, &str, &str, Access)] = &[
     ("GET", "/v1/models", "ListModels", Access::Operator),
     ("GET", "/v1/models:report", "GetShadowReport", Access::Operator),
     ("POST", "/v1/models:rollback", "RollBack", ADMIN),
-    ("GET", "/metrics", "Metrics", Access::Page),
+    ("GET", "/metrics", "Metrics", Access::Holder(Role::Metrics)),
 ];
 
 /// Calls of Triton's clients that are not served, and what to do instead.

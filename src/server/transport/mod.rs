@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod arriving;
 pub mod attempts;
+pub mod call;
 pub mod caller;
 pub mod calls;
 pub mod connection;
@@ -20,7 +21,10 @@ pub mod methods;
 pub mod models;
 pub mod oip;
 pub mod origin;
+pub mod repeats;
 pub mod rest;
+pub mod sentences;
 pub mod service;
 pub mod status;
 pub mod tls;
+pub mod traces;

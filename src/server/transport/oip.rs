@@ -14,8 +14,8 @@ use tonic::{Request, Response, Status};
 
 use self::control::Control;
 use self::request::{Infer, Signature};
+use crate::transport::call::Call;
 use crate::transport::convert::check_id;
-use crate::transport::guard;
 use crate::transport::service::Shared;
 use crate::transport::status::status;
 use wildwarden_core::error::{Error, Result};
@@ -155,7 +155,7 @@ impl GrpcInferenceService for Oip {
     }
 
     async fn model_infer(&self, request: Request<proto::ModelInferRequest>) -> Answer<proto::ModelInferResponse> {
-        let asked = guard::asked(&request);
+        let asked = Call::of(request.extensions()).asked;
         let message = request.into_inner();
         let id = message.id.clone();
         let outcome = self.infer(message, asked).await;

@@ -18,9 +18,9 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use prost::Message;
 use tonic::{Code, Status};
 use wildwarden_core::error::{Error, Result};
-use wildwarden_core::schedule::Asked;
 use wildwarden_proto::v1::{ClassifyBatchRequest, ClassifyRequest};
 
+use crate::transport::call::Call;
 use crate::transport::service::Shared;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -47,19 +47,19 @@ pub fn routes(shared: Arc<Shared>) -> Router {
 }
 
 async fn rate(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    let asked = asked(&request);
+    let call = Call::of(request.extensions());
     let message = match listing(&shared, request).await {
         Ok(message) => message,
         Err(refused) => return refused,
     };
-    match shared.classify(message, asked).await {
+    match shared.classify(message, call).await {
         Ok(rating) => answer(&rating, "ClassifyResponse"),
         Err((error, request_id)) => refusal(&error, &request_id),
     }
 }
 
 async fn batch(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    let asked = asked(&request);
+    let call = Call::of(request.extensions());
     if !is_json(request.headers()) {
         return unsupported("application/json");
     }
@@ -68,7 +68,7 @@ async fn batch(State(shared): State<Arc<Shared>>, request: Request) -> Response 
         Err(error) => Err(error),
     };
     let outcome = match items {
-        Ok(message) => shared.classify_batch(message.items, asked).await,
+        Ok(message) => shared.classify_batch(message.items, call).await,
         Err(error) => Err(error),
     };
     outcome.map_or_else(|error| refusal(&error, ""), |results| answer(&results, "ClassifyBatchResponse"))
@@ -118,10 +118,6 @@ async fn whole(shared: &Shared, body: Body) -> Result<Bytes> {
             ),
         }
     })
-}
-
-fn asked(request: &Request) -> Asked {
-    request.extensions().get::<Asked>().cloned().unwrap_or_default()
 }
 
 /// `message`, whose name that is, as JSON.

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 
 use tokio::sync::{OnceCell, mpsc};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt};
 use tonic::{Request, Response, Status, Streaming};
@@ -23,9 +24,13 @@ use wildwarden_proto::v1::{
 };
 
 use crate::transport::arriving::Answered;
+use crate::transport::call::Call;
 use crate::transport::caller::Callers;
 use crate::transport::ledger::Ledger;
-use crate::transport::status::{error_code_name, item_error, status};
+use crate::transport::repeats::Repeats;
+use crate::transport::sentences::Sentences;
+use crate::transport::status::{error_code_name, item_error, reason, status};
+use crate::transport::traces::Traces;
 use crate::transport::{convert, convert_info, guard};
 
 /// Listings of one batch or stream that are rated at the same time: enough to keep the workers busy, few enough that one
@@ -47,6 +52,10 @@ pub struct Shared {
     pub ledger: Arc<Ledger>,
     /// Calls under way, by caller.
     pub callers: Callers,
+    /// Answers of a short while ago.
+    pub repeats: Repeats,
+    /// Where spans go.
+    pub traces: Traces,
 }
 
 impl Shared {
@@ -68,26 +77,38 @@ impl Shared {
     }
 
     /// Rates one admitted request whose id is set.
-    async fn rate(&self, request: ClassifyRequest, mut asked: Asked) -> Result<ClassifyResponse> {
+    async fn rate(&self, request: ClassifyRequest, call: Call) -> Result<ClassifyResponse> {
         let pipeline = self.pipeline()?;
+        let Call { mut asked, language, trace, key: _ } = call;
         asked.priority = convert::priority(&request, asked.priority)?;
+        let request_id = request.request_id.clone();
         let listing = convert::listing(request, &self.limits)?;
-        pipeline.rate(listing, &asked).await.map(convert::response)
+        let came = Instant::now();
+        let outcome = pipeline.rate(listing, &asked).await;
+        trace.rated(&request_id, came.elapsed(), outcome.as_ref().map(|rating| rating.steps.as_slice()));
+        let generation = pipeline.generation();
+        Ok(convert::response(outcome?, Sentences::new(language, generation.policy())))
     }
 
-    /// Rates one listing that comes in now; an error with the id that the listing has, its own or one made for it.
+    /// Rates one listing that comes in now, or finds the answer that its caller got just before; an error with the id that the listing has, its own or one made for it.
     pub(super) async fn classify(
         &self,
         mut message: ClassifyRequest,
-        asked: Asked,
+        call: Call,
     ) -> Result<ClassifyResponse, (Error, String)> {
+        let repeat = self.repeats.of(&message, &call);
         message.request_id = convert::request_id(&message.request_id);
         let request_id = message.request_id.clone();
-        let outcome = match self.admit() {
-            Ok(_) => self.rate(message, asked).await,
-            Err(error) => Err(error),
-        };
-        outcome.map_err(|error| (error, request_id))
+        if let Err(error) = self.admit() {
+            return Err((error, request_id));
+        }
+        if let Some(answer) = self.repeats.answer(repeat.as_ref()) {
+            self.metrics.repeated();
+            return Ok(answer);
+        }
+        let answer = self.rate(message, call).await.map_err(|error| (error, request_id))?;
+        self.repeats.keep(repeat, &answer);
+        Ok(answer)
     }
 
     /// Rates the listings of a batch, in their order.
@@ -97,7 +118,7 @@ impl Shared {
     pub(super) async fn classify_batch(
         self: &Arc<Self>,
         items: Vec<ClassifyRequest>,
-        asked: Asked,
+        call: Call,
     ) -> Result<ClassifyBatchResponse> {
         let most = self.limits.max_batch_items;
         if items.is_empty() || items.len() > most {
@@ -115,8 +136,8 @@ impl Shared {
             while running.len() < CONCURRENT_ITEMS
                 && let Some((index, item)) = waiting.next()
             {
-                let (shared, asked) = (Arc::clone(self), asked.clone());
-                running.spawn(async move { (index, shared.rate_item(item, asked).await) });
+                let (shared, call) = (Arc::clone(self), call.clone());
+                running.spawn(async move { (index, shared.rate_item(item, call).await) });
             }
             match running.join_next().await {
                 Some(Ok((index, result))) => {
@@ -163,11 +184,14 @@ impl Shared {
     }
 
     /// Rates one admitted listing of a batch or stream.
-    async fn rate_item(&self, mut request: ClassifyRequest, asked: Asked) -> ClassifyResult {
+    async fn rate_item(&self, mut request: ClassifyRequest, call: Call) -> ClassifyResult {
         request.request_id = convert::request_id(&request.request_id);
         let request_id = request.request_id.clone();
-        let outcome = self.rate(request, Asked { priority: Priority::Bulk, ..asked }).await;
-        self.metrics.call("Classify item", outcome.as_ref().err().map_or("OK", error_code_name));
+        let asked = Asked { priority: Priority::Bulk, ..call.asked };
+        let key = call.key.clone();
+        let outcome = self.rate(request, Call { asked, ..call }).await;
+        self.metrics.call("Classify item", outcome.as_ref().err().map_or("OK", error_code_name), key.as_deref());
+        outcome.as_ref().err().into_iter().for_each(|error| self.metrics.refused(reason(error)));
         result(request_id, outcome)
     }
 }
@@ -187,8 +211,8 @@ pub struct Service(pub Arc<Shared>);
 #[tonic::async_trait]
 impl RiskService for Service {
     async fn classify(&self, request: Request<ClassifyRequest>) -> Result<Response<ClassifyResponse>, Status> {
-        let asked = guard::asked(&request);
-        let outcome = self.0.classify(request.into_inner(), asked).await;
+        let call = Call::of(request.extensions());
+        let outcome = self.0.classify(request.into_inner(), call).await;
         outcome.map(Response::new).map_err(|(error, request_id)| status(&error, &request_id))
     }
 
@@ -196,8 +220,8 @@ impl RiskService for Service {
         &self,
         request: Request<ClassifyBatchRequest>,
     ) -> Result<Response<ClassifyBatchResponse>, Status> {
-        let asked = guard::asked(&request);
-        let outcome = self.0.classify_batch(request.into_inner().items, asked).await;
+        let call = Call::of(request.extensions());
+        let outcome = self.0.classify_batch(request.into_inner().items, call).await;
         outcome.map(Response::new).map_err(|error| status(&error, ""))
     }
 
@@ -207,14 +231,14 @@ impl RiskService for Service {
         &self,
         request: Request<Streaming<ClassifyRequest>>,
     ) -> Result<Response<Self::ClassifyStreamStream>, Status> {
-        let asked = guard::asked(&request);
+        let call = Call::of(request.extensions());
         self.0.admit().map_err(|error| status(&error, ""))?;
         let (answers, stream) = mpsc::channel(CONCURRENT_ITEMS);
         let shared = Arc::clone(&self.0);
         // Ends when the caller closes its side and the last answer is sent, or when the caller has gone.
         let mut task = JoinSet::new();
         let answered = request.extensions().get::<Answered>().cloned().unwrap_or_default();
-        task.spawn(async move { answer_stream(&shared, request.into_inner(), (asked, answered), answers).await });
+        task.spawn(async move { answer_stream(&shared, request.into_inner(), (call, answered), answers).await });
         Ok(Response::new(Answers { stream: ReceiverStream::new(stream), _task: task }))
     }
 
@@ -246,7 +270,7 @@ impl Stream for Answers {
 async fn answer_stream(
     shared: &Arc<Shared>,
     mut requests: Streaming<ClassifyRequest>,
-    (asked, answered): (Asked, Answered),
+    (call, answered): (Call, Answered),
     answers: mpsc::Sender<Result<ClassifyResult, Status>>,
 ) {
     let mut running = JoinSet::new();
@@ -256,12 +280,12 @@ async fn answer_stream(
             () = answers.closed() => return,
             request = requests.next(), if open && running.len() < CONCURRENT_ITEMS => match request {
                 Some(Ok(request)) => {
-                    let (shared, asked) = (Arc::clone(shared), asked.clone());
+                    let (shared, call) = (Arc::clone(shared), call.clone());
                     // A stream may outlive the decision to drain: listings that come in after it are refused one by one.
                     let admitted = shared.admit().map(|_pipeline| ());
                     running.spawn(async move {
                         match admitted {
-                            Ok(()) => shared.rate_item(request, asked).await,
+                            Ok(()) => shared.rate_item(request, call).await,
                             Err(error) => result(convert::request_id(&request.request_id), Err(error)),
                         }
                     });

@@ -1,6 +1,11 @@
 //! What people should know of a model.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
+
+use crate::domain::Category;
+use crate::drift::Shares;
 
 /// The model card.
 #[derive(Debug, Clone, Deserialize)]
@@ -19,6 +24,9 @@ pub struct Card {
     /// Where it fails, and what is unmeasured.
     #[serde(default)]
     pub known_failures: Vec<String>,
+    /// By category, which share of usual images or texts it scores how high: what drift is measured against.
+    #[serde(default)]
+    pub reference: BTreeMap<Category, Shares>,
 }
 
 /// One source of training or evaluation data.

@@ -1,10 +1,9 @@
-//! Tells the format and asks its decoder.
+//! Asks the decoder of a picture's format.
 
-use image::ImageFormat;
-
+use super::format::{Format, recognise};
 use super::frames::{DecodeLimits, Decoded, Frames, GoOn, ImageFault, Still};
 use super::wanted::WantedSize;
-use super::{bmp, gif, jpeg, png, webp};
+use super::{bmp, gif, jpeg, png, tiff, webp};
 use crate::domain::ImageStatus;
 
 pub(super) fn decode(
@@ -16,46 +15,33 @@ pub(super) fn decode(
     if content.is_empty() {
         return Err(ImageFault { status: ImageStatus::Empty, message: "no bytes".into(), format: "" });
     }
-    let (format, name) = recognise(content)?;
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the enum has formats that are compiled out")]
+    let format = recognise(content).map_err(|name| ImageFault {
+        status: ImageStatus::UnsupportedFormat,
+        message: unsupported(name),
+        format: name,
+    })?;
     let decode = || match format {
-        ImageFormat::Jpeg => jpeg::decode(content, limits, wanted),
-        ImageFormat::Png => png::decode(content, limits, go_on),
-        ImageFormat::Bmp => bmp::decode(content, limits).map(Still::into_parts),
-        ImageFormat::Gif => gif::decode(content, limits, go_on),
-        // WebP: `recognise` lets nothing else through.
-        _ => webp::decode(content, limits, go_on),
+        Format::Jpeg => jpeg::decode(content, limits, wanted),
+        Format::Png => png::decode(content, limits, go_on),
+        Format::Bmp => bmp::decode(content, limits).map(Still::into_parts),
+        Format::Gif => gif::decode(content, limits, go_on),
+        Format::Tiff => tiff::decode(content, limits).map(Still::into_parts),
+        Format::WebP => webp::decode(content, limits, go_on),
     };
-    let ((width, height), Frames { frames, doubt }) = decode().map_err(|cause| cause.into_fault(name))?;
-    Ok(Decoded { format: name, width, height, frames, doubt })
+    let ((width, height), Frames { frames, doubt }) = decode().map_err(|cause| cause.into_fault(format.name()))?;
+    Ok(Decoded { format: format.name(), width, height, frames, doubt })
 }
 
-/// Tells the format by content, never by name.
-fn recognise(content: &[u8]) -> Result<(ImageFormat, &'static str), ImageFault> {
-    let format = image::guess_format(content).ok();
-    let name = match format {
-        Some(ImageFormat::Jpeg) => "jpeg",
-        Some(ImageFormat::Png) => "png",
-        Some(ImageFormat::WebP) => "webp",
-        Some(ImageFormat::Gif) => "gif",
-        Some(ImageFormat::Bmp) => "bmp",
-        _ => "",
-    };
-    match format {
-        Some(format) if !name.is_empty() => Ok((format, name)),
-        _ => Err(ImageFault {
-            status: ImageStatus::UnsupportedFormat,
-            message: "not a JPEG, PNG, WebP, GIF or BMP file".into(),
-            format: "",
-        }),
-    }
+fn unsupported(name: &str) -> String {
+    const READ: &str = "JPEG, PNG, WebP, GIF, BMP or TIFF";
+    if name.is_empty() { format!("not a {READ} file") } else { format!("{name} is not read: send {READ}") }
 }
 
 #[cfg(test)]
 mod tests {
     use std::io::Cursor;
 
-    use image::{DynamicImage, RgbaImage};
+    use image::{DynamicImage, ImageFormat, RgbaImage};
 
     use super::super::frames::{Cause, MAX_SIDE, check_size, over_white};
     use super::*;

@@ -28,7 +28,7 @@ pub struct DecodeLimits {
 /// A decoded image.
 #[derive(Debug)]
 pub struct Decoded {
-    /// Format name: jpeg, png, webp, gif, bmp.
+    /// Format name: jpeg, png, webp, gif, bmp, tiff.
     pub format: &'static str,
     /// Pixels of the upright image as it was sent.
     pub width: u32,
@@ -78,7 +78,7 @@ pub struct ImageFault {
     pub status: ImageStatus,
     /// The cause, for people.
     pub message: String,
-    /// Format name when it was recognised, else empty.
+    /// Format name when it was recognised, of one that is not read, too; else empty.
     pub format: &'static str,
 }
 

@@ -10,6 +10,10 @@ use crate::transport::status::{code_name, item_error, reason};
 
 const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
 
+/// Why, beside the answer that says it, for who counts.
+#[derive(Debug, Clone, Copy)]
+pub struct Reason(pub &'static str);
+
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Problem<'a> {
@@ -79,11 +83,13 @@ fn of<'a>(
         retry_after_ms: None,
         request_id: "",
     });
+    let reason = Reason(problem.reason);
     // Strings and numbers always become JSON.
     let mut response = Response::new(serde_json::to_string(&problem).unwrap_or_default());
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, MEDIA_TYPE);
     response.extensions_mut().insert(code);
+    response.extensions_mut().insert(reason);
     response
 }
 
