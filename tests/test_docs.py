@@ -1,8 +1,22 @@
-"""The two READMEs and the handbook in docs/: one content in two languages, links that lead somewhere, no setting left out."""
+"""The two READMEs and the handbook in docs/: one content in two languages, links that lead somewhere, no setting left out, an API
+reference that is the contract's, and commands that work.
 
+A block of commands says after its language whether it `runs` or what it `needs=` first: ```sh runs, ```sh needs=network,build. Those that
+run are run here, against a server of its own (target/debug/wildwarden, or WILDWARDEN, a path; ONNX Runtime in .runtime; curl).
+"""
+
+import json
+import os
 import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
 import tomllib
 import unittest
+from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -11,7 +25,34 @@ READMES = (ROOT / "README.md", ROOT / "README.zh-CN.md")
 SUMMARY = "SUMMARY.md"
 
 FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-MARKED = {"sh", "python", "toml", "json", "text"}
+LANGUAGES_OF_BLOCKS = {"sh", "python", "toml", "json", "text", "js", "ini"}
+RUNS = "runs"
+# What a block may need before it can be run, so that it is not run here.
+NEEDS = {
+    "build": "minutes, and the whole project built with all optimisation",
+    "clang": "a C compiler of its own",
+    "coop": "a checkout of Coop",
+    "cores": "all cores for a while",
+    "data": "photos, texts or listings of yours",
+    "docker": "a container tool",
+    "grpcurl": "a program that few have",
+    "model": "a model of yours",
+    "network": "what it fetches",
+    "osprey": "an environment of Osprey",
+    "root": "the right to install",
+    "server": "a server elsewhere",
+    "stubs": "code generated from the contract, as the page says below it",
+    "systemd": "a system that it runs",
+    "tritonclient": "a Python environment of its own",
+}
+# Sections whose blocks another test runs, unmarked.
+RUN_ELSEWHERE = {
+    "models/README.md": ("test_walkthrough.py", ("From your model to a served head", "Models that others made")),
+    "clients/examples/README.md": ("test_examples.py", ("Python", "Go", "Java", "Node", "Load")),
+}
+PROGRAM = Path(os.environ.get("WILDWARDEN", ROOT / "target" / "debug" / "wildwarden")).absolute()
+STARTS_WITHIN = 120  # seconds, on a busy machine
+TIMEOUT = 300  # seconds a block may take on a busy machine
 CODE = re.compile(r"`([^`]+)`")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^(#{1,6}) +(.+?) *$", re.MULTILINE)
@@ -37,6 +78,24 @@ def pairs() -> list[tuple[Path, Path]]:
 
 def read(path: Path) -> str:
     return path.read_text(encoding="utf-8")
+
+
+def everywhere() -> list[Path]:
+    """Every page of the project."""
+    files = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "*.md"], cwd=ROOT, capture_output=True, text=True, check=True)
+    return [ROOT / name for name in files.stdout.split()]
+
+
+def has_commands(language: str, block: str) -> bool:
+    """Whether a block is one to type. A text is where a line begins with a prompt."""
+    return language in ("sh", "python") or language == "text" and re.search(r"^\$ ", block, re.MULTILINE) is not None
+
+
+def run_elsewhere(name: str, text: str) -> set[str]:
+    """The blocks of a page that another test runs."""
+    test, titles = RUN_ELSEWHERE.get(name, ("", ()))
+    sections = (re.search(rf"^## {title}$(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL) for title in titles if f'"{title}"' in read(ROOT / "tests" / test))
+    return {block for section in sections if section for mark, block in FENCE.findall(section[1]) if " " not in mark}
 
 
 def prose(text: str) -> str:
@@ -67,7 +126,7 @@ def anchors(text: str) -> set[str]:
 def outline(path: Path) -> dict[str, list]:
     """What a translation keeps."""
     text = prose(read(path))
-    paths = (re.sub(r"^docs/(en|zh)/", "docs/", target).partition("#")[0] for target in links(text))
+    paths = (re.sub(r"^docs/(en|zh)/|\.(en|zh)(?=\.png$)", "docs/", target).partition("#")[0] for target in links(text))
     return {
         "levels of headings": [marks for marks, _ in HEADING.findall(text)],
         "columns of tables": [line.count("|") for line in text.splitlines() if line.startswith("|")],
@@ -75,6 +134,11 @@ def outline(path: Path) -> dict[str, list]:
         "code in sentences": sorted({" ".join(code.split()) for code in CODE.findall(text)}),
         "links": sorted(target for target in paths if target not in {readme.name for readme in READMES}),
     }
+
+
+def words(text: str) -> set[str]:
+    """Of an output: all but numbers, which another machine rounds another way, and the lines of tables."""
+    return set(re.findall(r"[^\W\d]{2,}", text))
 
 
 def settings() -> list[str]:
@@ -144,8 +208,124 @@ class Docs(unittest.TestCase):
         for path in (path for pair in pairs() for path in pair):
             with self.subTest(page=str(path.relative_to(ROOT))):
                 text = read(path)
-                self.assertLessEqual({mark for mark, _ in FENCE.findall(text)}, MARKED)
+                self.assertLessEqual({mark.partition(" ")[0] for mark, _ in FENCE.findall(text)}, LANGUAGES_OF_BLOCKS)
                 self.assertNotIn("```", prose(text), "a block that does not end, or is not alone on its lines")
+
+    def test_every_block_of_commands_says_whether_it_runs_or_what_it_needs(self) -> None:
+        needed = set()
+        for path in everywhere():
+            name = str(path.relative_to(ROOT))
+            elsewhere = run_elsewhere(name, read(path))
+            for mark, block in FENCE.findall(read(path)):
+                language, _, says = mark.partition(" ")
+                with self.subTest(page=name, block=block):
+                    if not has_commands(language, block) or block in elsewhere:
+                        self.assertEqual(says, "", "a mark, but nothing to run here")
+                    elif says != RUNS:
+                        self.assertRegex(says, r"^needs=\S+$")
+                        needed |= set(says.removeprefix("needs=").split(","))
+        self.assertEqual(needed, set(NEEDS))
+
+    def test_every_picture_says_what_it_shows(self) -> None:
+        for path in (path for pair in pairs() for path in pair):
+            for alt, _ in re.findall(r"!\[([^\]]*)\]\(([^)\s]+)\)", prose(read(path))):
+                self.assertGreater(len(alt), 15)
+
+    def test_the_api_reference_is_what_the_contract_says(self) -> None:
+        run = subprocess.run([sys.executable, "scripts/reference.py", "--check"], cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT)
+        self.assertEqual((run.returncode, run.stderr), (0, ""))
+
+
+@unittest.skipUnless(shutil.which("curl") and find_spec("grpc_tools"), "install curl, and grpcio-tools with pip: commands of pages are not run")
+class Commands(unittest.TestCase):
+    """What the English pages say to type; the Chinese ones have the same blocks."""
+
+    maxDiff = None
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        # What the commands need of a checkout. They write, so not into this one.
+        cls.folder = Path(cls.enterClassContext(tempfile.TemporaryDirectory()))
+        (cls.folder / "target" / "release").mkdir(parents=True)
+        (cls.folder / "target" / "release" / "wildwarden").symlink_to(PROGRAM)
+        for name in ("models", "proto", "tests", ".runtime"):
+            (cls.folder / name).symlink_to(ROOT / name)
+        # A refusal is a failure, and nobody waits for long.
+        (cls.folder / ".curlrc").write_text(f"fail\nsilent\nshow-error\nmax-time = {TIMEOUT}\nnoproxy = 127.0.0.1\n")
+        callers, operators, _ = addresses = cls.server()
+        # In the place of the documented ports, which somebody may use.
+        cls.ports = {str(50051 + number): address.rpartition(":")[2] for number, address in enumerate(addresses)}
+        cls.environment = os.environ | {
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "CURL_HOME": str(cls.folder),
+            "WILDWARDEN_SERVER": f"http://{callers}",
+            "WILDWARDEN_OPERATORS": f"http://{operators}",
+            "no_proxy": "127.0.0.1",
+        }
+
+    @classmethod
+    def server(cls) -> list[str]:
+        """The addresses for callers, operators and browsers of a server that serves until the tests end."""
+        log = cls.folder / "server.log"
+        command = [str(PROGRAM), "serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]
+        environment = os.environ | {"WILDWARDEN_LOG_FORMAT": "json", "WILDWARDEN_SERVER_CONSOLE_LISTEN": "127.0.0.1:0"}
+        with log.open("w") as out:
+            process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=out, stderr=subprocess.STDOUT)
+        cls.addClassCleanup(process.wait)
+        cls.addClassCleanup(process.send_signal, signal.SIGTERM)
+        until = time.monotonic() + STARTS_WITHIN
+        while time.monotonic() < until and process.poll() is None:
+            said = {}
+            for line in filter(lambda line: line.startswith("{"), log.read_text().splitlines()):
+                fields = json.loads(line)["fields"]
+                said[fields.get("message")] = fields.get("address")
+            if "serving" in said:
+                return [said["listening"], said["listening for operators"], said["listening for browsers"]]
+            time.sleep(0.1)
+        raise AssertionError(f"the server did not start:\n{log.read_text()}")
+
+    def run_block(self, language: str, block: str) -> str:
+        block = re.sub(r"(127\.0\.0\.1:)(5005[123])", lambda found: found[1] + self.ports[found[2]], block)
+        if language == "text":
+            block = "\n".join(line.removeprefix("$ ") for line in block.splitlines() if line.startswith("$ "))
+        # Python is given what it reads as a file would be, so that it finds what lies beside it.
+        command = ["python", "-c", block] if language == "python" else ["bash", "-euo", "pipefail", "-c", block]
+        run = subprocess.run(command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=TIMEOUT)
+        self.assertEqual(run.returncode, 0, f"{block}\n{run.stdout}\n{run.stderr}")
+        return run.stdout + run.stderr
+
+    def test_blocks_that_run_do_run(self) -> None:
+        ran = []
+        for path in everywhere():
+            if any(path == chinese for _, chinese in pairs()):
+                continue
+            for mark, block in FENCE.findall(read(path)):
+                language, _, says = mark.partition(" ")
+                if says == RUNS:
+                    with self.subTest(page=str(path.relative_to(ROOT)), block=block):
+                        ran.append(language)
+                        output = self.run_block(language, block)
+                        self.assertTrue(output or "grpc_tools" in block, "it says nothing")
+                        if language == "text":
+                            self.assertLessEqual(words(block), words(output) | words(block.splitlines()[0]))
+        self.assertLessEqual({"sh", "text", "python"}, set(ran))
+
+    def test_the_answer_shown_has_the_shape_of_the_answer_given(self) -> None:
+        page = read(source("en") / "integrate.md")
+        (shown,) = [json.loads(block) for mark, block in FENCE.findall(page) if mark == "json"]
+        (form,) = [block for mark, block in FENCE.findall(page) if mark == "sh runs" and "curl -F" in block]
+        self.assert_part(shown, json.loads(self.run_block("sh", form)), "")
+
+    def assert_part(self, shown: object, given: object, at: str) -> None:
+        self.assertIs(type(given), type(shown), at)
+        if isinstance(shown, dict):
+            self.assertLessEqual(set(shown), set(given), at)
+            for key, value in shown.items():
+                self.assert_part(value, given[key], f"{at}.{key}")
+        elif isinstance(shown, list):
+            self.assertTrue(given, at)
+            for value in shown:
+                self.assert_part(value, given[0], f"{at}[]")
 
 
 if __name__ == "__main__":
