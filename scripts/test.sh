@@ -26,6 +26,14 @@ if ! "$triton/bin/python" -c 'import tritonclient.grpc, onnxruntime' 2>/dev/null
   "$triton/bin/pip" install --quiet --disable-pip-version-check 'tritonclient[grpc]==2.73.0' 'onnxruntime==1.31.1'
 fi
 
+# An environment of its own: a tester brings packages that nothing else here should come to need.
+openapi=.runtime/openapi
+if ! "$openapi/bin/python" -c 'import schemathesis, openapi_spec_validator' 2>/dev/null; then
+  say "setting up Python, for the tests of the OpenAPI document"
+  python3 -m venv "$openapi"
+  "$openapi/bin/pip" install --quiet --disable-pip-version-check --no-compile 'schemathesis==4.32.5' 'openapi-spec-validator==0.9.0'
+fi
+
 say "format"
 cargo fmt --check
 say "lints"

@@ -152,6 +152,9 @@ async fn what_is_refused_says_so_in_problem_details() {
         let answer = ask(&server, begin, headers, b"").await;
         assert_eq!(answer.status, status, "{begin}: {answer:?}");
     }
+    for alive in ["GET /healthz", "HEAD /healthz"] {
+        assert_eq!(ask(&server, alive, "", b"").await.status, 200, "{alive}");
+    }
     let late = rate(&server, "x-timeout-ms: 0\r\n", &json!({ "title": OFFER })).await;
     assert!([429, 504].contains(&late.status), "{late:?}");
     let page = common::metrics(&server).await;

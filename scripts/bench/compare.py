@@ -17,11 +17,13 @@ from pathlib import Path
 
 import grpc
 import onnx
-from grpc_tools import protoc
 from PIL import Image
 
 import servers
 from servers import PROGRAM, ROOT, load, resident_mib, wildwarden
+
+sys.path.insert(0, str(ROOT / "proto"))
+risk_pb2, risk_pb2_grpc = grpc.protos_and_services("wildwarden/v1/risk.proto")
 
 TITLE = "老料手串 包浆自然 carved bracelet"
 PARTS = ["limit", "peers", "latency", "decode", "memory", "start", "cache", "growth"]
@@ -209,11 +211,6 @@ def batches(address: str, photo: Path, seconds: int) -> list[float]:
 
     small = io.BytesIO()
     Image.open(photo).resize((720, 480)).save(small, "JPEG", quality=88)
-    with tempfile.TemporaryDirectory() as out:
-        if protoc.main(["protoc", f"-I{ROOT / 'proto'}", f"-I{Path(protoc.__file__).parent / '_proto'}", f"--python_out={out}", f"--grpc_python_out={out}", "wildwarden/v1/risk.proto"]) != 0:
-            raise RuntimeError("the proto does not compile")
-        sys.path.insert(0, out)
-        from wildwarden.v1 import risk_pb2, risk_pb2_grpc
     rates = []
     with grpc.insecure_channel(address, options=[("grpc.max_send_message_length", 64 << 20)]) as channel:
         stub = risk_pb2_grpc.RiskServiceStub(channel)

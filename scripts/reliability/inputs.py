@@ -15,7 +15,6 @@ import io
 import json
 import random
 import sys
-import tempfile
 import threading
 import time
 from pathlib import Path
@@ -25,6 +24,7 @@ from PIL import Image
 
 from goodput import ROOT, Server
 
+sys.path.insert(0, str(ROOT / "proto"))
 FORMATS = ("*.jpg", "*.png", "*.webp", "*.gif", "*.bmp", "*.tif")
 CLASSIFY, INFER = "/wildwarden.v1.RiskService/Classify", "/inference.GRPCInferenceService/ModelInfer"
 ANSWERED = {"OK", "INVALID_ARGUMENT"}
@@ -37,20 +37,6 @@ ALLOWED = {
     "headers": ANSWERED | {"DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED"},
 }
 SLOW = 1.0  # seconds
-
-
-def messages(out: str):
-    from grpc_tools import protoc
-
-    files = ("wildwarden/v1/risk.proto", "inference/grpc_service.proto")
-    for file in files:
-        if protoc.main(["protoc", f"-I{ROOT / 'proto'}", f"-I{Path(protoc.__file__).parent / '_proto'}", f"--python_out={out}", file]) != 0:
-            sys.exit(f"{file} does not compile")
-    sys.path.insert(0, out)
-    from inference import grpc_service_pb2
-    from wildwarden.v1 import risk_pb2
-
-    return risk_pb2, grpc_service_pb2
 
 
 def small(path: Path) -> bytes:
@@ -157,51 +143,50 @@ def main() -> None:
     parser.add_argument("--program", type=Path, default=ROOT / "target/release/wildwarden")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as out:
-        risk, oip = messages(out)
-        kinds = Kinds(random.Random(options.seed), risk, oip)
-        server = Server(options.program, SCHEDULER_MAX_WAIT_MS="20000", CACHE_IMAGES="0")
-        before = server.resident_mib()
-        codes = {kind: collections.Counter() for kind in ALLOWED}
-        longest = dict.fromkeys(ALLOWED, 0.0)
-        wrong: list[dict] = []
-        making, left = threading.Lock(), iter(range(options.count))
-        names = list(ALLOWED)
+    risk, oip = (grpc.protos(file) for file in ("wildwarden/v1/risk.proto", "inference/grpc_service.proto"))
+    kinds = Kinds(random.Random(options.seed), risk, oip)
+    server = Server(options.program, SCHEDULER_MAX_WAIT_MS="20000", CACHE_IMAGES="0")
+    before = server.resident_mib()
+    codes = {kind: collections.Counter() for kind in ALLOWED}
+    longest = dict.fromkeys(ALLOWED, 0.0)
+    wrong: list[dict] = []
+    making, left = threading.Lock(), iter(range(options.count))
+    names = list(ALLOWED)
 
-        def call(channel: grpc.Channel) -> None:
-            while True:
-                with making:
-                    number = next(left, None)
-                    if number is None:
-                        return
-                    kind = names[number % len(names)]
-                    path, content, metadata, deadline = kinds.make(kind)
-                begin = time.monotonic()
-                try:
-                    channel.unary_unary(path)(content, metadata=metadata, timeout=deadline)
-                    code = "OK"
-                except grpc.RpcError as error:
-                    code = error.code().name
-                    said = error.details()
-                took = time.monotonic() - begin
-                with making:
-                    codes[kind][code] += 1
-                    longest[kind] = max(longest[kind], took)
-                    if (code not in ALLOWED[kind] or took >= SLOW) and len(wrong) < 100:
-                        wrong.append({"number": number, "kind": kind, "code": code, "said": "" if code == "OK" else said, "seconds": round(took, 3), "message": content.hex()[:2000]})
-                    if number % 5000 == 0:
-                        print(f"{number} of {options.count}", file=sys.stderr, flush=True)
+    def call(channel: grpc.Channel) -> None:
+        while True:
+            with making:
+                number = next(left, None)
+                if number is None:
+                    return
+                kind = names[number % len(names)]
+                path, content, metadata, deadline = kinds.make(kind)
+            begin = time.monotonic()
+            try:
+                channel.unary_unary(path)(content, metadata=metadata, timeout=deadline)
+                code = "OK"
+            except grpc.RpcError as error:
+                code = error.code().name
+                said = error.details()
+            took = time.monotonic() - begin
+            with making:
+                codes[kind][code] += 1
+                longest[kind] = max(longest[kind], took)
+                if (code not in ALLOWED[kind] or took >= SLOW) and len(wrong) < 100:
+                    wrong.append({"number": number, "kind": kind, "code": code, "said": "" if code == "OK" else said, "seconds": round(took, 3), "message": content.hex()[:2000]})
+                if number % 5000 == 0:
+                    print(f"{number} of {options.count}", file=sys.stderr, flush=True)
 
-        channels = [grpc.insecure_channel(server.address, options=[("grpc.use_local_subchannel_pool", 1)]) for _ in range(options.callers)]
-        threads = [threading.Thread(target=call, args=(channel,)) for channel in channels]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        lives = server.process.poll() is None
-        grown = server.resident_mib() - before if lives else float("nan")
-        if lives:
-            server.stop()
+    channels = [grpc.insecure_channel(server.address, options=[("grpc.use_local_subchannel_pool", 1)]) for _ in range(options.callers)]
+    threads = [threading.Thread(target=call, args=(channel,)) for channel in channels]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    lives = server.process.poll() is None
+    grown = server.resident_mib() - before if lives else float("nan")
+    if lives:
+        server.stop()
     print(f"seed {options.seed}; {'the server lives' if lives else 'THE SERVER DIED'}, {grown:+.0f} MiB")
     print("kind      sent    longest  wanted  codes")
     for kind, found in codes.items():

@@ -25,10 +25,18 @@ const REFUSALS: [(&str, &str); 9] = [
 /// # Errors
 /// When the descriptors lack a message that a path names.
 pub(super) fn document(pool: &DescriptorPool) -> Result<String, Box<dyn std::error::Error>> {
-    let mut schemas = Schemas { comments: comments(pool), found: BTreeMap::new() };
-    let mut paths = calls(pool, &mut schemas)?;
+    let comments = comments(pool);
+    let [mut asked, mut answered] =
+        [Side::Asked, Side::Answered].map(|side| Schemas { side, comments: &comments, found: BTreeMap::new() });
+    let mut paths = calls(pool, &mut asked, &mut answered)?;
     paths.extend(probes());
-    let mut components = schemas.found;
+    let mut components = asked.found;
+    for (name, schema) in answered.found {
+        if components.get(&name).is_some_and(|other| *other != schema) {
+            return Err(format!("{name} would need two schemas: it is asked with and answered").into());
+        }
+        components.insert(name, schema);
+    }
     components.extend(fixed().into_iter().map(|(name, schema)| (name.to_owned(), schema)));
     let description = "The contract of `proto/wildwarden/v1/risk.proto` as canonical protobuf JSON. A rating says \
                        \"suspected\": it never names a species, a value or an offence.";
@@ -45,11 +53,18 @@ pub(super) fn document(pool: &DescriptorPool) -> Result<String, Box<dyn std::err
         "paths": paths,
         "components": {
             "schemas": components,
-            "parameters": { "timeout": {
-                "name": "x-timeout-ms", "in": "header", "required": false,
-                "description": "Milliseconds that the caller waits, from when the call comes.",
-                "schema": { "type": "integer", "minimum": 1, "maximum": 86_400_000 },
-            } },
+            "parameters": {
+                "timeout": {
+                    "name": "x-timeout-ms", "in": "header", "required": false,
+                    "description": "Milliseconds that the caller waits, from when the call comes.",
+                    "schema": { "type": "integer", "minimum": 0, "maximum": 86_400_000 },
+                },
+                "language": {
+                    "name": "accept-language", "in": "header", "required": false,
+                    "description": "The language of `Reason.text`: English unless Chinese is preferred.",
+                    "schema": { "type": "string" },
+                },
+            },
             "securitySchemes": { "key": {
                 "type": "http", "scheme": "bearer",
                 "description": "A key of `auth.keys`; none where there are none.",
@@ -60,15 +75,19 @@ pub(super) fn document(pool: &DescriptorPool) -> Result<String, Box<dyn std::err
 }
 
 /// The paths of calls; the messages that they take and give become schemas.
-fn calls(pool: &DescriptorPool, schemas: &mut Schemas) -> Result<Map<String, Value>, String> {
+fn calls(
+    pool: &DescriptorPool,
+    asked: &mut Schemas<'_>,
+    answered: &mut Schemas<'_>,
+) -> Result<Map<String, Value>, String> {
     let message = |name: &str| {
         pool.get_message_by_name(&format!("{PACKAGE}.{name}")).ok_or_else(|| format!("there is no message {name}"))
     };
     let rate = json!({
-        "application/json": { "schema": schemas.of(&message("ClassifyRequest")?) },
+        "application/json": { "schema": asked.of(&message("ClassifyRequest")?) },
         "multipart/form-data": { "schema": { "$ref": "#/components/schemas/ListingForm" } },
     });
-    let batch = json!({ "application/json": { "schema": schemas.of(&message("ClassifyBatchRequest")?) } });
+    let batch = json!({ "application/json": { "schema": asked.of(&message("ClassifyBatchRequest")?) } });
     let mut paths = Map::new();
     for (path, verb, id, summary, body, answer) in [
         ("/v1/listings:rate", "post", "rate", "Rates one listing.", Some(rate), "ClassifyResponse"),
@@ -89,12 +108,17 @@ fn calls(pool: &DescriptorPool, schemas: &mut Schemas) -> Result<Map<String, Val
             "GetServerInfoResponse",
         ),
     ] {
-        let schema = schemas.of(&message(answer)?);
+        let schema = answered.of(&message(answer)?);
+        let mut parameters = vec![json!({ "$ref": "#/components/parameters/timeout" })];
+        // What is rated has reasons.
+        if body.is_some() {
+            parameters.push(json!({ "$ref": "#/components/parameters/language" }));
+        }
         let mut operation = json!({
             "operationId": id,
             "summary": summary,
             "security": [{}, { "key": [] }],
-            "parameters": [{ "$ref": "#/components/parameters/timeout" }],
+            "parameters": parameters,
             "responses": responses("200", "The answer.", &schema),
         });
         if let (Some(body), Some(operation)) = (body, operation.as_object_mut()) {
@@ -141,7 +165,10 @@ fn fixed() -> Vec<(&'static str, Value)> {
                 "properties": {
                     "type": text("`about:blank`: the status says what kind it is."),
                     "title": text("The status in words."),
-                    "status": { "type": "integer", "minimum": 400, "maximum": 599 },
+                    "status": {
+                        "type": "integer", "minimum": 400, "maximum": 599,
+                        "description": "The status again, for who sees the body alone.",
+                    },
                     "detail": text("A sentence with the value and what is allowed."),
                     "code": text("The status code that gRPC has for it."),
                     "reason": text("Why, in a word that does not change when the sentence does."),
@@ -157,8 +184,11 @@ fn fixed() -> Vec<(&'static str, Value)> {
             "Serving",
             json!({
                 "type": "object",
+                "description": "Whether it serves, in the words of `grpc.health.v1`.",
                 "required": ["status"],
-                "properties": { "status": { "type": "string", "enum": ["SERVING", "NOT_SERVING"] } },
+                "properties": { "status": {
+                    "type": "string", "enum": ["SERVING", "NOT_SERVING"], "description": "`SERVING`: it does.",
+                } },
             }),
         ),
         (
@@ -175,6 +205,7 @@ fn fixed() -> Vec<(&'static str, Value)> {
                     "options": { "$ref": "#/components/schemas/Options" },
                     "images": {
                         "type": "array",
+                        "description": "Photos, one part a file, at most `Limits.max_images`.",
                         "items": { "type": "string", "contentMediaType": "application/octet-stream" },
                     },
                 },
@@ -185,24 +216,54 @@ fn fixed() -> Vec<(&'static str, Value)> {
 
 fn responses(status: &str, description: &str, schema: &Value) -> Value {
     let problem = json!({ "$ref": "#/components/schemas/Problem" });
-    let refusals = REFUSALS
-        .iter()
-        .map(|(status, when)| ((*status).to_owned(), content(when, "application/problem+json", &problem)));
+    let refusals = REFUSALS.iter().map(|(status, when)| {
+        let mut refusal = content(when, "application/problem+json", &problem);
+        if let (Some(headers), Some(refusal)) = (headers(status), refusal.as_object_mut()) {
+            refusal.insert("headers".into(), headers);
+        }
+        ((*status).to_owned(), refusal)
+    });
     let own = (status.to_owned(), content(description, "application/json", schema));
     Value::Object(refusals.chain([own]).collect())
+}
+
+/// The headers of a refusal with that status.
+fn headers(status: &str) -> Option<Value> {
+    match status {
+        "401" => Some(json!({ "www-authenticate": {
+            "required": true, "description": "The scheme that keys are sent in.", "schema": { "type": "string" },
+        } })),
+        "405" => Some(json!({ "allow": {
+            "required": true, "description": "The verb that the path takes.", "schema": { "type": "string" },
+        } })),
+        "429" => Some(json!({ "retry-after": {
+            "required": false,
+            "description": "`retryAfterMs` in whole seconds.",
+            "schema": { "type": "integer", "minimum": 1 },
+        } })),
+        _ => None,
+    }
 }
 
 fn content(description: &str, media_type: &str, schema: &Value) -> Value {
     json!({ "description": description, "content": { media_type: { "schema": schema } } })
 }
 
+/// The side of a call on which a message is. Who reads protobuf JSON takes more than who writes it gives.
+#[derive(Clone, Copy)]
+enum Side {
+    Asked,
+    Answered,
+}
+
 /// Messages and enums as schemas, by name.
-struct Schemas {
-    comments: BTreeMap<String, String>,
+struct Schemas<'a> {
+    side: Side,
+    comments: &'a BTreeMap<String, String>,
     found: BTreeMap<String, Value>,
 }
 
-impl Schemas {
+impl Schemas<'_> {
     /// A reference to the schema of `message`, which is made if it is not there yet.
     fn of(&mut self, message: &MessageDescriptor) -> Value {
         let name = short(message.full_name());
@@ -212,6 +273,11 @@ impl Schemas {
             let properties: Map<String, Value> =
                 message.fields().map(|field| (field.json_name().to_owned(), self.field(&field))).collect();
             let mut schema = json!({ "type": "object", "properties": properties, "additionalProperties": false });
+            if let (Side::Answered, Some(schema)) = (self.side, schema.as_object_mut()) {
+                // What has no presence is written whatever its value.
+                let written = message.fields().filter(|field| !field.supports_presence());
+                schema.insert("required".into(), written.map(|field| field.json_name().to_owned()).collect());
+            }
             self.describe(message.full_name(), &mut schema);
             self.found.insert(name.clone(), schema);
         }
@@ -227,11 +293,15 @@ impl Schemas {
         } else {
             self.kind(field.kind())
         };
-        // What is not there is null, in what comes and in what goes.
-        if field.supports_presence() && !field.is_list() {
+        // Null is as if it were not there, and is never written.
+        if matches!(self.side, Side::Asked) {
             schema = json!({ "anyOf": [schema, { "type": "null" }] });
         }
         self.describe(field.full_name(), &mut schema);
+        // What has neither a comment nor a schema of its own, its message explains.
+        if schema.get("description").is_none() && schema.get("$ref").is_none() {
+            self.describe(field.parent_message().full_name(), &mut schema);
+        }
         schema
     }
 
@@ -246,15 +316,19 @@ impl Schemas {
             Kind::Uint64 | Kind::Fixed64 => json!({ "type": "string", "pattern": "^[0-9]{1,20}$" }),
             Kind::Bool => json!({ "type": "boolean" }),
             Kind::String => json!({ "type": "string" }),
+            // In either alphabet, padded or not.
             Kind::Bytes => json!({
                 "type": "string", "contentEncoding": "base64",
-                "pattern": "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$",
+                "pattern": "^(?:[A-Za-z0-9+/_-]{4})*(?:[A-Za-z0-9+/_-]{2}={0,2}|[A-Za-z0-9+/_-]{3}=?)?$",
             }),
             Kind::Message(message) if message.full_name() == "google.protobuf.Timestamp" => {
                 json!({ "type": "string", "format": "date-time" })
             }
             Kind::Message(message) => self.of(&message),
-            Kind::Enum(found) => self.of_enum(&found),
+            Kind::Enum(found) => match self.side {
+                Side::Asked => json!({ "anyOf": [self.of_enum(&found), self.kind(Kind::Int32)] }),
+                Side::Answered => self.of_enum(&found),
+            },
         }
     }
 

@@ -112,12 +112,13 @@ impl CallsLayer {
             return Kind::Nothing(tonic::Status::unimplemented(format!("{method}: {what}")).into_http());
         }
         let on_console = matches!(self.http, OverHttp::Console(_));
-        if on_console && request.method() == Method::GET && console::is_file(path) {
+        if on_console && [Method::GET, Method::HEAD].contains(request.method()) && console::is_file(path) {
             return Kind::Page;
         }
         let takes_calls = !matches!(self.http, OverHttp::Pages);
         if let Some((verb, rpc, access)) = methods::resource(path, on_console).filter(|_| takes_calls) {
-            if request.method().as_str() == verb {
+            // Who asks for the head alone gets what a GET gets; the body is left out where it would be sent (RFC 9110, section 9.3.2).
+            if request.method().as_str() == verb || (request.method() == Method::HEAD && verb == "GET") {
                 return Kind::Call(Dialect::Http, (rpc, access));
             }
             self.shared.metrics.call(rpc, code_name(Code::Unimplemented), None);
@@ -167,7 +168,7 @@ impl CallsLayer {
     /// Who sends `request`, until when, and its place among the calls of that caller, if it needs one.
     ///
     /// # Errors
-    /// See [`Guard::check`], [`Shared::foresees`] and [`Callers::enter`](caller::Callers::enter).
+    /// See [`Guard::check`], [`Dialect::deadline`], [`Shared::foresees`] and [`Callers::enter`](caller::Callers::enter).
     fn admit(
         &self,
         dialect: Dialect,
@@ -178,7 +179,7 @@ impl CallsLayer {
         let unknown = From::default();
         let from = request.extensions().get::<From>().unwrap_or(&unknown);
         let key = self.guard.check(access, request.headers(), from)?;
-        let (caller, deadline) = (origin::caller(key, from), dialect.deadline(request.headers()));
+        let (caller, deadline) = (origin::caller(key, from), dialect.deadline(request.headers())?);
         let key = key.map(|key| Arc::from(key.name.as_str()));
         let asked = Asked { caller, deadline, trace_id: trace.id(), ..Asked::default() };
         // Before a byte of the listing is read: a server that is full has better things to do.

@@ -22,9 +22,12 @@ pub enum Dialect {
 
 impl Dialect {
     /// Until when the caller who sent `headers` waits.
-    pub fn deadline(self, headers: &HeaderMap) -> Deadline {
+    ///
+    /// # Errors
+    /// See [`guard::http_deadline`].
+    pub fn deadline(self, headers: &HeaderMap) -> Result<Deadline, Error> {
         match self {
-            Self::Grpc => guard::deadline(headers),
+            Self::Grpc => Ok(guard::deadline(headers)),
             Self::Http => guard::http_deadline(headers),
         }
     }

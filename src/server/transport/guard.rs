@@ -102,10 +102,20 @@ pub fn deadline(headers: &HeaderMap) -> Deadline {
     Deadline(timeout.and_then(|timeout| Instant::now().checked_add(answer_within(timeout))))
 }
 
+/// The longest that a caller over HTTP can say it waits.
+const MOST_TIMEOUT_MS: u64 = 86_400_000;
+
 /// As [`deadline`], of a call over HTTP: `x-timeout-ms`, whole milliseconds from when it came.
-pub fn http_deadline(headers: &HeaderMap) -> Deadline {
-    let given = headers.get("x-timeout-ms").and_then(|value| value.to_str().ok()?.parse().ok());
-    Deadline(given.map(Duration::from_millis).and_then(|timeout| Instant::now().checked_add(timeout)))
+///
+/// # Errors
+/// [`Error::Invalid`] for what is no such number: who asks for a deadline must not wait without one.
+pub fn http_deadline(headers: &HeaderMap) -> Result<Deadline, Error> {
+    let Some(given) = headers.get("x-timeout-ms") else { return Ok(Deadline(None)) };
+    let ms = given.to_str().ok().and_then(|value| value.parse().ok()).filter(|ms| *ms <= MOST_TIMEOUT_MS);
+    let ms = ms.ok_or_else(|| {
+        Error::invalid("x-timeout-ms", format!("{given:?} is no number of milliseconds from 0 to {MOST_TIMEOUT_MS}"))
+    })?;
+    Ok(Deadline(Instant::now().checked_add(Duration::from_millis(ms))))
 }
 
 /// `grpc-timeout`: at most 8 digits and a unit, as in "250m" (gRPC over HTTP/2).
