@@ -166,7 +166,7 @@ def check_concurrent(client: triton.InferenceServerClient, sessions: dict[str, o
 def run_example(address: str) -> None:
     """The example of the handbook, as it stands there."""
     page = ROOT / "docs" / "en" / "src" / "integrate.md"
-    blocks = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    blocks = re.findall(r"```python[^\n]*\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL)
     (example,) = [block for block in blocks if "tritonclient" in block]
     assert "127.0.0.1:50051" in example
     exec(compile(example.replace("127.0.0.1:50051", address), page.name, "exec"), {})

@@ -44,8 +44,9 @@ export function chart(title, unit, series) {
   const heads = [say("live.line"), say("live.last"), say("live.least"), say("live.most")];
   return make("figure", { class: "card" }, caption,
     draw("svg", { class: "chart", viewBox: `0 0 ${WIDTH} ${HEIGHT + 1}`, role: "img", "aria-label": say("live.chart", { title }) },
-      draw("path", { class: "axis", d: `M0 ${HEIGHT}H${WIDTH}M0 ${TOP}H${WIDTH}` }), lines,
-      draw("text", { x: 0, y: 10 }, measure(unit, most))),
+      draw("path", { class: "axis", d: `M0 ${HEIGHT}H${WIDTH}` }), lines,
+      // Where all is zero there is no height to name.
+      most > 0 && [draw("path", { class: "axis", d: `M0 ${TOP}H${WIDTH}` }), draw("text", { x: 0, y: 10 }, measure(unit, most))]),
     make("table", {}, make("thead", {}, make("tr", {}, heads.map((head) => make("th", { scope: "col" }, head)))),
       make("tbody", {}, rows)));
 }

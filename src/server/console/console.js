@@ -1,7 +1,7 @@
 // The console: which page is open, in which language, with which key, and whether the server is ready.
 
 import { call, key, useKey } from "./api.js";
-import { find, icon } from "./dom.js";
+import { announce, find, icon } from "./dom.js";
 import { learnPage } from "./learn.js";
 import { livePage } from "./live.js";
 import { keep, recall } from "./memory.js";
@@ -27,6 +27,8 @@ function translate() {
   const other = chosen() === "en" ? "zh" : "en";
   find("language").textContent = say("app.other_language");
   find("language").lang = locale(other);
+  // What was said last was said in the other language.
+  announce("");
   renderFrame();
   if (current) PAGES[current].render();
 }

@@ -78,13 +78,15 @@ function trial() {
     make("h2", {}, say("report.title")),
     make("p", {}, say("report.candidate", about)),
     terms(["compared", "agreed", "faults", "dropped"].map((name) => [say(`report.${name}`), count(report[name])])),
-    table(say("report.transitions"), heads("report.stable", "report.trial", "report.listings"),
+    // Where nothing is told apart yet, there is no table.
+    report.transitions.length > 0 && table(say("report.transitions"), heads("report.stable", "report.trial", "report.listings"),
       report.transitions.map((pair) => [...suggestions(pair), count(pair.listings)])),
-    table(say("report.shifts"), heads("result.category", "report.mean", "report.p99", "report.most", "report.signed"),
+    report.shifts.length > 0 && table(say("report.shifts"),
+      heads("result.category", "report.mean", "report.p99", "report.most", "report.signed"),
       report.shifts.map((shift) => [title(shift.category), ...[shift.mean, shift.p99, shift.max, shift.signedMean].map(probability)])),
     table(say("report.work"), heads("report.which", "report.p50", "report.p99"),
       [time(say("report.stable"), report.stable), time(say("report.trial"), report.candidate)]),
-    table(say("report.flips"),
+    report.flips.length > 0 && table(say("report.flips"),
       heads("report.listing", "report.stable", "report.trial", "report.stable_risk", "report.trial_risk", "result.category",
         "report.reason"),
       // The newest first.
@@ -145,4 +147,10 @@ function start() {
   find("roll-back-yes").addEventListener("click", confirmed);
 }
 
-export const modelsPage = { start, show: load, hide() {}, render };
+/** What is known first, in the language of now; then what is new. */
+function show() {
+  render();
+  return load();
+}
+
+export const modelsPage = { start, show, hide() {}, render };

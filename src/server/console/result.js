@@ -41,7 +41,8 @@ function category(rating) {
 }
 
 const law = (basis) =>
-  make("li", {}, lawSentence(basis), " ", basis.inForceSince && say("result.in_force", { date: basis.inForceSince }), " ",
+  make("li", {}, lawSentence(basis), " ",
+    basis.inForceSince && make("span", { class: "whole" }, say("result.in_force", { date: basis.inForceSince })), " ",
     basis.unverified && make("strong", {}, say("result.unverified"), " "), make("code", {}, basis.id));
 
 function times(timings) {
