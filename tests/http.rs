@@ -213,6 +213,7 @@ async fn reasons_are_sentences_in_the_language_that_is_asked_for() {
             rating["reasons"].as_array().unwrap().iter().map(|r| r["text"].as_str().unwrap()).collect();
         assert!(texts.contains(&said), "{texts:?}");
         assert!(texts.iter().all(|text| !text.is_empty() && !text.contains(['{', '}'])), "{texts:?}");
+        assert!(headers.is_empty() || texts.iter().all(|text| !text.contains(", ")), "{texts:?}");
     }
     let mut request = tonic::Request::new(listing(OFFER, &[]));
     request.metadata_mut().insert("accept-language", "zh".parse().unwrap());

@@ -334,6 +334,10 @@ fn split_variable(known: &Table, name: &str) -> Option<(String, String)> {
 fn set(merged: &mut Table, (section, key): (&str, &str), value: Value) -> std::result::Result<(), String> {
     let slot = merged.get_mut(section).and_then(|section| section.get_mut(key));
     let slot = slot.ok_or_else(|| format!("{section}.{key} is not a setting; see the default configuration"))?;
+    // People write 5 for 5.0; no setting has so many digits that one is lost.
+    #[expect(clippy::cast_precision_loss, reason = "see above")]
+    let whole = value.as_integer().filter(|_| slot.is_float()).map(|whole| Value::Float(whole as f64));
+    let value = whole.unwrap_or(value);
     if !slot.same_type(&value) {
         return Err(format!("{section}.{key}: {value} is of type {}, expected {}", value.type_str(), slot.type_str()));
     }

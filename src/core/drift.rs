@@ -24,7 +24,7 @@ impl TryFrom<Vec<f64>> for Shares {
             .map_err(|_given| format!("{found} shares; there are {BINS} bins, which end at {SCORE_BOUNDS:?} and 1"))?;
         let sum: f64 = shares.iter().sum();
         if shares.iter().any(|share| !(0.0..=1.0).contains(share)) || (sum - 1.0).abs() > ROUNDING {
-            return Err(format!("shares must be in 0 to 1 and make 1 together; they make {sum}"));
+            return Err(format!("shares must be in 0 to 1 and make 1 together; they make {sum:.3}"));
         }
         Ok(Self(shares))
     }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use wildwarden_core::domain::{DEFAULT_SET, Declared, ModelVersion, PolicyVersion, SetVersion};
+use wildwarden_core::domain::{DEFAULT_SET, ModelVersion, PolicyVersion, SetVersion};
 use wildwarden_core::error::{Error, Result};
-use wildwarden_core::model::catalogue::repository::order;
+use wildwarden_core::model::catalogue::named::NamedSet;
+use wildwarden_core::model::catalogue::repository::{Version, order};
 use wildwarden_core::model::folder::manifest::Manifest;
-use wildwarden_core::pipeline::generation::Generation;
+use wildwarden_core::pipeline::generation::{Generation, PolicyFile};
 use wildwarden_core::pipeline::traffic::{Candidate, Traffic, Trial};
 
 use super::state::State;
@@ -181,9 +182,7 @@ impl State {
         let serving = stable.versions();
         let named = self.sets.iter().map(|set| match set {
             Ok(set) => {
-                // What a policy of its own declares is held against it when it is loaded.
-                let declared = if set.policy.is_some() { Declared::default() } else { stable.policy().declared() };
-                let reason = set.versions(&self.versions, &serving, &declared).err().unwrap_or_default();
+                let reason = self.why_not(set, stable, &serving).err().unwrap_or_default();
                 SetStatus { name: set.name.clone(), summary: set.summary.clone(), state: does(&set.name), reason }
             }
             Err((name, reason)) => {
@@ -192,6 +191,18 @@ impl State {
             }
         });
         std::iter::once(default).chain(named).collect()
+    }
+
+    /// Whether a set could be loaded, as far as that can be told without loading it.
+    fn why_not(
+        &self,
+        set: &NamedSet,
+        stable: &Generation,
+        serving: &[Arc<Version>],
+    ) -> std::result::Result<(), String> {
+        let own = PolicyFile::of_set(set, &self.config).map_err(|error| error.to_string())?;
+        let declared = own.map_or_else(|| stable.policy().declared(), |own| own.policy.declared());
+        set.versions(&self.versions, serving, &declared).map(drop)
     }
 
     fn version(&self, id: &ModelVersion, stable: &Generation, candidate: Option<&Arc<Candidate>>) -> VersionStatus {

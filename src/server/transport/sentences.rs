@@ -97,6 +97,10 @@ impl<'a> Sentences<'a> {
         };
         let mut values: BTreeMap<&str, String> =
             reason.arguments.iter().map(|(name, value)| (*name, value.clone())).collect();
+        // Reasons list words between commas.
+        if let Some(words) = values.get_mut("words") {
+            *words = words.replace(", ", language.say("reason.list"));
+        }
         values.extend([
             ("category", reason.category.map_or_else(String::new, |category| self.title(category))),
             ("photo", photo),
