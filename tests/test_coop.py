@@ -24,7 +24,11 @@ class Coop(unittest.TestCase):
     @unittest.skipUnless(shutil.which("npm"), "npm is missing: the plugin for Coop is not tested")
     def test_signals_of_a_real_server(self) -> None:
         folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
-        plugin = shutil.copytree(ROOT / "clients" / "coop", folder / "coop", ignore=shutil.ignore_patterns("node_modules", "dist"))
+        # Laid out as here: a test of the plugin reads a photo of the repository's.
+        plugin = shutil.copytree(ROOT / "clients" / "coop", folder / "clients" / "coop", ignore=shutil.ignore_patterns("node_modules", "dist"))
+        photo = folder / "tests/fixtures/images/tusk.jpg"
+        photo.parent.mkdir(parents=True)
+        shutil.copy(ROOT / "tests/fixtures/images/tusk.jpg", photo)
         address = self.server(folder / "server.log")
         subprocess.run(["npm", "ci", "--silent", "--no-audit", "--no-fund"], cwd=plugin, check=True, timeout=TIMEOUT)
         environment = os.environ | {"WILDWARDEN_SERVER": f"http://{address}"}

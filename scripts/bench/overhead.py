@@ -70,8 +70,8 @@ def main() -> None:
     collector.start()
     # The queue would refuse some of eight callers on few cores; what is measured here is not admission.
     plain = {"CACHE_IMAGES": "0", "SCHEDULER_MAX_WAIT_MS": "10000"}
-    traced = {"TRACES_OTLP": f"http://127.0.0.1:{port}", "TRACES_PERCENT": "5"}
-    all_traced = {**traced, "TRACES_PERCENT": "100"}
+    traced = {"TRACES_OTLP": f"http://127.0.0.1:{port}", "TRACES_PERCENT": "5.0"}
+    all_traced = {**traced, "TRACES_PERCENT": "100.0"}
     cases = {"grpc": ("grpc", plain), "http": ("http", plain), "traced 5 %": ("grpc", {**plain, **traced}), "traced 100 %": ("grpc", {**plain, **all_traced})}
     results = {name: {"rates": [], "p50_ms": []} for name in cases}
     with tempfile.TemporaryDirectory() as folder, ExitStack() as servers:

@@ -11,7 +11,7 @@ use super::flow::Entry;
 use super::job::{Asked, Batchable, Deadline, Load};
 use super::queue::Queue;
 pub use super::queue::Settings;
-use crate::error::{Error, Result};
+use crate::error::{Error, Full, Result};
 
 /// A job that a worker has taken.
 #[derive(Debug)]
@@ -64,17 +64,17 @@ impl<J: Batchable + Send + 'static> Scheduler<J> {
     /// Queues all `jobs` or none.
     ///
     /// # Errors
-    /// [`Error::Overloaded`] when they do not fit, would wait too long or be done too late.
+    /// [`Error::Overloaded`] when they do not fit, would wait too long or be done too late; [`Error::DeadlineExceeded`] when they are already.
     pub fn submit(&self, jobs: Vec<J>, asked: &Asked) -> Result<()> {
-        self.queue.push_all(jobs, asked).map_err(|(why, retry_after)| Error::Overloaded { why, retry_after })
+        self.queue.push_all(jobs, asked).map_err(|refusal| refused(refusal, asked))
     }
 
     /// Whether a job of that kind would be taken now.
     ///
     /// # Errors
-    /// [`Error::Overloaded`] as of [`Self::submit`].
+    /// As of [`Self::submit`].
     pub fn foresees(&self, class: usize, asked: &Asked) -> Result<()> {
-        self.queue.foresees(class, asked).map_err(|(why, retry_after)| Error::Overloaded { why, retry_after })
+        self.queue.foresees(class, asked).map_err(|refusal| refused(refusal, asked))
     }
 
     /// Jobs that wait.
@@ -94,6 +94,11 @@ impl<J: Batchable> Drop for Scheduler<J> {
         self.queue.close();
         self.crew.join();
     }
+}
+
+/// No delay helps whoever waits no more.
+fn refused((why, retry_after): (Full, Duration), asked: &Asked) -> Error {
+    if asked.deadline.has_passed() { Error::DeadlineExceeded } else { Error::Overloaded { why, retry_after } }
 }
 
 fn run<J: Batchable>(mut worker: Worker<J>, queue: &Queue<J>, place: &Place) {
@@ -132,7 +137,6 @@ mod tests {
     use std::sync::{Mutex, mpsc};
 
     use super::*;
-    use crate::error::Full;
     use crate::schedule::policy::Patience;
     use crate::schedule::ticket::{Reply, Ticket, ticket};
     use crate::schedule::{BatchRule, Caller, Claim, Priority};
