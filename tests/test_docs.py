@@ -9,15 +9,15 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
-import time
 import tomllib
 import unittest
 from importlib.util import find_spec
 from pathlib import Path
+
+from server_process import PROGRAM, serve
 
 ROOT = Path(__file__).resolve().parents[1]
 LANGUAGES = ("en", "zh")
@@ -50,8 +50,6 @@ RUN_ELSEWHERE = {
     "models/README.md": ("test_walkthrough.py", ("From your model to a served head", "Models that others made")),
     "clients/examples/README.md": ("test_examples.py", ("Python", "Go", "Java", "Node", "Load")),
 }
-PROGRAM = Path(os.environ.get("WILDWARDEN", ROOT / "target" / "debug" / "wildwarden")).absolute()
-STARTS_WITHIN = 120  # seconds, on a busy machine
 TIMEOUT = 300  # seconds a block may take on a busy machine
 CODE = re.compile(r"`([^`]+)`")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -266,23 +264,9 @@ class Commands(unittest.TestCase):
     @classmethod
     def server(cls) -> list[str]:
         """The addresses for callers, operators and browsers of a server that serves until the tests end."""
-        log = cls.folder / "server.log"
-        command = [str(PROGRAM), "serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]
-        environment = os.environ | {"WILDWARDEN_LOG_FORMAT": "json", "WILDWARDEN_SERVER_CONSOLE_LISTEN": "127.0.0.1:0"}
-        with log.open("w") as out:
-            process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=out, stderr=subprocess.STDOUT)
-        cls.addClassCleanup(process.wait)
-        cls.addClassCleanup(process.send_signal, signal.SIGTERM)
-        until = time.monotonic() + STARTS_WITHIN
-        while time.monotonic() < until and process.poll() is None:
-            said = {}
-            for line in filter(lambda line: line.startswith("{"), log.read_text().splitlines()):
-                fields = json.loads(line)["fields"]
-                said[fields.get("message")] = fields.get("address")
-            if "serving" in said:
-                return [said["listening"], said["listening for operators"], said["listening for browsers"]]
-            time.sleep(0.1)
-        raise AssertionError(f"the server did not start:\n{log.read_text()}")
+        listens = "127.0.0.1:0"
+        said = serve(cls.folder / "server.log", cls.addClassCleanup, listens, SERVER_CONSOLE_LISTEN=listens)
+        return [said["listening"], said["listening for operators"], said["listening for browsers"]]
 
     def run_block(self, language: str, block: str) -> str:
         block = re.sub(r"(127\.0\.0\.1:)(5005[123])", lambda found: found[1] + self.ports[found[2]], block)

@@ -8,7 +8,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -28,9 +27,9 @@ try:
 except ImportError:
     grpc = None
 
+from server_process import serve
+
 ROOT = Path(__file__).parent.parent
-PROGRAM = Path(os.environ.get("WILDWARDEN", ROOT / "target" / "debug" / "wildwarden")).absolute()
-STARTS_WITHIN = 120  # seconds, on a busy machine
 TIMEOUT = 600
 
 KEY = "a key that the server does not ask for"
@@ -130,30 +129,12 @@ class Examples(unittest.TestCase):
         shutil.copytree(ROOT / "clients" / "examples", cls.folder / "clients" / "examples", ignore=built)
         for name in ("proto", "tests"):
             (cls.folder / name).symlink_to(ROOT / name)
-        cls.address = cls.server()
+        cls.address = serve(cls.folder / "server.log", cls.addClassCleanup)["serving"]
         folder, stubs, _ = block("Python")
         cls.run_in(folder, stubs)
         folder, write, *_ = block("Load")
         cls.run_in(folder, write)
         cls.wanted = expected(cls.rating())
-
-    @classmethod
-    def server(cls) -> str:
-        """The address of a server that serves until the tests end."""
-        log = cls.folder / "server.log"
-        command = [str(PROGRAM), "serve", "--listen", "127.0.0.1:0", "--admin-listen", ""]
-        with log.open("w") as out:
-            process = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"WILDWARDEN_LOG_FORMAT": "json"}, stdout=out, stderr=subprocess.STDOUT)
-        cls.addClassCleanup(process.wait)
-        cls.addClassCleanup(process.send_signal, signal.SIGTERM)
-        until = time.monotonic() + STARTS_WITHIN
-        while time.monotonic() < until and process.poll() is None:
-            for line in filter(lambda line: line.startswith("{"), log.read_text().splitlines()):
-                fields = json.loads(line)["fields"]
-                if fields.get("message") == "serving":
-                    return re.sub(r"^.*?(\d[\d.:]+)$", r"\1", fields["address"])
-            time.sleep(0.1)
-        raise AssertionError(f"the server did not start:\n{log.read_text()}")
 
     @classmethod
     def rating(cls) -> dict:

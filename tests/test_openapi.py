@@ -9,24 +9,22 @@ import base64
 import json
 import os
 import re
-import signal
 import subprocess
 import tempfile
-import time
 import unittest
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+from server_process import serve
+
 ROOT = Path(__file__).parent.parent
-PROGRAM = Path(os.environ.get("WILDWARDEN", ROOT / "target" / "debug" / "wildwarden")).absolute()
 TOOLS = ROOT / ".runtime" / "openapi" / "bin"
 FILE = ROOT / "proto" / "src" / "generated" / "openapi.json"
 DOCUMENT = json.loads(FILE.read_text(encoding="utf-8"))
 SETTINGS = Path(__file__).with_name("schemathesis.toml").absolute()
 # Taken out: a server refuses a variable of this kind that is none of its settings.
 CASES = int(os.environ.pop("WILDWARDEN_OPENAPI_CASES", "150"))
-STARTS_WITHIN = 120  # seconds, on a busy machine
 TIMEOUT = 600
 HAS_TOOLS = unittest.skipUnless((TOOLS / "schemathesis").exists(), "scripts/test.sh makes .runtime/openapi: the OpenAPI document is not tested with a server")
 
@@ -93,7 +91,7 @@ class Answers(unittest.TestCase):
     @classmethod
     def setUpClass(cls) -> None:
         cls.folder = Path(cls.enterClassContext(tempfile.TemporaryDirectory()))
-        cls.address = cls.server(cls.folder / "server.log")
+        cls.address = "http://" + serve(cls.folder / "server.log", cls.addClassCleanup)["serving"]
 
     def test_the_document_is_served(self) -> None:
         with urllib.request.urlopen(f"{self.address}/v1/openapi.json", timeout=TIMEOUT) as response:
@@ -122,23 +120,6 @@ class Answers(unittest.TestCase):
         cases, passed = map(int, re.search(r"(\d+) generated, (\d+) passed", said).groups())
         self.assertEqual(cases, passed, said)
         return cases
-
-    @classmethod
-    def server(cls, log: Path) -> str:
-        """Where a server answers until the tests end."""
-        command = [PROGRAM, "serve", "--listen", "127.0.0.1:0", "--admin-listen", ""]
-        with log.open("w") as out:
-            process = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"WILDWARDEN_LOG_FORMAT": "json"}, stdout=out, stderr=subprocess.STDOUT)
-        cls.addClassCleanup(process.wait)
-        cls.addClassCleanup(process.send_signal, signal.SIGTERM)
-        until = time.monotonic() + STARTS_WITHIN
-        while time.monotonic() < until and process.poll() is None:
-            for line in filter(lambda line: line.startswith("{"), log.read_text().splitlines()):
-                fields = json.loads(line)["fields"]
-                if fields.get("message") == "serving":
-                    return f"http://{fields['address']}"
-            time.sleep(0.1)
-        raise AssertionError(f"the server did not start:\n{log.read_text()}")
 
 
 if __name__ == "__main__":

@@ -11,8 +11,6 @@ import importlib.util
 import json
 import os
 import re
-import signal
-import subprocess
 import sys
 import tempfile
 import threading
@@ -24,10 +22,10 @@ from pathlib import Path
 from typing import Any, Generic, List, Optional, TypeVar, get_type_hints
 from unittest import mock
 
+from server_process import serve
+
 ROOT = Path(__file__).resolve().parents[1]
 CLIENT = ROOT / "clients" / "osprey"
-PROGRAM = Path(os.environ.get("WILDWARDEN", ROOT / "target" / "debug" / "wildwarden")).absolute()
-STARTS_WITHIN = 120  # seconds, on a busy machine
 PATIENT = {"WILDWARDEN_DEADLINE_MS": "60000"}  # on a busy machine
 
 TITLE = "老象牙手镯 包浆好 家传 私聊"
@@ -233,24 +231,7 @@ class Rules(unittest.TestCase):
     @classmethod
     def setUpClass(cls) -> None:
         folder = Path(cls.enterClassContext(tempfile.TemporaryDirectory()))
-        cls.enterClassContext(mock.patch.dict(os.environ, {"WILDWARDEN_SERVER": cls.server(folder / "server.log"), **PATIENT}))
-
-    @classmethod
-    def server(cls, log: Path) -> str:
-        """The URL of a server that serves until the tests end."""
-        command = [str(PROGRAM), "serve", "--listen", "127.0.0.1:0", "--admin-listen", ""]
-        with log.open("w") as out:
-            process = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"WILDWARDEN_LOG_FORMAT": "json"}, stdout=out, stderr=subprocess.STDOUT)
-        cls.addClassCleanup(process.wait)
-        cls.addClassCleanup(process.send_signal, signal.SIGTERM)
-        until = time.monotonic() + STARTS_WITHIN
-        while time.monotonic() < until and process.poll() is None:
-            for line in filter(lambda line: line.startswith("{"), log.read_text().splitlines()):
-                fields = json.loads(line)["fields"]
-                if fields.get("message") == "serving":
-                    return "http://" + re.sub(r"^.*?(\d[\d.:]+)$", r"\1", fields["address"])
-            time.sleep(0.1)
-        raise AssertionError(f"the server did not start:\n{log.read_text()}")
+        cls.enterClassContext(mock.patch.dict(os.environ, {"WILDWARDEN_SERVER": "http://" + serve(folder / "server.log", cls.addClassCleanup)["serving"], **PATIENT}))
 
     def run_rules(self, listing: dict[str, Any], labels: dict[str, set[str]] | None = None) -> tuple[dict[str, Any], list[str]]:
         """What the rules name, and their effects. What fails is None, and so is what is made of it, as in Osprey."""
