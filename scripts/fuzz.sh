@@ -30,8 +30,8 @@ for target in "${targets[@]}"; do
 done
 command -v cargo-fuzz >/dev/null || missing "cargo-fuzz is missing: cargo install cargo-fuzz"
 . scripts/jpeg.sh
-features=(--no-default-features)
-[ -z "$jpeg" ] || features+=(--features "$jpeg")
+. scripts/heif.sh
+features=(--no-default-features --features "$jpeg $heif")
 
 # seeds TARGET FILE...: into its corpus, by their content, so that a second run adds nothing.
 seeds() {
@@ -44,8 +44,8 @@ seeds() {
   return 0
 }
 images=tests/fixtures/images
-for format in jpg png webp gif bmp tif; do
-  case $format in jpg) target=jpeg ;; tif) target=tiff ;; *) target=$format ;; esac
+for format in jpg png webp gif bmp tif heic avif; do
+  case $format in jpg) target=jpeg ;; tif) target=tiff ;; heic | avif) target=heif ;; *) target=$format ;; esac
   seeds "$target" "$images"/*."$format" "$images"/hostile/*."$format" "$images"/rendered/*."$format"
 done
 seeds model_toml models/*/*/model.toml
@@ -85,6 +85,7 @@ PYTHON
 
 found=0
 for target in "${targets[@]}"; do
+  [ "$target" != heif ] || [ -n "$heif" ] || continue
   say "$target, $seconds s"
   # A stable toolchain has the sanitizers, but not the flags.
   RUSTC_BOOTSTRAP=1 cargo fuzz run "${features[@]}" "$target" -- -max_total_time="$seconds" -max_len=65536 -rss_limit_mb=2048 -timeout=10 -verbosity=0 -print_final_stats=1 ||

@@ -25,7 +25,9 @@ build_jpeg_library() {
   [ -n "$jpeg" ] || return 0
   local crate library
   crate=$(cargo metadata --locked --format-version 1 --filter-platform "$(rustc -vV | sed -n 's/^host: //p')" | python3 -c 'import json, pathlib, sys
-print(next(pathlib.Path(p["manifest_path"]).parent for p in json.load(sys.stdin)["packages"] if p["name"] == "turbojpeg-sys"))')
+print(next(pathlib.Path(p["manifest_path"]).parent for p in json.load(sys.stdin)["packages"] if p["name"] == "turbojpeg-sys"))') || crate=
+  # Where cargo cannot say, the crate builds its own.
+  [ -n "$crate" ] || return 0
   library=$(pwd -P)/.runtime/$(basename "$crate")
   # A folder that was moved still names its old place.
   grep -qsxF "CMAKE_CACHEFILE_DIR:INTERNAL=$library" "$library/CMakeCache.txt" || rm -rf "$library"

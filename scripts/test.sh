@@ -8,14 +8,18 @@ say() { printf '==> %s\n' "$*"; }
 
 scripts/setup.sh --runtime-only
 . scripts/jpeg.sh
+build_jpeg_library
+. scripts/heif.sh
 . scripts/tools.sh
-features=(--no-default-features --features "lab $jpeg")
+features=(--no-default-features --features "lab $jpeg $heif")
 
 python=.runtime/python
-if ! "$python/bin/python" -c 'import grpc_tools, grpc_status, cv2, onnx, sklearn, tomlkit, PIL, tokenizers' 2>/dev/null; then
-  say "setting up Python, for the client in the tests and for the training scripts"
+if ! "$python/bin/python" -c 'import cv2, grpc_status, grpc_tools, kubernetes_validate, mypy, onnx, pandas, PIL, polars, pyspark, ray, simpy, sklearn, tokenizers, tomlkit' 2>/dev/null; then
+  say "setting up Python, for the clients in the tests, Spark, Ray, and the training scripts"
   python3 -m venv "$python" || { echo "wildwarden test: python3 cannot make environments: install venv (Debian: apt-get install python3-venv)" >&2; exit 2; }
-  "$python/bin/pip" install --quiet --disable-pip-version-check 'grpcio-tools==1.85.1' 'grpcio-status==1.85.1' 'pillow==13.0.0' 'tokenizers==0.23.3' --requirement scripts/train/requirements.txt
+  "$python/bin/pip" install --quiet --disable-pip-version-check --requirement scripts/train/requirements.txt --requirement tests/requirements.txt
+  # Its types are read, not imported: without the hundred packages that it needs.
+  "$python/bin/pip" install --quiet --disable-pip-version-check --no-deps 'kserve==0.21.0'
 fi
 
 # An environment of its own: tritonclient needs protobuf below 7, grpcio-tools 1.85.1 needs 7.

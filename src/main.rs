@@ -18,7 +18,7 @@ use wildwarden_server::cli::{self, complain};
 #[cfg_attr(
     not(feature = "lab"),
     command(
-        after_help = "This is the server alone; with scripts/setup.sh come bench, embed, evaluate, featurize, and of \
+        after_help = "This is the server alone; with scripts/setup.sh come bench, bundle, embed, evaluate, featurize, scan, and of \
                           model and policy the commands that make and compare."
     )
 )]
@@ -33,6 +33,8 @@ enum Command {
     Classify(cli::classify::Classify),
     #[cfg(feature = "lab")]
     Bench(lab::bench::Bench),
+    #[cfg(feature = "lab")]
+    Bundle(lab::bundle::Bundle),
     Check(cli::check::Check),
     #[cfg(feature = "lab")]
     Embed(lab::embed::Embed),
@@ -58,6 +60,8 @@ enum Command {
     /// Check a policy, say what it asks of photos and texts alone, or rate listings with two and say what changes.
     #[command(subcommand)]
     Policy(Policy),
+    #[cfg(feature = "lab")]
+    Scan(lab::scan::Scan),
     #[cfg(not(feature = "lab"))]
     #[command(external_subcommand)]
     Other(Vec<String>),
@@ -124,6 +128,8 @@ fn main() -> ExitCode {
         Command::Classify(command) => command.run(),
         #[cfg(feature = "lab")]
         Command::Bench(command) => command.run(),
+        #[cfg(feature = "lab")]
+        Command::Bundle(command) => command.run(),
         Command::Check(command) => command.run(),
         #[cfg(feature = "lab")]
         Command::Embed(command) => command.run(),
@@ -133,6 +139,8 @@ fn main() -> ExitCode {
         Command::Featurize(command) => command.run(),
         Command::Model(command) => command.run(),
         Command::Policy(command) => command.run(),
+        #[cfg(feature = "lab")]
+        Command::Scan(command) => command.run(),
         #[cfg(not(feature = "lab"))]
         Command::Other(words) => not_here(&words),
     };

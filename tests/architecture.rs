@@ -16,7 +16,7 @@ const CRATES: [&str; 3] = ["src/core", "src/server", "src/lab"];
 
 /// Each top-level module of a crate and the modules it may name, of its own crate or of those below. `server` and `cli` put
 /// things together and may name all.
-const ALLOWED: [(&str, &[&str]); 21] = [
+const ALLOWED: [(&str, &[&str]); 22] = [
     ("error", &[]),
     ("domain", &[]),
     ("drift", &[]),
@@ -37,6 +37,7 @@ const ALLOWED: [(&str, &[&str]); 21] = [
     ("import", &["domain", "input_spec", "model::folder", "score::policy"]),
     ("evaluate", EVALUATE),
     ("bench", BENCH),
+    ("scan", SCAN),
     ("transport", TRANSPORT),
 ];
 /// Knows every stage.
@@ -71,6 +72,8 @@ const EVALUATE: &[&str] = &[
     "score::policy",
     "transport",
 ];
+/// Asks what a caller asks, without a wire between.
+const SCAN: &[&str] = &["config", "domain", "error", "page", "pipeline", "schedule", "transport"];
 /// A caller like any other: knows the contract and how listings are read, and no stage.
 const BENCH: &[&str] =
     &["error", "evaluate::case", "evaluate::input", "model::folder::manifest::short_hash", "page", "random"];

@@ -99,6 +99,8 @@ async fn bad_utf8_is_the_callers_fault() {
 async fn one_broken_image_of_several_has_its_status_and_the_listing_is_at_least_reviewed() {
     let server = start(&[]).await;
     let mut client = client(&server).await;
+    // Nothing but a name: damaged to who reads the format.
+    let heic = if cfg!(feature = "heif") { ImageStatus::Corrupt } else { ImageStatus::UnsupportedFormat };
     for (name, status) in [
         ("hostile/truncated.jpg", ImageStatus::Truncated),
         ("hostile/truncated.png", ImageStatus::Truncated),
@@ -108,7 +110,7 @@ async fn one_broken_image_of_several_has_its_status_and_the_listing_is_at_least_
         ("hostile/not_an_image.jpg", ImageStatus::UnsupportedFormat),
         ("hostile/elf.png", ImageStatus::UnsupportedFormat),
         ("hostile/drawing.svg", ImageStatus::UnsupportedFormat),
-        ("hostile/photo.heic", ImageStatus::UnsupportedFormat),
+        ("hostile/photo.heic", heic),
         ("hostile/empty.png", ImageStatus::Empty),
     ] {
         let response = client.classify(listing(DRESS, &["mug.jpg", name])).await.unwrap().into_inner();
@@ -122,7 +124,9 @@ async fn one_broken_image_of_several_has_its_status_and_the_listing_is_at_least_
         if let Some((_, format)) = named.iter().find(|(of, _)| *of == name) {
             let image = &response.images[1];
             assert_eq!(image.format, *format);
-            assert!(image.message.contains(format) && image.message.contains("TIFF"), "{}", image.message);
+            if status == ImageStatus::UnsupportedFormat {
+                assert!(image.message.contains(format) && image.message.contains("TIFF"), "{}", image.message);
+            }
         }
     }
     for name in ["hostile/truncated.webp", "hostile/truncated.gif", "hostile/noise.jpg", "hostile/zero_dimensions.png"]

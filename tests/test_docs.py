@@ -31,11 +31,13 @@ RUNS = "runs"
 NEEDS = {
     "build": "minutes, and the whole project built with all optimisation",
     "clang": "a C compiler of its own",
+    "cluster": "Spark or Ray",
     "coop": "a checkout of Coop",
     "cores": "all cores for a while",
     "data": "photos, texts or listings of yours",
     "docker": "a container tool",
     "grpcurl": "a program that few have",
+    "kubernetes": "a cluster",
     "model": "a model of yours",
     "network": "what it fetches",
     "osprey": "an environment of Osprey",
@@ -48,6 +50,7 @@ NEEDS = {
 # Sections whose blocks another test runs, unmarked.
 RUN_ELSEWHERE = {
     "models/README.md": ("test_walkthrough.py", ("From your model to a served head", "Models that others made")),
+    "clients/python/README.md": ("test_client.py", ("One listing", "Many listings", "Data frames")),
     "clients/examples/README.md": ("test_examples.py", ("Python", "Go", "Java", "Node", "Load")),
 }
 TIMEOUT = 300  # seconds a block may take on a busy machine

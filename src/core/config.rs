@@ -1,10 +1,12 @@
 //! Configuration: defaults, file, environment and flags, laid over each other and checked. An invalid [`Config`] cannot
 //! exist. The only file that reads the environment.
 
+mod installed;
 mod keys;
 mod models;
 mod numbers;
 mod parts;
+mod runtime;
 mod server;
 mod traces;
 
@@ -15,35 +17,36 @@ use std::time::Duration;
 use serde::Deserialize;
 use toml::{Table, Value};
 
+use self::installed::Installed;
 pub use self::keys::{ApiKey, Expiry, Openly, Role};
 use self::numbers::{number, size};
 use crate::error::{Error, Result};
-use crate::model::runtime::provider::Provider;
 use crate::schedule::BatchRule;
-use crate::schedule::policy::Patience;
 use crate::schedule::scheduler::Settings;
 
 pub use models::Rollout;
 pub use parts::{Batching, Folders, Limits, Listeners, Log, Reloadable, RuntimeSettings, TlsFiles, Traces};
 
 use models::{RawModels, RawRollout};
+use runtime::{RawRuntime, RawScheduler};
 use server::{RawServer, RawTls};
 use traces::RawTraces;
 
 /// The complete, commented default configuration.
 pub const DEFAULT: &str = include_str!("config.default.toml");
 const PREFIX: &str = "WILDWARDEN_";
-/// Variables with the prefix that are no settings: whom commands speak to.
-const OF_COMMANDS: [&str; 6] = [
+/// Variables with the prefix that are no settings: whom commands speak to, and where the Python package keeps servers.
+const OF_COMMANDS: [&str; 7] = [
     "WILDWARDEN_SERVER",
     "WILDWARDEN_OPERATORS",
     "WILDWARDEN_KEY",
     "WILDWARDEN_CA",
     "WILDWARDEN_CERTIFICATE",
     "WILDWARDEN_CERTIFICATE_KEY",
+    "WILDWARDEN_HOST_DIR",
 ];
-/// Where `scripts/setup.sh` unpacks ONNX Runtime, from the project's folder.
-const UNPACKED: &str = ".runtime";
+/// Where the models are, from the project's folder.
+const MODELS: &str = "models";
 
 /// The variable that keeps ONNX Runtime from reporting to its maker: the builds in its Python packages keep an id of the machine and send
 /// events from when an environment is made, which is before a call could forbid it.
@@ -71,6 +74,8 @@ pub struct Config {
     pub queue: Settings,
     /// How jobs are put together.
     pub batching: Batching,
+    /// Looks are taken whatever waits and whatever was spent.
+    pub unhurried: bool,
     /// Images whose scores are remembered; 0: none.
     pub cache_images: u64,
     /// How long answers are kept for who asks again; zero: none are.
@@ -96,6 +101,7 @@ struct Raw {
     limits: RawLimits,
     models: RawModels,
     rollout: RawRollout,
+    looks: RawLooks,
     runtime: RawRuntime,
     scheduler: RawScheduler,
     batching: RawBatching,
@@ -121,55 +127,8 @@ struct RawLimits {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RawRuntime {
-    onnxruntime: PathBuf,
-    provider: Provider,
-    fallback: bool,
-}
-
-impl RawRuntime {
-    fn check(self, scheduler: &RawScheduler, library_variable: Option<String>) -> Result<RuntimeSettings> {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let intra_op_threads = size("scheduler.intra_op_threads", scheduler.intra_op_threads, 1..=64)?;
-        let workers = match size("scheduler.workers", scheduler.workers, 0..=256)? {
-            0 => (cores / intra_op_threads).max(1),
-            workers => workers,
-        };
-        let onnxruntime = match (self.onnxruntime, library_variable) {
-            (path, _) if !path.as_os_str().is_empty() => path,
-            (_, Some(path)) => path.into(),
-            (_, None) => unpacked_library(),
-        };
-        let (provider, fallback) = (self.provider, self.fallback);
-        Ok(RuntimeSettings { onnxruntime, provider, fallback, workers, intra_op_threads })
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawScheduler {
-    workers: u64,
-    intra_op_threads: u64,
-    queue_capacity: u64,
-    bulk_yields_ms: u64,
-    max_wait_ms: u64,
-    bulk_max_wait_ms: u64,
-    hang_seconds: u64,
-}
-
-impl RawScheduler {
-    fn queue(&self) -> Result<Settings> {
-        let ms = |key: &str, value, range| number(key, value, range).map(Duration::from_millis);
-        Ok(Settings {
-            capacity: size("scheduler.queue_capacity", self.queue_capacity, 1..=1_000_000)?,
-            bulk_yields: ms("scheduler.bulk_yields_ms", self.bulk_yields_ms, 0..=60_000)?,
-            patience: Patience {
-                interactive: ms("scheduler.max_wait_ms", self.max_wait_ms, 1..=600_000)?,
-                bulk: ms("scheduler.bulk_max_wait_ms", self.bulk_max_wait_ms, 1..=600_000)?,
-            },
-            hang: number("scheduler.hang_seconds", self.hang_seconds, 1..=3600).map(Duration::from_secs)?,
-        })
-    }
+struct RawLooks {
+    unhurried: bool,
 }
 
 #[derive(Deserialize)]
@@ -210,16 +169,34 @@ impl Config {
     pub fn load(file: Option<&Path>, flags: &[Flag]) -> Result<Self> {
         let variables = std::env::vars().filter(|(name, _)| name.starts_with(PREFIX) || name == "ORT_DYLIB_PATH");
         let variables = variables.filter(|(name, _)| !OF_COMMANDS.contains(&name.as_str())).collect();
-        Self::from_parts(file, variables, flags)
+        let program = std::env::current_exe().and_then(|program| program.canonicalize());
+        let installed = program.map(|program| Installed::beside(&program)).unwrap_or_default();
+        Self::merge(file, variables, flags, installed)
     }
 
     /// As [`Self::load`], with an environment given by the caller.
     ///
     /// # Errors
     /// See [`Self::load`].
-    pub fn from_parts(file: Option<&Path>, mut environment: HashMap<String, String>, flags: &[Flag]) -> Result<Self> {
+    pub fn from_parts(file: Option<&Path>, environment: HashMap<String, String>, flags: &[Flag]) -> Result<Self> {
+        Self::merge(file, environment, flags, Installed::default())
+    }
+
+    fn merge(
+        file: Option<&Path>,
+        mut environment: HashMap<String, String>,
+        flags: &[Flag],
+        installed: Installed,
+    ) -> Result<Self> {
         let mut merged: Table =
             DEFAULT.parse().map_err(|cause| Error::Bug(format!("default configuration: {cause}")))?;
+        // A folder of models in the working directory goes before the installed one.
+        if let Some(models) = installed.models.as_ref().filter(|_| !Path::new(MODELS).exists()) {
+            for (key, path) in [("directory", models.clone()), ("policy", models.join("policy.toml"))] {
+                set(&mut merged, ("models", key), Value::String(path.display().to_string()))
+                    .map_err(|problem| Error::Bug(format!("default configuration: {problem}")))?;
+            }
+        }
         let from_environment = environment.remove("WILDWARDEN_CONFIG").map(PathBuf::from);
         if let Some(path) = file.map(Path::to_owned).or(from_environment) {
             let text = std::fs::read_to_string(&path).map_err(|cause| Error::file(&path, cause))?;
@@ -246,14 +223,19 @@ impl Config {
                 .map_err(|problem| Error::setup(format!("--{}: {problem}", key.replace('_', "-"))))?;
         }
         let raw: Raw = merged.try_into().map_err(|cause| Error::setup(format!("configuration: {cause}")))?;
-        Self::check(raw, library_variable)
+        Self::check(raw, library_variable, installed)
     }
 
-    fn check(raw: Raw, library_variable: Option<String>) -> Result<Self> {
-        let batching = Batching {
+    fn check(raw: Raw, library_variable: Option<String>, installed: Installed) -> Result<Self> {
+        let mut batching = Batching {
             image: batch_rule("image", raw.batching.image_max_batch, raw.batching.image_max_wait_ms)?,
             text: batch_rule("text", raw.batching.text_max_batch, raw.batching.text_max_wait_ms)?,
         };
+        if raw.looks.unhurried {
+            // What shares a batch moves the last digits of a score.
+            let alone = BatchRule { max_batch: 1, max_wait: Duration::ZERO };
+            batching = Batching { image: alone, text: alone };
+        }
         ApiKey::check_all(&raw.auth.keys)?;
         let json = match raw.log.format.as_str() {
             "text" => false,
@@ -275,9 +257,10 @@ impl Config {
                 versions: raw.models.rules()?,
                 rollout: raw.rollout.check()?,
             },
-            runtime: raw.runtime.check(&raw.scheduler, library_variable)?,
+            runtime: raw.runtime.check(&raw.scheduler, library_variable, installed)?,
             queue: raw.scheduler.queue()?,
             batching,
+            unhurried: raw.looks.unhurried,
             cache_images: number("cache.images", raw.cache.images, 0..=100_000_000)?,
             cache_answers: number("cache.answer_seconds", raw.cache.answer_seconds, 0..=3600)
                 .map(Duration::from_secs)?,
@@ -309,12 +292,6 @@ impl RawLimits {
             max_infer_rows: size("limits.max_infer_rows", self.max_infer_rows, 1..=4096)?,
         })
     }
-}
-
-/// The library's place after `scripts/setup.sh`, by the platform's naming.
-fn unpacked_library() -> PathBuf {
-    let name = if cfg!(target_os = "macos") { "libonnxruntime.dylib" } else { "libonnxruntime.so" };
-    Path::new(UNPACKED).join(name)
 }
 
 fn batch_rule(kind: &str, max_batch: u64, max_wait_ms: u64) -> Result<BatchRule> {
@@ -367,6 +344,7 @@ fn set_text(merged: &mut Table, place: (&str, &str), text: &str) -> std::result:
 
 #[cfg(test)]
 mod tests {
+    use super::runtime::UNPACKED;
     use super::*;
     use crate::model::catalogue::choice::VersionPolicy;
 

@@ -1,7 +1,7 @@
 """Writes one listing for the load tools: python listing.py [--title TEXT] [--description TEXT] [PHOTO ...]
 
 Into build/ beside it: listing.json, in canonical JSON with photos in base64, for HTTP, ghz and k6; listing.grpc, the message as gRPC
-sends it, for h2load. Needs the stubs of the Python example.
+sends it, for h2load. Needs what the Python example needs.
 """
 
 import struct
@@ -18,7 +18,7 @@ UNCOMPRESSED = 0
 
 
 def main() -> None:
-    request = listing(__doc__.splitlines()[0])
+    request = listing(__doc__.splitlines()[0]).request()
     build = HERE / "build"
     build.mkdir(exist_ok=True)
     (build / "listing.json").write_text(json_format.MessageToJson(request, indent=None), encoding="utf-8")

@@ -29,10 +29,10 @@ pub struct Image {
     /// Caller's id of the image, echoed. At most 128 bytes. When empty, the index in the request ("0", "1", ...).
     #[prost(string, tag = "1")]
     pub image_id: ::prost::alloc::string::String,
-    /// The file's bytes: JPEG, PNG, WebP, GIF, BMP or TIFF, recognised by content. At most `Limits.max_image_bytes` and
-    /// `Limits.max_image_pixels`. EXIF orientation is applied, transparency is laid over white. Of an animation the first
-    /// frame and up to two more, spread over it, are looked at; the highest score counts. Of several pictures in a TIFF or
-    /// MPO file the first is.
+    /// The file's bytes: JPEG, PNG, WebP, GIF, BMP or TIFF, and HEIC and AVIF where the server was built with them, recognised by
+    /// content. At most `Limits.max_image_bytes` and `Limits.max_image_pixels`. EXIF orientation is applied, transparency is laid over
+    /// white. Of an animation the first frame and up to two more, spread over it, are looked at; the highest score counts. Of several
+    /// pictures in a TIFF or MPO file the first is, of a HEIC file the main one.
     #[prost(bytes = "bytes", tag = "2")]
     pub content: ::prost::bytes::Bytes,
 }
@@ -176,8 +176,8 @@ pub struct ImageRating {
     /// Why `status` is not OK; empty otherwise.
     #[prost(string, tag = "3")]
     pub message: ::prost::alloc::string::String,
-    /// "jpeg", "png", "webp", "gif", "bmp", "tiff"; with UNSUPPORTED_FORMAT the name of what was sent instead, "heic" for
-    /// example; empty when not recognised.
+    /// "jpeg", "png", "webp", "gif", "bmp", "tiff", "heic", "heif", "avif"; with UNSUPPORTED_FORMAT the name of what was sent instead,
+    /// "psd" for example; empty when not recognised.
     #[prost(string, tag = "4")]
     pub format: ::prost::alloc::string::String,
     /// Pixels, after EXIF orientation; 0 when not decoded.

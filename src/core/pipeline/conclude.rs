@@ -389,9 +389,9 @@ impl Parts<'_> {
     }
 }
 
-/// The most looks that one of a listing's parts took, the first at least.
+/// The most looks that one of a listing's parts took; 0 where there is no such part.
 fn most_looks(taken: impl Iterator<Item = usize>) -> usize {
-    taken.max().unwrap_or_default().max(1)
+    taken.max().unwrap_or_default()
 }
 
 /// Whole microseconds.

@@ -165,7 +165,7 @@ impl Generation {
         let cache = before.filter(same).map(|before| Arc::clone(&before.cache));
         let models = set.versions();
         let sha256 = content_hash(&models, &policy.version);
-        Ok(Self {
+        let generation = Self {
             set: SetVersion { name: DEFAULT_SET.to_owned(), sha256 },
             number: NUMBERS.fetch_add(1, Ordering::Relaxed),
             models,
@@ -182,7 +182,8 @@ impl Generation {
             batching: config.batching,
             limits: DecodeLimits { max_pixels: config.limits.max_image_pixels },
             health: Health::default(),
-        })
+        };
+        Ok(if config.unhurried { generation.unhurried(None) } else { generation })
     }
 
     /// What the cards of the models that look first say of usual scores; of a category that several of them rate none does.

@@ -71,10 +71,11 @@ impl LookPlan {
         self.inputs.get(place).copied().unwrap_or_default()
     }
 
-    /// Whether `model` takes part where the most looks that a listing's photos and texts took are so many.
+    /// Whether `model` takes part where the most looks that a listing's photos and texts took are so many. What reads words in photos has
+    /// no look of its own.
     pub(super) fn takes_part(&self, model: &ModelVersion, (of_images, of_texts): (usize, usize)) -> bool {
         let of = self.models.iter().find(|(name, ..)| *name == model.name);
-        of.is_none_or(|(_, modality, look)| match modality {
+        of.map_or(of_images > 0, |(_, modality, look)| match modality {
             Modality::Images => *look < of_images,
             Modality::Texts => *look < of_texts,
         })

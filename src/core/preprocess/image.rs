@@ -6,6 +6,8 @@ mod exif;
 mod format;
 mod frames;
 mod gif;
+#[cfg(feature = "heif")]
+mod heif;
 mod jpeg;
 mod png;
 mod tensor;

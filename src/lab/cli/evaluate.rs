@@ -98,7 +98,7 @@ pub struct Evaluate {
 
 /// What is spent on looks after the first.
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum ProfileName {
+pub(super) enum ProfileName {
     /// Nothing.
     Fast,
     /// What the bands say.

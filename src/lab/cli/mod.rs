@@ -1,4 +1,4 @@
-//! The commands that measure and prepare. Each file is one.
+//! The commands that measure, prepare and rate in bulk. Each file is one.
 #![allow(
     rustdoc::invalid_html_tags,
     rustdoc::broken_intra_doc_links,
@@ -6,6 +6,7 @@
 )]
 
 pub mod bench;
+pub mod bundle;
 pub mod embed;
 pub mod evaluate;
 pub mod featurize;
@@ -16,6 +17,7 @@ pub mod new;
 pub mod policy_alone;
 pub mod policy_diff;
 pub mod policy_terms;
+pub mod scan;
 
 mod bare;
 mod compare;

@@ -27,13 +27,19 @@ pub(super) fn decode(
         Format::Gif => gif::decode(content, limits, go_on),
         Format::Tiff => tiff::decode(content, limits).map(Still::into_parts),
         Format::WebP => webp::decode(content, limits, go_on),
+        #[cfg(feature = "heif")]
+        Format::Heif(_) => super::heif::decode(content, limits).map(Still::into_parts),
     };
     let ((width, height), Frames { frames, doubt }) = decode().map_err(|cause| cause.into_fault(format.name()))?;
     Ok(Decoded { format: format.name(), width, height, frames, doubt })
 }
 
 fn unsupported(name: &str) -> String {
-    const READ: &str = "JPEG, PNG, WebP, GIF, BMP or TIFF";
+    const READ: &str = if cfg!(feature = "heif") {
+        "JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or AVIF"
+    } else {
+        "JPEG, PNG, WebP, GIF, BMP or TIFF"
+    };
     if name.is_empty() { format!("not a {READ} file") } else { format!("{name} is not read: send {READ}") }
 }
 

@@ -11,6 +11,9 @@ pub(super) enum Format {
     Gif,
     Bmp,
     Tiff,
+    /// By the name of what is in it.
+    #[cfg(feature = "heif")]
+    Heif(&'static str),
 }
 
 impl Format {
@@ -23,6 +26,8 @@ impl Format {
             Self::Gif => "gif",
             Self::Bmp => "bmp",
             Self::Tiff => "tiff",
+            #[cfg(feature = "heif")]
+            Self::Heif(name) => name,
         }
     }
 }
@@ -39,7 +44,11 @@ pub(super) fn recognise(content: &[u8]) -> Result<Format, &'static str> {
         Some(ImageFormat::Gif) => Ok(Format::Gif),
         Some(ImageFormat::Bmp) => Ok(Format::Bmp),
         Some(ImageFormat::Tiff) => Ok(Format::Tiff),
-        _ => Err(not_read(content)),
+        _ => match not_read(content) {
+            #[cfg(feature = "heif")]
+            name @ ("heic" | "heif" | "avif") => Ok(Format::Heif(name)),
+            name => Err(name),
+        },
     }
 }
 
@@ -128,7 +137,7 @@ mod tests {
             (vec![b"isom", b"avc1"], "mp4"),
             (vec![b"zzzz"], ""),
         ] {
-            assert_eq!(recognise(&boxed(&brands)), Err(name), "{brands:?}");
+            assert_eq!(recognise(&boxed(&brands)).map_or_else(|name| name, Format::name), name, "{brands:?}");
         }
         for (content, name) in [
             (&b"8BPS\0\x01"[..], "psd"),
@@ -140,7 +149,7 @@ mod tests {
             (b"\0\0\0\x08ftyp", ""),
             (b"\xff\xff\xff\xffftypheic", "heic"),
         ] {
-            assert_eq!(recognise(content), Err(name), "{content:?}");
+            assert_eq!(recognise(content).map_or_else(|name| name, Format::name), name, "{content:?}");
         }
     }
 

@@ -16,7 +16,7 @@ const ANIMATION_PIXEL_BUDGET: u64 = 2;
 /// Bytes that a usual picture takes for each pixel, decoded and turned.
 const BYTES_AT_ONCE: u64 = 8;
 /// Bytes a decoder may allocate for each pixel the limit allows: 16-bit RGBA, and as much again to work in.
-const BYTES_PER_PIXEL: u64 = 16;
+pub(super) const BYTES_PER_PIXEL: u64 = 16;
 
 /// Limits checked before pixels are decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -50,6 +50,15 @@ pub fn write(message: &impl Message, name: &str) -> Result<Vec<u8>> {
     written(message, name, &SerializeOptions::new().skip_default_fields(false))
 }
 
+/// As [`write()`], without the fields that have their default: as short as it can be read back from.
+///
+/// # Errors
+/// See [`write()`].
+pub fn brief(message: &impl Message, name: &str) -> Result<String> {
+    let bytes = written(message, name, &SerializeOptions::new())?;
+    String::from_utf8(bytes).map_err(|cause| Error::Bug(format!("a {name} as JSON: {cause}")))
+}
+
 /// As [`write()`], as `options` say.
 ///
 /// # Errors
