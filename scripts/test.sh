@@ -49,9 +49,21 @@ RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet "${f
 say "tests"
 log=.runtime/test.log
 cargo test --locked --workspace "${features[@]}" 2>&1 | tee "$log"
-say "tests of the training scripts"
-"$python/bin/python" -m unittest discover --start-directory tests --pattern 'test_*.py' 2>&1 | tee -a "$log"
-skipped=$(sed -n 's/^OK (skipped=\([0-9]*\))$/\1/p' "$log")
-passed=$(awk -v skipped="${skipped:-0}" '/^test result:/ { sum += $4 } /^Ran [0-9]+ tests? in/ { sum += $2 } END { print sum - skipped }' "$log")
-ignored=$(awk -v skipped="${skipped:-0}" '/^test result:/ { sum += $8 } END { print sum + skipped }' "$log")
+say "tests in Python"
+# Two files at a time: most of a test's time is a server's that starts.
+logs=.runtime/tests
+rm -rf "$logs" && mkdir -p "$logs"
+run_file() {
+  local began=$SECONDS log
+  log=$logs/$(basename "$2" .py).log
+  "$1" -m unittest discover --start-directory tests --pattern "$(basename "$2")" >"$log" 2>&1 || { tail -n 100 "$log"; printf '==> %s failed\n' "$2"; return 1; }
+  printf '==> %s: %s, %s s\n' "$2" "$(tail -n 1 "$log")" $((SECONDS - began))
+}
+export -f run_file
+export logs
+printf '%s\0' tests/test_*.py | xargs -0 -n 1 -P 2 bash -euc 'run_file "$0" "$1"' "$python/bin/python"
+cat "$logs"/*.log >>"$log"
+skipped=$(sed -n 's/^OK (skipped=\([0-9]*\))$/\1/p' "$log" | awk '{ sum += $1 } END { print sum + 0 }')
+passed=$(awk -v skipped="$skipped" '/^test result:/ { sum += $4 } /^Ran [0-9]+ tests? in/ { sum += $2 } END { print sum - skipped }' "$log")
+ignored=$(awk -v skipped="$skipped" '/^test result:/ { sum += $8 } END { print sum + skipped }' "$log")
 say "$passed tests passed, 0 failed, $ignored ignored"

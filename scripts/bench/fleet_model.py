@@ -45,7 +45,8 @@ class Costs:
     cached: float  # a photo that the cache knows
     beside: float  # core time of a listing outside the workers: gRPC, hashing, fusion
     outside: float  # seconds of a listing alone that are no core's: network, handing over, the sender
-    pace: float = 1.0  # by which work takes longer on a busy core than alone
+    # By which work that begins right after other work takes longer, or shorter, than that of a listing which finds its core asleep.
+    pace: float = 1.0
 
     def busy(self, pace: float) -> "Costs":
         return replace(self, pace=pace)
@@ -108,6 +109,7 @@ class Listing:
     sample: Sample
     repost: bool
     left: int = 0
+    pace: float = 1.0
     server: "Server | None" = None
 
 
@@ -152,6 +154,8 @@ class Server:
         if not self.admits():
             return False
         listing.server, listing.left = self, 2
+        # As it was measured: alone.
+        listing.pace = 1.0 if self.free and not self.queue else self.costs.pace
         for kind in (IMAGE, TEXT):
             self.queue.append(Job(kind, listing, self.known[kind], self.env.now))
             self.waiting += self.known[kind]
@@ -175,12 +179,12 @@ class Server:
         sample, costs = job.listing.sample, self.costs
         if job.kind == TEXT:
             work = sample.text + (sample.text_again if self.texts.takes(sample.text_doubt, load) else 0.0)
-            return (work + costs.beside / 2) * costs.pace
+            return (work + costs.beside / 2) * job.listing.pace
         if job.listing.repost:
-            return (costs.cached + costs.beside / 2) * costs.pace
+            return (costs.cached + costs.beside / 2) * job.listing.pace
         work = sample.image + (sample.image_again if self.images.takes(sample.image_doubt, load) else 0.0)
         work += sample.words if self.words.takes(sample.words_promise, load) else 0.0
-        return (work + costs.beside / 2) * costs.pace
+        return (work + costs.beside / 2) * job.listing.pace
 
     def end(self, job: Job, took: float) -> None:
         if not self.up:

@@ -158,7 +158,9 @@ def _pieces(tar: tarfile.TarFile, member: tarfile.TarInfo, entry: Entry, path: s
 
 def _content(tar: tarfile.TarFile, member: tarfile.TarInfo, path: str | os.PathLike[str]) -> IO[bytes]:
     # Of the kinds that tarfile calls regular, sparse files are larger unpacked than they are here.
-    source = tar.extractfile(member) if member.type in (tarfile.REGTYPE, tarfile.AREGTYPE) else None
+    # So are those that say it in a header of their own, which a bundle has none of.
+    plain = member.type in (tarfile.REGTYPE, tarfile.AREGTYPE) and not member.issparse() and not member.pax_headers
+    source = tar.extractfile(member) if plain else None
     if source is None:
         raise BundleError(f"{path}: {member.name} is a link, a folder or something else that is no file")
     return source
@@ -169,7 +171,7 @@ def _archive(path: str | os.PathLike[str]) -> Iterator[tarfile.TarFile]:
     try:
         with tarfile.open(path, "r:") as tar:
             yield tar
-    except (tarfile.TarError, EOFError) as error:
+    except (tarfile.TarError, EOFError, ValueError, RecursionError, MemoryError) as error:
         raise BundleError(f"{path} is no bundle: {error}") from error
 
 

@@ -101,7 +101,7 @@ def home() -> Path:
         HostError: it is another user's, or open to others.
     """
     given = os.environ.get("WILDWARDEN_HOST_DIR")
-    folder = Path(given) if given else Path(tempfile.gettempdir()) / f"wildwarden-{os.getuid()}"
+    folder = Path(given).absolute() if given else Path(tempfile.gettempdir()) / f"wildwarden-{os.getuid()}"
     _private(folder)
     return folder
 
@@ -258,6 +258,7 @@ def _private(folder: Path) -> None:
 
 
 def created(path: Path) -> int:
+    """An open file for this user alone, empty."""
     return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
 
 
@@ -292,6 +293,7 @@ def _connected(path: Path) -> socket.socket | None:
 
 
 def tail(log: Path) -> str:
+    """The end of a log, for a message."""
     try:
         said = log.read_bytes()[-TAIL:].decode(errors="replace").strip()
     except OSError:

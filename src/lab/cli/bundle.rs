@@ -54,6 +54,9 @@ impl Bundle {
     /// # Errors
     /// One sentence: a wrong setting, model or library, or a file that cannot be written.
     pub fn run(self) -> anyhow::Result<ExitCode> {
+        if self.out.is_dir() {
+            bail!("--out: {} is a folder, and must be a file", self.out.display());
+        }
         let config = self.settings.load([])?;
         let generation = first_generation(&config, None)?;
         let mut files = vec![packed(&config.reloadable.policy, "models/policy.toml")?];
@@ -78,12 +81,13 @@ impl Bundle {
     fn write(&self, contents: &Contents, path: &Path) -> anyhow::Result<()> {
         let file = File::create(path).with_context(|| path.display().to_string())?;
         let mut archive = Builder::new(file);
+        let out = path.display().to_string();
         let mut add = |path: &str, content: &[u8]| {
             let mut header = Header::new_ustar();
             header.set_entry_type(EntryType::Regular);
             header.set_mode(0o644);
             header.set_size(content.len() as u64);
-            archive.append_data(&mut header, path, content).with_context(|| path.to_owned())
+            archive.append_data(&mut header, path, content).with_context(|| format!("{out}: {path}"))
         };
         add("bundle.json", &serde_json::to_vec_pretty(contents).context("bundle.json")?)?;
         for Packed { path, sha256, source, .. } in &contents.files {

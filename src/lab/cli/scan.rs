@@ -65,7 +65,7 @@ pub struct Scan {
     /// Folder of an earlier scan of the same input: keep its ratings where no model that made them has changed.
     #[arg(long, value_name = "DIR")]
     only_changed: Option<PathBuf>,
-    /// Stop once more than this many rows have no rating.
+    /// Stop once more than this many rows of this run have no rating.
     #[arg(long, value_name = "N")]
     fail_over: Option<u64>,
     #[command(flatten)]
@@ -87,6 +87,8 @@ impl Scan {
         let columns = Columns::parse(&self.map).map_err(|problem| anyhow::anyhow!("--map: {problem}"))?;
         let photos = Root::new(self.images_root.as_deref(), config.limits.max_image_bytes)?;
         let sources = input::sources(&self.input)?;
+        // A wrong column is told now, and not when a night's work reaches its table.
+        input::check(&sources, &columns)?;
         std::fs::create_dir_all(&self.out).with_context(|| self.out.display().to_string())?;
         let _lock = self.lock()?;
         let generation = first_generation(&config, None)?.unhurried(self.profile.map(Into::into));
@@ -98,7 +100,12 @@ impl Scan {
         let found = parts::found(&self.out)?;
         let categories = looked_for(&generation);
         let scan = Run::new(Pipeline::start(&config, generation, Arc::default())?, &config, photos);
-        let (end, last_run) = self.rate(&scan, &plan, &found, &categories)?;
+        let runtime = async_runtime()?;
+        let stop = Arc::new(AtomicBool::new(false));
+        runtime.block_on(async { heed_signals(Arc::clone(&stop)).map(tokio::spawn) })?;
+        let (end, last_run) = runtime.block_on(self.rate((&scan, &categories), &plan, &found, &stop))?;
+        // From here on one signal ends it: what is left is counted again by the same command.
+        stop.store(true, Ordering::Relaxed);
         let failed = match end {
             End::Stopped => {
                 tell("stopped; the same command goes on from here");
@@ -133,15 +140,15 @@ impl Scan {
 
     /// A folder holds one scan.
     fn check_or_write(&self, plan: &Plan) -> anyhow::Result<()> {
+        let found = parts::found(&self.out)?;
+        let has_parts = !found.parts.is_empty();
         match Plan::of(&self.out)? {
-            None => {
-                if parts::found(&self.out)? != Found::default() {
-                    bail!("{}: holds parts of something else; choose another folder", self.parts());
-                }
-                plan.write(&self.out)?;
-            }
+            None if has_parts => bail!("{}: holds parts of something else; choose another folder", self.parts()),
+            // Of a first try that rated nothing there is nothing to keep.
+            before if !has_parts && before.as_ref() != Some(plan) => plan.write(&self.out)?,
+            None => {}
             Some(before) => {
-                let other = plan.differs(&before);
+                let other = plan.differs(&before, found.next);
                 if !other.is_empty() {
                     bail!(
                         "{} holds another scan (not the same as then: {}); choose another folder, or remove it",
@@ -149,12 +156,19 @@ impl Scan {
                         other.join(", ")
                     );
                 }
+                plan.write(&self.out)?;
             }
         }
         Ok(())
     }
 
-    fn rate(&self, scan: &Run, plan: &Plan, found: &Found, categories: &[Category]) -> anyhow::Result<(End, LastRun)> {
+    async fn rate(
+        &self,
+        (scan, categories): (&Run, &[Category]),
+        plan: &Plan,
+        found: &Found,
+        stop: &AtomicBool,
+    ) -> anyhow::Result<(End, LastRun)> {
         let kept = match &plan.previous {
             None => None,
             Some(folder) => match spared(folder, plan)? {
@@ -171,15 +185,10 @@ impl Scan {
             },
         };
         let parts = Parts::after(found, &self.out, categories)?;
-        let stop = Arc::new(AtomicBool::new(false));
         let mut told = Told::new(plan, found.rows)?;
-        let runtime = async_runtime()?;
-        let end = runtime.block_on(async {
-            tokio::spawn(heed_signals(Arc::clone(&stop))?);
-            let onward = Onward { first: found.next, kept, parts };
-            let until = Until { most_failed: self.fail_over, stop: &stop };
-            anyhow::Ok(scan.run(plan, onward, until, |now| told.note(now)).await?)
-        })?;
+        let onward = Onward { first: found.next, kept, parts };
+        let until = Until { most_failed: self.fail_over, stop };
+        let end = scan.run(plan, onward, until, |now| told.note(now)).await?;
         Ok((end, told.finish()))
     }
 
@@ -189,7 +198,8 @@ impl Scan {
         let page = report::page(&summary).into_string();
         parts::write_whole(&self.out.join(report::FILE), page.as_bytes())?;
         // It says that the scan is whole, so it comes last.
-        let written = serde_json::to_vec_pretty(&summary).context("summary")?;
+        let mut written = serde_json::to_vec_pretty(&summary).context("summary")?;
+        written.push(b'\n');
         parts::write_whole(&self.out.join(summaries::FILE), &written)?;
         let failed: u64 = summary.errors.values().sum();
         let counts: Vec<String> = summary.suggestions.iter().map(|(name, count)| format!("{count} {name}")).collect();
@@ -199,6 +209,9 @@ impl Scan {
             counts.join(", "),
             self.out.display()
         ));
+        for (code, error) in &summary.first_errors {
+            tell(&format!("the first {code}: {error}"));
+        }
         Ok(failed > 0)
     }
 }
@@ -252,9 +265,9 @@ impl Told {
         let style = ProgressStyle::with_template("{bar:40} {percent} % {msg}").context("progress bar")?;
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a constant")]
         let bar = ProgressBar::new(STEPS as u64).with_style(style);
-        if rows_before > 0 {
-            tell(&format!("going on after {rows_before} rows"));
-        }
+        let sources = plan.sources.len();
+        let after = if rows_before > 0 { format!("going on after {rows_before} rows") } else { "rating".to_owned() };
+        tell(&format!("{after}: {sources} tables or folders"));
         let now = Instant::now();
         Ok(Self { bar, before, all, began: now, told: now, share_then: None, last: Progress::default() })
     }

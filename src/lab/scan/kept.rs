@@ -40,7 +40,7 @@ pub fn spared(folder: &Path, plan: &Plan) -> Result<Spared> {
     if !folder.join(crate::scan::summary::FILE).exists() {
         return Err(Error::file(folder, "holds a scan that has not ended"));
     }
-    let mut other = plan.differs(&before);
+    let mut other = plan.differs(&before, (usize::MAX, 0));
     other.retain(|what| !matches!(*what, "a model" | "--only-changed"));
     let names = |plan: &Plan| plan.models.iter().map(|model| model.name.clone()).collect::<BTreeSet<_>>();
     if names(plan) != names(&before) {

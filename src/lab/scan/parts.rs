@@ -68,7 +68,7 @@ pub struct Found {
     pub next: Place,
 }
 
-/// The parts in the output's `folder`, from the first without a gap. What was being written is removed.
+/// The parts in the output's `folder`, from the first without a gap.
 ///
 /// # Errors
 /// [`Error::Setup`] naming a part that cannot be read, or one that is missing.
@@ -82,9 +82,8 @@ pub fn found(folder: &Path) -> Result<Found> {
     for entry in entries {
         let path = entry.map_err(|cause| Error::file(&folder, cause))?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if name.starts_with('.') {
-            std::fs::remove_file(&path).map_err(|cause| Error::file(&path, cause))?;
-        } else if name.ends_with(".parquet") {
+        // What was being written has a hidden name, and is written anew.
+        if name.starts_with("part-") && name.ends_with(".parquet") {
             parts.push(path);
         }
     }

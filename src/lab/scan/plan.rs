@@ -9,6 +9,7 @@ use wildwarden_core::pipeline::generation::Generation;
 
 use crate::scan::columns::Columns;
 use crate::scan::input::Source;
+use crate::scan::parts::Place;
 
 /// Its file.
 pub const FILE: &str = "scan.json";
@@ -111,11 +112,14 @@ impl Plan {
         crate::scan::parts::write_whole(&folder.join(FILE), &content)
     }
 
-    /// What is another than in `before`; empty: nothing is.
-    pub fn differs(&self, before: &Self) -> Vec<&'static str> {
+    /// What is another than in `before`, whose input was read as far as `next`; empty: nothing is. What was not read yet may have
+    /// been mended since.
+    pub fn differs(&self, before: &Self, next: Place) -> Vec<&'static str> {
+        let read = next.0.saturating_add(usize::from(next.1 > 0));
+        let of = |plan: &Self| plan.sources.iter().take(read).cloned().collect::<Vec<_>>();
         [
             ("the program's version", self.program != before.program || self.schema != before.schema),
-            ("the input", self.sources != before.sources),
+            ("the input", of(self) != of(before)),
             ("--map", self.columns != before.columns),
             ("--images-root", self.images_root != before.images_root),
             ("the profile", self.profile != before.profile),

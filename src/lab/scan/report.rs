@@ -28,7 +28,7 @@ pub fn page(summary: &Summary) -> Markup {
         .card { (by_count("reason", &summary.reasons, "listings")) }
         @if !summary.errors.is_empty() {
             h2 { "Without a rating" }
-            .card { (by_count("code", &summary.errors, "rows")) }
+            .card { (errors(summary)) }
         }
         h2 { "Highest risk" }
         .card { (highest(summary)) }
@@ -116,6 +116,15 @@ fn by_count(name: &str, counts: &std::collections::BTreeMap<String, u64>, of: &s
     let mut table = Table::new([name, of]);
     for (name, count) in rows {
         table.row([name.clone(), grouped(*count)]);
+    }
+    table.render()
+}
+
+fn errors(summary: &Summary) -> Markup {
+    let mut table = Table::new(["code", "rows", "the first says"]);
+    for (code, count) in &summary.errors {
+        let first = summary.first_errors.get(code).cloned().unwrap_or_default();
+        table.row([code.clone(), grouped(*count), first]);
     }
     table.render()
 }

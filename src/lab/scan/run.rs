@@ -21,7 +21,7 @@ use crate::scan::kept::Kept;
 use crate::scan::parts::{Parts, Place};
 use crate::scan::photos::Root;
 use crate::scan::plan::{Plan, looked_for};
-use crate::scan::table::{NotRated, Rated, Record};
+use crate::scan::table::{NotRated, Rated, Record, shortened};
 
 /// Rows that are finished and wait for one before them, at most: of a row little is left by then.
 const AHEAD: u64 = 1024;
@@ -232,6 +232,8 @@ impl Rater {
             Ok(draft) => (draft.listing_id.clone(), self.rate_one(draft).await),
             Err(fault) => (fault.listing_id, Err(NotRated::unreadable(fault.problem))),
         };
+        // What is refused for its length is not written at it.
+        let (listing_id, outcome) = (shortened(listing_id), outcome.map_err(NotRated::shortened));
         done(Record { source, row, listing_id, outcome }, false)
     }
 

@@ -25,24 +25,14 @@ const MILDEST: &str = "pass";
 /// A scan in figures.
 #[derive(Debug, Default, Serialize)]
 pub struct Summary {
-    /// Of the table's columns.
-    pub schema: String,
-    /// Version of the program.
-    pub program: String,
-    /// What is spent on looks after the first.
-    pub profile: String,
-    /// That rated.
-    pub policy: Option<Policy>,
-    /// That rated.
-    pub models: Vec<Model>,
-    /// Rows by table or folder.
-    pub sources: Vec<Rows>,
     /// All.
     pub rows: u64,
     /// Of them, those with a rating.
     pub rated: u64,
     /// The others, by code.
     pub errors: BTreeMap<String, u64>,
+    /// What the first of each code says.
+    pub first_errors: BTreeMap<String, String>,
     /// Of the rated, by suggestion.
     pub suggestions: BTreeMap<String, u64>,
     /// Of the rated, by level.
@@ -53,6 +43,18 @@ pub struct Summary {
     pub reasons: BTreeMap<String, u64>,
     /// By category.
     pub categories: BTreeMap<String, Category>,
+    /// Rows by table or folder.
+    pub sources: Vec<Rows>,
+    /// Of the table's columns.
+    pub schema: String,
+    /// Version of the program.
+    pub program: String,
+    /// What is spent on looks after the first.
+    pub profile: String,
+    /// That rated.
+    pub policy: Option<Policy>,
+    /// That rated.
+    pub models: Vec<Model>,
     /// The highest risks.
     pub highest: Vec<Row>,
     /// What the last run did.
@@ -132,16 +134,16 @@ impl PartialOrd for Row {
 /// Counts the parts of the scan in `folder`.
 ///
 /// # Errors
-/// [`Error::Setup`] naming a part that cannot be read; [`Error::Bug`] when a row is missing, or is there twice.
+/// [`Error::Setup`] naming a part that cannot be read, or in which a row is missing, or there twice.
 pub fn summary(folder: &Path, plan: &Plan, last_run: LastRun) -> Result<Summary> {
     let found = parts::found(folder)?;
     let mut counting = Counting { plan, due: (0, 0), highest: BinaryHeap::new(), summary: Summary::default() };
     let of_categories: Vec<String> = plan.categories.iter().map(|name| format!("probability_{name}")).collect();
-    let mut columns = vec!["source", "row", "listing_id", "error_code", "risk", "level", "suggestion"];
+    let mut columns = vec!["source", "row", "listing_id", "error_code", "error", "risk", "level", "suggestion"];
     columns.extend(["best_image", "reasons", "degraded"]);
     columns.extend(of_categories.iter().map(String::as_str));
     for path in &found.parts {
-        parts::read(path, &columns, |batch| counting.add(batch))?;
+        parts::read(path, &columns, |batch| counting.add(batch).map_err(|error| Error::file(path, error)))?;
     }
     let Counting { mut summary, highest, .. } = counting;
     for source in plan.sources.iter().skip(summary.sources.len()) {
@@ -181,8 +183,10 @@ impl Counting<'_> {
         }
         let summary = &mut self.summary;
         let count = |of: &mut BTreeMap<String, u64>, name: &str| *of.entry(name.to_owned()).or_default() += 1;
-        for code in texts(batch, "error_code")?.flatten() {
+        for (code, error) in texts(batch, "error_code")?.zip(texts(batch, "error")?) {
+            let Some(code) = code else { continue };
             count(&mut summary.errors, code);
+            summary.first_errors.entry(code.to_owned()).or_insert_with(|| error.unwrap_or_default().to_owned());
         }
         for (names, column, of) in [
             (&suggestions()[..], "suggestion", &mut summary.suggestions),

@@ -54,6 +54,26 @@ impl NotRated {
     }
 }
 
+/// Bytes of an id or message that are written.
+const WRITTEN: usize = 2048;
+
+/// The start of a text, with a mark where the rest is left out.
+pub fn shortened(mut text: String) -> String {
+    if text.len() > WRITTEN {
+        text.truncate(text.floor_char_boundary(WRITTEN));
+        text.push('…');
+    }
+    text
+}
+
+impl NotRated {
+    /// With as much of its message as is written.
+    #[must_use]
+    pub fn shortened(self) -> Self {
+        Self { message: shortened(self.message), ..self }
+    }
+}
+
 impl From<Error> for NotRated {
     fn from(error: Error) -> Self {
         Self { code: code_name(code(&error)).to_owned(), message: error.to_string() }

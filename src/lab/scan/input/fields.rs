@@ -9,15 +9,18 @@ use crate::scan::columns::Columns;
 
 /// The draft that an object is; fields that no listing has are passed over.
 pub(super) fn draft(mut fields: Map<String, Value>, columns: &Columns) -> Result<Draft, Unreadable> {
-    let mut take = |field: &str| columns.names(field).iter().find_map(|name| fields.remove(*name));
-    let listing_id = match take("listing_id") {
+    // Two fields may be one column. Photos are large, so they are taken, last.
+    let get = |field: &str| columns.names(field).iter().find_map(|name| fields.get(*name).cloned());
+    let (id, title, description) = (get("listing_id"), get("title"), get("description"));
+    let images = columns.names("images").iter().find_map(|name| fields.remove(*name));
+    let listing_id = match id {
         Some(Value::Number(number)) => number.to_string(),
         other => text("listing_id", other)?,
     };
-    let read = |take: &mut dyn FnMut(&str) -> Option<Value>| -> Result<(String, String, Vec<Photo>), String> {
-        Ok((text("title", take("title"))?, text("description", take("description"))?, photos(take("images"))?))
+    let read = || -> Result<(String, String, Vec<Photo>), String> {
+        Ok((text("title", title)?, text("description", description)?, photos(images)?))
     };
-    match read(&mut take) {
+    match read() {
         Ok((title, description, photos)) => Ok(Draft { listing_id, title, description, photos }),
         Err(problem) => Err(Unreadable { listing_id, problem }),
     }

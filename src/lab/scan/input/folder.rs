@@ -7,6 +7,8 @@ use wildwarden_core::error::{Error, Result};
 
 use super::draft::{Draft, Photo, Row};
 use super::jsonl::share;
+use crate::scan::plan::FILE;
+
 use super::{Kind, Rows, Source, kind, size_and_time, table};
 
 /// The tables below `folder`, or, where there is none, the folder itself as one of photos.
@@ -21,7 +23,8 @@ pub(super) fn sources(folder: &Path) -> Result<Vec<Source>> {
         if let Some(kind) = kind(&file) {
             tables.push(table(&file, kind)?);
         } else {
-            let (bytes, modified_us) = size_and_time(&file)?;
+            // What cannot be read, as a link that leads nowhere, is a row that says so.
+            let (bytes, modified_us) = size_and_time(&file).unwrap_or_default();
             photos.bytes += bytes;
             photos.modified_us = photos.modified_us.max(modified_us);
             photos.files += 1;
@@ -71,6 +74,10 @@ impl Files {
             }
             let kind = entry.file_type().map_err(fault)?;
             let path = entry.path();
+            // What an earlier scan wrote is no listing.
+            if path.join(FILE).exists() {
+                continue;
+            }
             if kind.is_dir() || !path.is_dir() {
                 found.push((path, kind.is_dir()));
             }

@@ -7,13 +7,13 @@ use serde_json::{Map, Value};
 use wildwarden_core::error::{Error, Result};
 
 use super::draft::{Row, Unreadable};
-use super::{Rows, fields, size_and_time, text};
+use super::{Kind, Rows, fields, size_and_time, text};
 use crate::scan::columns::Columns;
 
 /// The rows from number `first` on. A line of more than `most_bytes` is a row that cannot be read, and never held.
 pub(super) fn rows(path: &Path, columns: &Columns, first: u64, most_bytes: usize) -> Result<Rows> {
     let (bytes, _) = size_and_time(path)?;
-    let mut lines = Lines { reader: BufReader::new(text(path)?), most_bytes, read: 0 };
+    let mut lines = Lines { reader: BufReader::new(text(path, Kind::Jsonl)?), most_bytes, read: 0 };
     let (columns, path) = (columns.clone(), path.to_owned());
     let mut number = 0;
     let rows = std::iter::from_fn(move || {

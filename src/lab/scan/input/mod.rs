@@ -70,8 +70,8 @@ impl Source {
         match self.kind {
             Kind::Parquet => parquet::rows(&self.path, columns, first),
             Kind::Jsonl => jsonl::rows(&self.path, columns, first, most_bytes),
-            Kind::Csv => separated::rows(&self.path, b',', columns, first, most_bytes),
-            Kind::Tsv => separated::rows(&self.path, b'\t', columns, first, most_bytes),
+            Kind::Csv => separated::rows(&self.path, b',', columns, first),
+            Kind::Tsv => separated::rows(&self.path, b'\t', columns, first),
             Kind::Photos => folder::rows(&self.path, first),
         }
     }
@@ -112,6 +112,15 @@ pub fn sources(given: &[String]) -> Result<Vec<Source>> {
     Ok(found)
 }
 
+/// Opens every table and looks for its columns.
+///
+/// # Errors
+/// [`Error::Setup`] naming the first that cannot be read, or a column that it lacks.
+pub fn check(sources: &[Source], columns: &Columns) -> Result<()> {
+    let mut tables = sources.iter().filter(|source| source.kind != Kind::Photos);
+    tables.try_for_each(|table| table.rows(columns, 0, usize::MAX / 2).map(drop))
+}
+
 fn kind(path: &Path) -> Option<Kind> {
     match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
         "parquet" => Some(Kind::Parquet),
@@ -123,6 +132,13 @@ fn kind(path: &Path) -> Option<Kind> {
 }
 
 fn table(path: &Path, kind: Kind) -> Result<Source> {
+    if path.to_str().is_none() {
+        return Err(Error::file(path, "has a name that is not UTF-8, and the output must name it"));
+    }
+    // A pipe might never say a word.
+    if !path.is_file() {
+        return Err(Error::file(path, "is no file"));
+    }
     let (bytes, modified_us) = size_and_time(path)?;
     Ok(Source { path: path.to_owned(), kind, bytes, modified_us, files: 1 })
 }
@@ -134,8 +150,9 @@ fn size_and_time(path: &Path) -> Result<(u64, u64)> {
     Ok((metadata.len(), u64::try_from(modified.as_micros()).unwrap_or(u64::MAX)))
 }
 
-/// In what a table of text is written: as its byte order mark says, else UTF-8, else, where its first part is not that, GB 18030,
-/// which holds GBK: the table of a Chinese office.
+/// In what a table of text is written: as its byte order mark says, else UTF-8, else, where most lines of its first part that are more
+/// than ASCII are not that, GB 18030, which holds GBK: the table of a Chinese office. One title that was cut within a character changes
+/// nothing.
 fn encoding(path: &Path) -> Result<&'static Encoding> {
     /// Enough for a character of any table to show what it is in.
     const LOOKED_AT: u64 = 1 << 20;
@@ -146,14 +163,16 @@ fn encoding(path: &Path) -> Result<&'static Encoding> {
     if let Some((encoding, _)) = Encoding::for_bom(&start) {
         return Ok(encoding);
     }
+    let lines = start.split(|byte| *byte == b'\n').filter(|line| !line.is_ascii());
     // A character that the end cuts through is no fault.
-    let is_utf_8 = std::str::from_utf8(&start).map_or_else(|fault| fault.error_len().is_none(), |_| true);
-    Ok(if is_utf_8 { encoding_rs::UTF_8 } else { encoding_rs::GB18030 })
+    let is_utf_8 = |line: &[u8]| std::str::from_utf8(line).map_or_else(|fault| fault.error_len().is_none(), |_| true);
+    let (good, bad): (Vec<&[u8]>, Vec<&[u8]>) = lines.partition(|line| is_utf_8(line));
+    Ok(if good.len() >= bad.len() { encoding_rs::UTF_8 } else { encoding_rs::GB18030 })
 }
 
-/// The text of a file as UTF-8. What is said to be UTF-8 is passed on as it is, so that a row with other bytes is told.
-fn text(path: &Path) -> Result<impl std::io::Read + Send + use<>> {
-    let encoding = encoding(path)?;
+/// The text of a file as UTF-8, from what [`encoding`] says, or, of JSON, which is always UTF-8, from that. What is said to be UTF-8 is passed on as it is, so that a row with other bytes is told.
+fn text(path: &Path, kind: Kind) -> Result<impl std::io::Read + Send + use<>> {
+    let encoding = if kind == Kind::Jsonl { encoding_rs::UTF_8 } else { encoding(path)? };
     let file = std::fs::File::open(path).map_err(|cause| Error::file(path, cause))?;
     let mut builder = encoding_rs_io::DecodeReaderBytesBuilder::new();
     let other = Some(encoding).filter(|encoding| *encoding != encoding_rs::UTF_8);

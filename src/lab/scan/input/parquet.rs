@@ -22,7 +22,9 @@ use crate::scan::columns::{Columns, Found};
 /// Bytes of rows that are held, about.
 const HELD: i64 = 8 << 20;
 /// Rows that are held, at most.
-const MOST_ROWS: i64 = 1024;
+const MOST_ROWS: i64 = 256;
+/// The same where there are photos: of one that comes again and again the file has a single copy, so its sizes say little.
+const MOST_ROWS_OF_PHOTOS: i64 = 16;
 
 /// The rows from number `first` on.
 ///
@@ -61,15 +63,23 @@ pub(super) fn rows(path: &Path, columns: &Columns, first: u64) -> Result<Rows> {
         .with_projection(mask)
         .with_row_groups(groups)
         .with_offset(usize::try_from(first - passed).unwrap_or(usize::MAX))
-        .with_batch_size(rows_held(&metadata, &wanted))
+        .with_batch_size(rows_held(&metadata, &wanted, found.images.is_some()))
         .build()
         .map_err(|cause| fault(cause.to_string()))?;
+    let of_groups: i64 = metadata.row_groups().iter().map(|group| group.num_rows()).sum();
+    if u64::try_from(of_groups).ok() != Some(total) {
+        return Err(fault(format!("its footer says {total} rows, and its row groups {of_groups}")));
+    }
     let path = path.to_owned();
     let mut number = first;
-    let rows = reader.flat_map(move |batch| -> Vec<Result<Row>> {
+    let rows = reader.map(Some).chain([None]).flat_map(move |batch| -> Vec<Result<Row>> {
         let batch = match batch {
-            Ok(batch) => batch,
-            Err(cause) => return vec![Err(Error::file(&path, format!("row {number}: {cause}")))],
+            Some(Ok(batch)) => batch,
+            Some(Err(cause)) => return vec![Err(Error::file(&path, format!("row {number}: {cause}")))],
+            None if number < total => {
+                return vec![Err(Error::file(&path, format!("its footer says {total} rows, and {number} were read")))];
+            }
+            None => return Vec::new(),
         };
         let fields = Fields::of(&batch, &found);
         let rows = (0..batch.num_rows()).map(|row| {
@@ -97,7 +107,7 @@ fn groups_from(metadata: &ParquetMetaData, first: u64) -> (Vec<usize>, u64) {
 }
 
 /// How many rows hold about [`HELD`] bytes, in the row group whose rows are the largest.
-fn rows_held(metadata: &ParquetMetaData, wanted: &[usize]) -> usize {
+fn rows_held(metadata: &ParquetMetaData, wanted: &[usize], has_photos: bool) -> usize {
     let schema = metadata.file_metadata().schema_descr();
     let is_wanted = |leaf: usize| wanted.contains(&schema.get_column_root_idx(leaf));
     let largest = metadata.row_groups().iter().map(|group| {
@@ -105,7 +115,8 @@ fn rows_held(metadata: &ParquetMetaData, wanted: &[usize]) -> usize {
         let bytes: i64 = columns.map(|(_, column)| column.uncompressed_size()).sum();
         bytes / group.num_rows().max(1)
     });
-    let rows = (HELD / largest.max().unwrap_or_default().max(1)).clamp(1, MOST_ROWS);
+    let most = if has_photos { MOST_ROWS_OF_PHOTOS } else { MOST_ROWS };
+    let rows = (HELD / largest.max().unwrap_or_default().max(1)).clamp(1, most);
     usize::try_from(rows).unwrap_or(1)
 }
 

@@ -4,28 +4,31 @@ use std::cell::Cell;
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use csv::{ByteRecord, ReaderBuilder};
 use wildwarden_core::error::{Error, Result};
 
 use super::draft::{Draft, Photo, Row, Unreadable};
 use super::jsonl::share;
-use super::{Rows, size_and_time, text};
+use super::{Kind, Rows, size_and_time, text};
 use crate::scan::columns::{Columns, Found};
 
+/// Bytes of a record: of texts and paths, no photos. More is a quote that was not closed.
+const MOST_BYTES: u64 = 1 << 20;
 /// Between the photos of one record.
 const SEPARATOR: char = ';';
 
 /// The records from number `first` on. Photos are paths with `;` between them.
 ///
 /// # Errors
-/// [`Error::Setup`] naming file and columns. A record of more than `most_bytes` is the last that is read: where the next begins is
-/// anybody's guess, since a quote was not closed.
-pub(super) fn rows(path: &Path, delimiter: u8, columns: &Columns, first: u64, most_bytes: usize) -> Result<Rows> {
+/// [`Error::Setup`] naming file and columns. A record of more than [`MOST_BYTES`], or one that goes on to the end of the file, is the
+/// last that is read: where the next begins is anybody's guess, since a quote was not closed.
+pub(super) fn rows(path: &Path, delimiter: u8, columns: &Columns, first: u64) -> Result<Rows> {
     let (bytes, _) = size_and_time(path)?;
-    let left = Arc::new(AtomicU64::new(most_bytes as u64));
-    let reader = Bounded { reader: text(path)?, left: Arc::clone(&left) };
+    let kind = if delimiter == b',' { Kind::Csv } else { Kind::Tsv };
+    let (left, last) = (Arc::new(AtomicU64::new(MOST_BYTES)), Arc::new(AtomicU8::new(0)));
+    let reader = Bounded { reader: text(path, kind)?, left: Arc::clone(&left), last: Arc::clone(&last) };
     let mut reader = ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(reader);
     let fault = |problem: String| Error::file(path, problem);
     let header = reader.byte_headers().map_err(|cause| fault(cause.to_string()))?.clone();
@@ -33,13 +36,19 @@ pub(super) fn rows(path: &Path, delimiter: u8, columns: &Columns, first: u64, mo
     let names: Vec<&str> = names.iter().map(|name| name.trim_start_matches('\u{feff}')).collect();
     let found = columns.find(&names).map_err(|error| fault(error.to_string()))?;
     let (path, width) = (path.to_owned(), header.len());
-    let (mut number, mut record, has_ended) = (0, ByteRecord::new(), Cell::new(false));
+    let (mut number, mut record, mut ran_on, has_ended) = (0, ByteRecord::new(), false, Cell::new(false));
     let rows = std::iter::from_fn(move || {
         while !has_ended.get() {
-            left.store(most_bytes as u64, Ordering::Relaxed);
+            left.store(MOST_BYTES, Ordering::Relaxed);
             match reader.read_byte_record(&mut record) {
-                Ok(true) => {}
-                Ok(false) => return None,
+                Ok(true) => ran_on = record.iter().next_back().is_some_and(|field| field.contains(&b'\n')),
+                Ok(false) => {
+                    has_ended.set(true);
+                    let problem = || format!("record {number}: goes on to the end of the file; is a quote not closed?");
+                    // Its last field holds ends of lines, and was not ended by a quote itself.
+                    let is_open = ran_on && last.load(Ordering::Relaxed) != b'"';
+                    return is_open.then(|| Err(Error::file(&path, problem())));
+                }
                 Err(cause) => {
                     has_ended.set(true);
                     return Some(Err(Error::file(&path, format!("record {}: {cause}", number + 1))));
@@ -84,6 +93,8 @@ fn draft(record: &ByteRecord, found: &Found) -> Result<Draft, Unreadable> {
 struct Bounded<R> {
     reader: R,
     left: Arc<AtomicU64>,
+    /// The last byte but for ends of lines.
+    last: Arc<AtomicU8>,
 }
 
 impl<R: Read> Read for Bounded<R> {
@@ -94,6 +105,10 @@ impl<R: Read> Read for Bounded<R> {
             return Err(std::io::Error::other("is too long; is a quote not closed?"));
         };
         self.left.store(left, Ordering::Relaxed);
+        let content = buffer.get(..read).unwrap_or_default();
+        if let Some(last) = content.iter().rev().find(|byte| !matches!(byte, b'\r' | b'\n')) {
+            self.last.store(*last, Ordering::Relaxed);
+        }
         Ok(read)
     }
 }
@@ -106,7 +121,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.csv");
         std::fs::write(&path, content).unwrap();
-        rows(&path, b',', &Columns::default(), first, 1 << 20)?.collect()
+        rows(&path, b',', &Columns::default(), first)?.collect()
     }
 
     #[test]
@@ -128,6 +143,23 @@ mod tests {
         for content in [gbk, utf_16, marked] {
             assert_eq!(read(&content, 0).unwrap()[0].draft.as_ref().unwrap().title, "老象牙手串");
         }
+    }
+
+    #[test]
+    fn one_bad_title_does_not_change_what_the_others_are_written_in() {
+        let text = ["title\n", &"老象牙手串\n".repeat(20)].concat();
+        let content = [text.as_bytes(), b"\xe8\x80\n", "老象牙手串\n".as_bytes()].concat();
+        let rows = read(&content, 0).unwrap();
+        let titles = rows.iter().map(|row| row.draft.as_ref().map_or("", |draft| draft.title.as_str()));
+        assert_eq!(titles.filter(|title| *title == "老象牙手串").count(), 21);
+        assert!(rows[20].draft.is_err());
+    }
+
+    #[test]
+    fn a_quote_that_runs_on_to_the_end_is_told_and_one_that_is_closed_there_is_not() {
+        let message = read(b"id,title\n1,\"a\n2,b\n3,c\n", 0).unwrap_err().to_string();
+        assert!(message.contains("record 1") && message.contains("quote"), "{message}");
+        assert_eq!(read(b"id,title\n1,\"a\nb\"\n", 0).unwrap().len(), 1);
     }
 
     #[test]
