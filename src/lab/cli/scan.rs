@@ -96,8 +96,7 @@ impl Scan {
         plan.previous = self.only_changed.as_deref().map(Path::canonicalize).transpose().with_context(|| {
             self.only_changed.as_deref().map_or_else(String::new, |folder| folder.display().to_string())
         })?;
-        self.check_or_write(&plan)?;
-        let found = parts::found(&self.out)?;
+        let found = self.check_or_write(&plan)?;
         let categories = looked_for(&generation);
         let scan = Run::new(Pipeline::start(&config, generation, Arc::default())?, &config, photos);
         let runtime = async_runtime()?;
@@ -138,28 +137,30 @@ impl Scan {
         Ok(file)
     }
 
-    /// A folder holds one scan.
-    fn check_or_write(&self, plan: &Plan) -> anyhow::Result<()> {
+    /// A folder holds one scan. What is there of it.
+    fn check_or_write(&self, plan: &Plan) -> anyhow::Result<Found> {
         let found = parts::found(&self.out)?;
         let has_parts = !found.parts.is_empty();
-        match Plan::of(&self.out)? {
-            None if has_parts => bail!("{}: holds parts of something else; choose another folder", self.parts()),
-            // Of a first try that rated nothing there is nothing to keep.
-            before if !has_parts && before.as_ref() != Some(plan) => plan.write(&self.out)?,
-            None => {}
-            Some(before) => {
-                let other = plan.differs(&before, found.next);
-                if !other.is_empty() {
-                    bail!(
-                        "{} holds another scan (not the same as then: {}); choose another folder, or remove it",
-                        self.out.display(),
-                        other.join(", ")
-                    );
-                }
-                plan.write(&self.out)?;
+        let before = Plan::of(&self.out)?;
+        if before.as_ref() == Some(plan) {
+            return Ok(found);
+        }
+        // Of a first try that rated nothing there is nothing to keep.
+        if has_parts {
+            let Some(before) = before else {
+                bail!("{}: holds parts of something else; choose another folder", self.parts())
+            };
+            let other = plan.differs(&before, found.next);
+            if !other.is_empty() {
+                bail!(
+                    "{} holds another scan (not the same as then: {}); choose another folder, or remove it",
+                    self.out.display(),
+                    other.join(", ")
+                );
             }
         }
-        Ok(())
+        plan.write(&self.out)?;
+        Ok(found)
     }
 
     async fn rate(

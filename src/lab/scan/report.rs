@@ -5,6 +5,7 @@ use maud::{Markup, Render, html};
 use crate::page::table::Table;
 use crate::page::{charts, document, svg};
 use crate::scan::summary::{BINS, Category, Summary};
+use crate::scan::table::{levels, suggestions};
 
 /// Its file.
 pub const FILE: &str = "report.html";
@@ -19,9 +20,9 @@ pub fn page(summary: &Summary) -> Markup {
         }
         .card { dl { (facts(summary)) } }
         h2 { "Suggestions" }
-        .card { (shares(&["pass", "review", "block"], &summary.suggestions, summary.rated)) }
+        .card { (shares(&suggestions(), &summary.suggestions, summary.rated)) }
         h2 { "Levels" }
-        .card { (shares(&["minimal", "low", "medium", "high", "critical"], &summary.levels, summary.rated)) }
+        .card { (shares(&levels(), &summary.levels, summary.rated)) }
         h2 { "Categories" }
         .card { (categories(summary)) }
         h2 { "Reasons" }
@@ -56,11 +57,11 @@ fn facts(summary: &Summary) -> Markup {
     }
 }
 
-fn shares(names: &[&str], counts: &std::collections::BTreeMap<String, u64>, of: u64) -> Markup {
+fn shares(names: &[String], counts: &std::collections::BTreeMap<String, u64>, of: u64) -> Markup {
     let mut table = Table::new(["", "listings", "share"]);
     for name in names {
-        let count = counts.get(*name).copied().unwrap_or_default();
-        table.row([(*name).to_owned(), grouped(count), percent(count, of)]);
+        let count = counts.get(name).copied().unwrap_or_default();
+        table.row([name.clone(), grouped(count), percent(count, of)]);
     }
     table.render()
 }

@@ -28,7 +28,7 @@ use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 use wildwarden_core::domain::Category;
 use wildwarden_core::error::Error;
-use wildwarden_proto::v1::{CategoryRating, ClassifyResponse, Level, ReasonCode, Suggestion};
+use wildwarden_proto::v1::{CategoryRating, ClassifyResponse, Level, Suggestion};
 use wildwarden_server::transport::status::{code, code_name};
 
 /// Of the columns; it rises when one changes its name, type or meaning.
@@ -178,11 +178,6 @@ pub fn suggestions() -> [String; 3] {
 pub fn levels() -> [String; 5] {
     [Level::Minimal, Level::Low, Level::Medium, Level::High, Level::Critical]
         .map(|one| lower(one.as_str_name(), "LEVEL_"))
-}
-
-/// The name that the table has for a reason.
-pub fn reason(code: ReasonCode) -> String {
-    lower(code.as_str_name(), "REASON_CODE_")
 }
 
 /// The columns of a table of `categories`.
@@ -337,7 +332,7 @@ impl Batch {
 mod tests {
     use arrow_array::Array;
     use arrow_array::cast::AsArray;
-    use wildwarden_proto::v1::{ModelVersion, PolicyVersion, Reason};
+    use wildwarden_proto::v1::{ModelVersion, PolicyVersion, Reason, ReasonCode};
 
     use super::*;
 

@@ -39,9 +39,8 @@ pub(super) fn sources(folder: &Path) -> Result<Vec<Source>> {
     Ok(vec![photos])
 }
 
-/// A row for each file below `folder`, from number `first` on.
-pub(super) fn rows(folder: &Path, first: u64) -> Result<Rows> {
-    let total = Files::below(folder).try_fold(0_u64, |count, file| file.map(|_| count + 1))?;
+/// A row for each of the `total` files below `folder`, from number `first` on.
+pub(super) fn rows(folder: &Path, first: u64, total: u64) -> Rows {
     let folder = folder.to_owned();
     let rows = Files::below(&folder).zip(0_u64..).map(move |(file, number)| {
         let file = file?;
@@ -49,7 +48,7 @@ pub(super) fn rows(folder: &Path, first: u64) -> Result<Rows> {
         let draft = Draft { listing_id, photos: vec![Photo::File(file)], ..Draft::default() };
         Ok(Row { number, draft: Ok(draft), progress: share(number + 1, total) })
     });
-    Ok(Box::new(rows.skip(usize::try_from(first).unwrap_or(usize::MAX))))
+    Box::new(rows.skip(usize::try_from(first).unwrap_or(usize::MAX)))
 }
 
 /// Files below a folder by name, the names of one folder at a time. Folders that are links are left out: they may lead round in a
@@ -125,7 +124,7 @@ mod tests {
         let found = sources(folder.path()).unwrap();
         assert_eq!((found.len(), found[0].kind, found[0].files), (1, Kind::Photos, 3));
         let ids = |first| -> Vec<String> {
-            rows(folder.path(), first).unwrap().map(|row| row.unwrap().draft.unwrap().listing_id).collect()
+            rows(folder.path(), first, 3).map(|row| row.unwrap().draft.unwrap().listing_id).collect()
         };
         assert_eq!(ids(0), ["a/1.png", "a/2.png", "b.jpg"]);
         assert_eq!(ids(2), ["b.jpg"]);

@@ -72,7 +72,7 @@ impl Source {
             Kind::Jsonl => jsonl::rows(&self.path, columns, first, most_bytes),
             Kind::Csv => separated::rows(&self.path, b',', columns, first),
             Kind::Tsv => separated::rows(&self.path, b'\t', columns, first),
-            Kind::Photos => folder::rows(&self.path, first),
+            Kind::Photos => Ok(folder::rows(&self.path, first, self.files)),
         }
     }
 }
