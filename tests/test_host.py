@@ -138,6 +138,9 @@ class ABundle(unittest.TestCase):
     def test_a_file_that_ends_early_is_refused(self) -> None:
         bundles.write_of(self.file, FILES)
         whole = self.file.read_bytes()
+        self.file.unlink()
+        with self.assertRaisesRegex(bundle.BundleError, "cannot be read: No such file"):
+            bundle.read(self.file)
         for size in (600, 1400, len(POLICY)):
             with self.subTest(size):
                 self.file.write_bytes(whole[:size])
@@ -275,6 +278,40 @@ class AHost(unittest.TestCase):
         self.assertTrue(eventually(lambda: not alive(before["server"])))
         self.rates(lease.address())
         self.assertNotEqual(self.state()["supervisor"], before["supervisor"])
+
+    def test_a_supervisor_that_is_killed_after_its_watch_takes_the_server_along(self) -> None:
+        self.lease().address()
+        state = self.state()
+        children = Path(f"/proc/{state['supervisor']}/task/{state['supervisor']}/children")
+
+        def watches() -> set[int]:
+            return {int(child) for child in children.read_text().split()} - {state["server"]}
+
+        (watch,) = watches()
+        os.kill(watch, signal.SIGKILL)
+        self.assertTrue(eventually(lambda: watches() not in ({watch}, set())), "another watches")
+        os.kill(state["supervisor"], signal.SIGKILL)
+        self.assertTrue(eventually(lambda: not alive(state["server"])))
+
+    def test_what_lies_where_the_bundle_is_unpacked_is_removed(self) -> None:
+        place = self.folder / self.serving.key() / "bundle"
+        for stray in (lambda: place.write_bytes(b"stray"), lambda: place.symlink_to(self.file)):
+            lease = self.lease()
+            place.parent.mkdir(mode=0o700, exist_ok=True)
+            stray()
+            self.rates(lease.address())
+            state = self.state()
+            lease.close()
+            self.assertTrue(eventually(lambda: not alive(state["supervisor"])))
+        self.assertTrue(self.file.exists())
+
+    def test_a_folder_that_cannot_be_made_is_an_error_that_says_so(self) -> None:
+        self.folder.write_bytes(b"a file")
+        with self.assertRaisesRegex(host.HostError, "mode 0700"):
+            self.lease()
+        os.environ["WILDWARDEN_HOST_DIR"] = str(self.folder / "below")
+        with self.assertRaisesRegex(host.HostError, "cannot be made: Not a directory"):
+            self.lease()
 
     def test_a_server_that_hangs_is_replaced(self) -> None:
         lease = self.lease()

@@ -105,8 +105,7 @@ def unpack(path: str | os.PathLike[str], folder: str | os.PathLike[str], expecte
             return folder / MODELS
         partial = folder.with_name(folder.name + ".part")
         for old in (partial, folder):
-            if old.exists():
-                shutil.rmtree(old)
+            _remove(old)
         partial.mkdir(mode=0o700, parents=True)
         try:
             _extract(tar, bundle, partial, path)
@@ -115,6 +114,14 @@ def unpack(path: str | os.PathLike[str], folder: str | os.PathLike[str], expecte
             shutil.rmtree(partial, ignore_errors=True)
             raise
     return folder / MODELS
+
+
+def _remove(path: Path) -> None:
+    """Whatever is there, itself and not what it points to."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _extract(tar: tarfile.TarFile, bundle: Bundle, folder: Path, path: str | os.PathLike[str]) -> None:
@@ -169,9 +176,13 @@ def _content(tar: tarfile.TarFile, member: tarfile.TarInfo, path: str | os.PathL
 @contextmanager
 def _archive(path: str | os.PathLike[str]) -> Iterator[tarfile.TarFile]:
     try:
-        with tarfile.open(path, "r:") as tar:
+        file = open(path, "rb")
+    except OSError as error:
+        raise BundleError(f"{path} cannot be read: {error.strerror}") from error
+    try:
+        with file, tarfile.open(fileobj=file, mode="r:") as tar:
             yield tar
-    except (tarfile.TarError, EOFError, ValueError, RecursionError, MemoryError) as error:
+    except (tarfile.TarError, EOFError, ValueError, OverflowError, RecursionError, MemoryError) as error:
         raise BundleError(f"{path} is no bundle: {error}") from error
 
 

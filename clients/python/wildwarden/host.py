@@ -154,7 +154,10 @@ class Lease:
         until = time.monotonic() + within
         while True:
             if self._door is None:
-                self._door = self._enter(until)
+                try:
+                    self._door = self._enter(until)
+                except OSError as error:
+                    raise HostError(f"this host's server cannot be reached or started in {self._folder}: {error}") from error
             self._listen(0.0 if self._address else TICK)
             if self._address and serves(self._address, HEALTH_TIMEOUT):
                 return self._address
@@ -252,6 +255,8 @@ def _private(folder: Path) -> None:
         folder.mkdir(mode=0o700, parents=True)
     except FileExistsError:
         pass
+    except OSError as error:
+        raise HostError(f"{folder} cannot be made: {error.strerror}; WILDWARDEN_HOST_DIR names another place") from error
     there = folder.lstat()
     if not stat.S_ISDIR(there.st_mode) or there.st_uid != os.getuid() or there.st_mode & 0o077:
         raise HostError(f"{folder} must be a folder of user {os.getuid()} that nobody else may enter (mode 0700); WILDWARDEN_HOST_DIR names another place")

@@ -61,9 +61,7 @@ class _Server:
         read = log.stat().st_size
         with log.open("ab") as out:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=order["folder"], env=environment)
-        # It reads until the pipe's other end, which the supervisor alone holds, is closed.
-        watch = subprocess.Popen(["/bin/sh", "-c", 'read _; kill -9 "$0"', str(process.pid)], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        return cls(process, watch, time.monotonic(), read)
+        return cls(process, _watch(process.pid), time.monotonic(), read)
 
     def look(self, log: Path) -> None:
         """Reads in the log where it serves."""
@@ -88,6 +86,13 @@ class _Server:
         self.asked = time.monotonic()
         return self.late >= LATE
 
+    def watched(self) -> None:
+        """Starts its watch again, when somebody has ended it."""
+        if self.watch.poll() is not None:
+            if self.watch.stdin:
+                self.watch.stdin.close()
+            self.watch = _watch(self.process.pid)
+
     def stop(self, seconds: float) -> None:
         """Lets it finish what is under way, for so long."""
         if self.process.poll() is None and seconds > 0:
@@ -103,6 +108,11 @@ class _Server:
             self.watch.stdin.close()
         self.process.kill()
         self.process.wait()
+
+
+def _watch(process: int) -> subprocess.Popen[bytes]:
+    """It reads until the pipe's other end, which the supervisor alone holds, is closed, and kills the process then."""
+    return subprocess.Popen(["/bin/sh", "-c", 'read _; kill -9 "$0"', str(process)], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 class _Supervisor:
@@ -161,6 +171,8 @@ class _Supervisor:
             return ""
         server = self.server
         code = server.process.poll()
+        if code is None:
+            server.watched()
         if not server.address:
             server.look(self.log)
             if server.address:
