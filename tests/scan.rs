@@ -136,6 +136,23 @@ fn the_labelled_example_is_rated_as_classify_rates_it() {
 }
 
 #[test]
+fn reasons_and_report_are_in_the_language_that_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, out) = (folder.path().join("one.jsonl"), folder.path().join("out"));
+    std::fs::write(&input, "{\"id\": 1, \"title\": \"象牙手镯 私聊\"}\n").unwrap();
+    let output = scan(&input, &out, &["--language", "zh"]);
+    assert!(output.status.success(), "{}", said(&output));
+    let rating: Value = serde_json::from_str(texts(&batches(&out), "rating")[0].as_ref().unwrap()).unwrap();
+    let sentence = rating["reasons"][0]["text"].as_str().unwrap();
+    assert!(sentence.contains("标题"), "{sentence}");
+    let page = std::fs::read_to_string(out.join("report.html")).unwrap();
+    assert!(page.contains("lang=\"zh-Hans\"") && page.contains("人工复核") && !page.contains("Highest risk"));
+    let other = scan(&input, &out, &["--language", "en"]);
+    assert_eq!(other.status.code(), Some(2));
+    assert!(said(&other).contains("--language"), "{}", said(&other));
+}
+
+#[test]
 fn a_scan_that_is_killed_goes_on_and_every_row_is_there_once() {
     let folder = tempfile::tempdir().unwrap();
     let (input, out) = (folder.path().join("a.parquet"), folder.path().join("out"));

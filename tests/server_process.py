@@ -13,12 +13,12 @@ PROGRAM = Path(os.environ.get("WILDWARDEN", ROOT / "target" / "debug" / "wildwar
 STARTS_WITHIN = 120  # seconds, on a busy machine
 
 
-def serve(log: Path, cleanup: Callable[..., None], admin_listen: str = "", **settings: str) -> dict[str, str]:
+def serve(log: Path, cleanup: Callable[..., None], admin_listen: str = "", program: Path = PROGRAM, folder: Path = ROOT, **settings: str) -> dict[str, str]:
     """The addresses that the log tells, by message: "listening" is the callers'. `cleanup`: a test's addCleanup or addClassCleanup."""
-    command = [str(PROGRAM), "serve", "--listen", "127.0.0.1:0", "--admin-listen", admin_listen]
+    command = [str(program), "serve", "--listen", "127.0.0.1:0", "--admin-listen", admin_listen]
     environment = os.environ | {"WILDWARDEN_LOG_FORMAT": "json"} | {f"WILDWARDEN_{key}": value for key, value in settings.items()}
     with log.open("w") as out:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=out, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=out, stderr=subprocess.STDOUT)
     cleanup(process.wait)
     cleanup(process.send_signal, signal.SIGTERM)
     until = time.monotonic() + STARTS_WITHIN

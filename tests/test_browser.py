@@ -127,6 +127,7 @@ class Browser(unittest.TestCase):
         self.assertEqual(run.returncode, 0, said)
         self.assertRegex(said, r"(?m)^\S+ fail 0$")
         self.assertRegex(said, r"(?m)^\S+ skipped 0$")
+        print(*re.findall(r"\d+ ms from opening the page.*", said), sep="\n")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ from pathlib import Path
 from unittest import mock
 
 import numpy as np
-import onnx
 import onnxruntime
 from onnx import helper, numpy_helper
 

@@ -11,6 +11,7 @@ import platform
 import shutil
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -207,8 +208,6 @@ def growth(results: Results, made: dict[str, Path], seconds: int) -> None:
 
 def batches(address: str, photo: Path, seconds: int) -> list[float]:
     """A small listing photo, since 64 of them must fit the message limit."""
-    import sys
-
     small = io.BytesIO()
     Image.open(photo).resize((720, 480)).save(small, "JPEG", quality=88)
     rates = []

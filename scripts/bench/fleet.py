@@ -288,7 +288,8 @@ def compared(variants: dict[str, tuple[float, Policy]]) -> str:
     found = {name: smallest(COMPARED, reposts, looks) for name, (reposts, looks) in variants.items()}
     cores = {name: fleet.servers_a_zone * ZONES * CORES for name, (fleet, _) in found.items()}
     base = cores[next(iter(cores))]
-    return table(["", "cores", "over the first", "listings a core-day"], [[name, f"{count:,}", f"{count / base:.2f}", f"{COMPARED / count:,.0f}"] for name, count in cores.items()])
+    head = ["", "cores", "over the first", "listings a core-day", "second looks taken, a zone failing"]
+    return table(head, [[name, f"{count:,}", f"{count / base:.2f}", f"{COMPARED / count:,.0f}", share(found[name][1]["second_looks"])] for name, count in cores.items()])
 
 
 LEFT, TOP, WIDTH, HEIGHT = 60, 30, 560, 260

@@ -69,12 +69,12 @@ def main() -> None:
         port, _ = up.enter_context(servers.peer("mosec", backbone(former, folder), 1))
         servers.ask(port, "mosec", bodies[0])
         measured = {
-            FORMER: ours({"POLICY": str(former / "policy.toml")}, former),
+            FORMER: ours({"MODELS_POLICY": str(former / "policy.toml")}, former),
             BARE: lambda _, seconds: bare(stream, former, seconds),
             PEER: lambda callers, seconds: load_peer(port, "mosec", bodies, '"top"', callers, seconds),
-            "balanced": ours({"POLICY": str(policy(folder, "balanced", True))}),
-            "balanced, no words": ours({"POLICY": str(policy(folder, "balanced", False))}),
-            "fast": ours({"POLICY": str(policy(folder, "fast", False))}),
+            "balanced": ours({"MODELS_POLICY": str(policy(folder, "balanced", True))}),
+            "balanced, no words": ours({"MODELS_POLICY": str(policy(folder, "balanced", False))}),
+            "fast": ours({"MODELS_POLICY": str(policy(folder, "fast", False))}),
         }
         measured["balanced"](8, int(WARM))
         measured["balanced, no words"](8, int(WARM) // 4)

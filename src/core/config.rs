@@ -182,6 +182,13 @@ impl Config {
         Self::merge(file, environment, flags, Installed::default())
     }
 
+    /// Listings that a command rates at the same time. Two a worker keep every core busy, as photos of one are read while another's are
+    /// looked at; more would only fill the queue, which refuses when it is full.
+    pub fn side_by_side(&self) -> usize {
+        let places = self.queue.capacity / (self.limits.max_images + 2);
+        (2 * self.runtime.workers).min(places).max(1)
+    }
+
     fn merge(
         file: Option<&Path>,
         mut environment: HashMap<String, String>,

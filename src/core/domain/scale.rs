@@ -53,8 +53,12 @@ pub enum Level {
 }
 
 impl Level {
+    /// Of all, lowest first.
+    pub const NAMES: [&'static str; 5] =
+        [Self::Minimal.name(), Self::Low.name(), Self::Medium.name(), Self::High.name(), Self::Critical.name()];
+
     /// The name used in reports.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Minimal => "minimal",
             Self::Low => "low",
@@ -77,8 +81,11 @@ pub enum Suggestion {
 }
 
 impl Suggestion {
-    /// The name used in metrics and logs.
-    pub fn name(self) -> &'static str {
+    /// Of all, mildest first.
+    pub const NAMES: [&'static str; 3] = [Self::Pass.name(), Self::Review.name(), Self::Block.name()];
+
+    /// The name used in metrics, logs and reports.
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Pass => "pass",
             Self::Review => "review",

@@ -20,7 +20,7 @@ pub fn page(report: &Report) -> Markup {
         @for step in &report.steps { (section(step)) }
         (definitions())
     };
-    document(&format!("Wildwarden load test: {}", report.address), &body)
+    document("en", &format!("Wildwarden load test: {}", report.address), &body)
 }
 
 fn header(report: &Report) -> Markup {

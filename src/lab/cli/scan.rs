@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::time::Instant;
 use wildwarden_core::domain::Category;
@@ -16,6 +16,7 @@ use wildwarden_core::error::Error;
 use wildwarden_core::pipeline::Pipeline;
 use wildwarden_server::cli::{Settings, async_runtime, tell};
 use wildwarden_server::lifecycle::first_generation;
+use wildwarden_server::transport::sentences::Language;
 
 use super::evaluate::ProfileName;
 use crate::scan::columns::Columns;
@@ -62,6 +63,9 @@ pub struct Scan {
     /// Take looks as this profile says instead of the policy's. No budget applies: every listing is rated for itself.
     #[arg(long)]
     profile: Option<ProfileName>,
+    /// Language of the reasons' sentences and of the report.
+    #[arg(long, value_enum, default_value_t = LanguageName::En)]
+    language: LanguageName,
     /// Folder of an earlier scan of the same input: keep its ratings where no model that made them has changed.
     #[arg(long, value_name = "DIR")]
     only_changed: Option<PathBuf>,
@@ -70,6 +74,33 @@ pub struct Scan {
     fail_over: Option<u64>,
     #[command(flatten)]
     settings: Settings,
+}
+
+/// `--language`
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum LanguageName {
+    /// English.
+    En,
+    /// Simplified Chinese.
+    Zh,
+}
+
+impl LanguageName {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::En => "en",
+            Self::Zh => "zh",
+        }
+    }
+}
+
+impl From<LanguageName> for Language {
+    fn from(name: LanguageName) -> Self {
+        match name {
+            LanguageName::En => Self::English,
+            LanguageName::Zh => Self::Chinese,
+        }
+    }
 }
 
 /// What a shell gives a program that it interrupts.
@@ -96,9 +127,11 @@ impl Scan {
         plan.previous = self.only_changed.as_deref().map(Path::canonicalize).transpose().with_context(|| {
             self.only_changed.as_deref().map_or_else(String::new, |folder| folder.display().to_string())
         })?;
+        plan.language = self.language.name().to_owned();
         let found = self.check_or_write(&plan)?;
         let categories = looked_for(&generation);
-        let scan = Run::new(Pipeline::start(&config, generation, Arc::default())?, &config, photos);
+        let scan =
+            Run::new(Pipeline::start(&config, generation, Arc::default())?, &config, photos, self.language.into());
         let runtime = async_runtime()?;
         let stop = Arc::new(AtomicBool::new(false));
         runtime.block_on(async { heed_signals(Arc::clone(&stop)).map(tokio::spawn) })?;
@@ -196,7 +229,7 @@ impl Scan {
     /// Counts, and writes summary and report. Says whether rows failed.
     fn conclude(&self, plan: &Plan, last_run: LastRun) -> anyhow::Result<bool> {
         let summary = summary(&self.out, plan, last_run)?;
-        let page = report::page(&summary).into_string();
+        let page = report::page(&summary, self.language.into()).into_string();
         parts::write_whole(&self.out.join(report::FILE), page.as_bytes())?;
         // It says that the scan is whole, so it comes last.
         let mut written = serde_json::to_vec_pretty(&summary).context("summary")?;

@@ -9,11 +9,9 @@ use std::collections::HashMap;
 use maud::Markup;
 use maud::Render;
 use maud::html;
-use wildwarden_core::domain::Category;
+use wildwarden_core::domain::{Category, Level, Suggestion};
 
 use crate::evaluate::case::Case;
-use crate::evaluate::operation::LEVELS;
-use crate::evaluate::operation::SUGGESTIONS;
 use crate::evaluate::report::Report;
 use crate::page::document;
 use crate::page::table::Table;
@@ -41,7 +39,7 @@ pub fn page(report: &Report, shown: &Shown<'_>) -> Markup {
         (failures(report))
         (definitions(report))
     };
-    document(&format!("Wildwarden evaluation: {}", report.data.input), &body)
+    document("en", &format!("Wildwarden evaluation: {}", report.data.input), &body)
 }
 
 /// A category for people.
@@ -131,19 +129,19 @@ fn facts(report: &Report) -> Markup {
 
 fn operation(report: &Report) -> Markup {
     let mut suggestions =
-        Table::new(["true label", "listings"].into_iter().chain(SUGGESTIONS).chain(["REVIEW or BLOCK", "BLOCK"]));
-    let mut levels = Table::new(["true label"].into_iter().chain(LEVELS));
+        Table::new(["true label", "listings"].into_iter().chain(Suggestion::NAMES).chain(["REVIEW or BLOCK", "BLOCK"]));
+    let mut levels = Table::new(["true label"].into_iter().chain(Level::NAMES));
     let columns = titles(report, "reaches REVIEW as ");
     let mut confusion = Table::new(["true label"].into_iter().chain(columns.iter().map(String::as_str)));
     let count = |counts: &std::collections::BTreeMap<&'static str, usize>, name: &str| {
         counts.get(name).copied().unwrap_or_default().render()
     };
     for row in &report.operation {
-        let counts = SUGGESTIONS.iter().map(|name| count(&row.suggestions, name));
+        let counts = Suggestion::NAMES.iter().map(|name| count(&row.suggestions, name));
         let shares = [row.flagged_share, row.blocked_share].map(figures::share);
         let label = row.label.replace('_', " ").render();
         suggestions.row([label.clone(), row.listings.render()].into_iter().chain(counts).chain(shares));
-        levels.row([label.clone()].into_iter().chain(LEVELS.iter().map(|name| count(&row.levels, name))));
+        levels.row([label.clone()].into_iter().chain(Level::NAMES.iter().map(|name| count(&row.levels, name))));
         let flagged = report
             .service
             .categories

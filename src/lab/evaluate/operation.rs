@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use wildwarden_core::domain::Category;
+use wildwarden_core::domain::{Category, Level, Suggestion};
 
 use crate::evaluate::bootstrap::Clusters;
 use crate::evaluate::bootstrap::Estimate;
@@ -13,11 +13,6 @@ use crate::evaluate::record::Record;
 
 /// Name of listings that offer nothing prohibited.
 pub const NEGATIVE: &str = "negative";
-
-/// Suggestions, mildest first.
-pub const SUGGESTIONS: [&str; 3] = ["pass", "review", "block"];
-/// Levels, lowest first.
-pub const LEVELS: [&str; 5] = ["minimal", "low", "medium", "high", "critical"];
 
 /// Listings of one true label. A listing of two categories is in both rows.
 #[derive(Debug, Serialize)]
@@ -57,8 +52,8 @@ fn row(records: &[&Record], label: Option<Category>, categories: &[DeclaredCateg
     Some(Row {
         label: label.map_or_else(|| NEGATIVE.to_owned(), |label| label.to_string()),
         listings: records.len(),
-        suggestions: SUGGESTIONS.iter().map(|&name| (name, count(&|record| record.suggestion == name))).collect(),
-        levels: LEVELS.iter().map(|&name| (name, count(&|record| record.level == name))).collect(),
+        suggestions: Suggestion::NAMES.iter().map(|&name| (name, count(&|record| record.suggestion == name))).collect(),
+        levels: Level::NAMES.iter().map(|&name| (name, count(&|record| record.level == name))).collect(),
         flagged_share: share(&records, setting, Record::is_flagged),
         blocked_share: share(&records, setting, |record| record.suggestion == "block"),
         flagged_as: categories.iter().map(|declared| (declared.category, flagged_in(declared))).collect(),

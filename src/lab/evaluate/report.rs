@@ -4,8 +4,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use wildwarden_core::domain::Category;
-use wildwarden_core::domain::ModelVersion;
+use wildwarden_core::domain::{Category, Level, ModelVersion};
 use wildwarden_core::pipeline::generation::Generation;
 
 use crate::evaluate::bootstrap::Clusters;
@@ -24,7 +23,6 @@ use crate::evaluate::measures::Sample;
 use crate::evaluate::measures::Setting;
 use crate::evaluate::measures::figures;
 use crate::evaluate::operation;
-use crate::evaluate::operation::LEVELS;
 use crate::evaluate::record::{Record, Scores};
 use crate::evaluate::run::Failure;
 use crate::evaluate::slices;
@@ -335,7 +333,7 @@ fn levels(records: &[&Record], category: Category) -> Vec<LevelRow> {
         });
         of_level.count()
     };
-    LEVELS
+    Level::NAMES
         .iter()
         .map(|&level| LevelRow { level, positives: count(level, true), negatives: count(level, false) })
         .collect()

@@ -75,10 +75,7 @@ impl Runner {
         let models: Vec<String> = generation.models().iter().map(|model| model.sha256.clone()).collect();
         let (policy, profile) = (&generation.policy_version().sha256, generation.profile().name());
         let fingerprint = format!("{RECORD_VERSION} {policy} {profile} {}", models.join(" "));
-        // Two a worker keep every core busy; more would only fill the queue, which refuses when it is full.
-        let places = config.queue.capacity / (config.limits.max_images + 2);
-        let in_flight = (2 * config.runtime.workers).min(places).max(1);
-        Self { pipeline: Arc::new(pipeline), limits: config.limits, in_flight, fingerprint }
+        Self { pipeline: Arc::new(pipeline), limits: config.limits, in_flight: config.side_by_side(), fingerprint }
     }
 
     /// What rates, as a server would.

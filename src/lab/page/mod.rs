@@ -11,11 +11,11 @@ use maud::Markup;
 use maud::PreEscaped;
 use maud::html;
 
-/// A whole page.
-pub fn document(title: &str, body: &Markup) -> Markup {
+/// A whole page in a language (BCP 47).
+pub fn document(language: &str, title: &str, body: &Markup) -> Markup {
     html! {
         (DOCTYPE)
-        html lang="en" {
+        html lang=(language) {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
@@ -52,7 +52,8 @@ mod tests {
         let mut table = Table::new([text]);
         table.row([text]);
         table.heading(text);
-        let page = document(text, &html! { p title=(text) { (table.render()) (charts(&[(String::new(), text)])) } });
+        let page =
+            document("en", text, &html! { p title=(text) { (table.render()) (charts(&[(String::new(), text)])) } });
         // Attributes stand in double quotes, so a single one ends none.
         assert_eq!(page.into_string().matches("&lt;b a='1'&gt;&amp;&quot;").count(), 6);
     }

@@ -29,6 +29,9 @@ pub struct Plan {
     pub images_root: Option<PathBuf>,
     /// What is spent on looks after the first.
     pub profile: String,
+    /// Of the reasons' sentences: `en` or `zh`.
+    #[serde(default = "english")]
+    pub language: String,
     /// What is looked for, in the order of the columns.
     pub categories: Vec<String>,
     /// In service.
@@ -83,6 +86,7 @@ impl Plan {
             columns,
             images_root,
             profile: generation.profile().name().to_owned(),
+            language: english(),
             categories: looked_for(generation).iter().map(ToString::to_string).collect(),
             policy: Policy::from(generation.policy_version()),
             models,
@@ -123,6 +127,7 @@ impl Plan {
             ("--map", self.columns != before.columns),
             ("--images-root", self.images_root != before.images_root),
             ("the profile", self.profile != before.profile),
+            ("--language", self.language != before.language),
             ("the policy", self.policy != before.policy || self.categories != before.categories),
             ("a model", self.models != before.models),
             ("--only-changed", self.previous != before.previous),
@@ -131,6 +136,11 @@ impl Plan {
         .filter_map(|(name, is_other)| is_other.then_some(name))
         .collect()
     }
+}
+
+/// What a plan that does not say otherwise was made in.
+fn english() -> String {
+    "en".to_owned()
 }
 
 /// Categories of the policy, in its order.

@@ -1,88 +1,93 @@
 //! `report.html`: the summary for people, as one page that needs nothing else.
 
+use std::collections::BTreeMap;
+
 use maud::{Markup, Render, html};
+use wildwarden_core::domain::{Level, Suggestion};
+use wildwarden_server::transport::sentences::Language;
 
 use crate::page::table::Table;
 use crate::page::{charts, document, svg};
 use crate::scan::summary::{BINS, Category, Summary};
-use crate::scan::table::{levels, suggestions};
+use crate::scan::words::Words;
 
 /// Its file.
 pub const FILE: &str = "report.html";
 
-/// Whole HTML, no file beside it.
-pub fn page(summary: &Summary) -> Markup {
+/// Whole HTML, no file beside it. What stands in the table's columns is named as there.
+pub fn page(summary: &Summary, language: Language) -> Markup {
+    let words = Words::of(language);
     let body = html! {
-        h1 { "Wildwarden scan" }
-        p.soft {
-            "What models and policy say of " (grouped(summary.rows)) " listings. A rating is a lead for a person, never a proof; "
-            "pass means that nothing was found."
-        }
-        .card { dl { (facts(summary)) } }
-        h2 { "Suggestions" }
-        .card { (shares(&suggestions(), &summary.suggestions, summary.rated)) }
-        h2 { "Levels" }
-        .card { (shares(&levels(), &summary.levels, summary.rated)) }
-        h2 { "Categories" }
-        .card { (categories(summary)) }
-        h2 { "Reasons" }
-        .card { (by_count("reason", &summary.reasons, "listings")) }
+        h1 { (words.title) }
+        p.soft { (words.introduction.replace("{n}", &grouped(summary.rows))) }
+        .card { dl { (facts(summary, words)) } }
+        h2 { (words.suggestions) }
+        .card { (shares("suggestion", &Suggestion::NAMES, &summary.suggestions, (summary.rated, language))) }
+        h2 { (words.levels) }
+        .card { (shares("level", &Level::NAMES, &summary.levels, (summary.rated, language))) }
+        h2 { (words.categories) }
+        .card { (categories(summary, words)) }
+        h2 { (words.reasons) }
+        .card { (reasons(summary, words)) }
         @if !summary.errors.is_empty() {
-            h2 { "Without a rating" }
-            .card { (errors(summary)) }
+            h2 { (words.failed) }
+            .card { (errors(summary, words)) }
         }
-        h2 { "Highest risk" }
-        .card { (highest(summary)) }
-        h2 { "Input" }
-        .card { (sources(summary)) }
-        h2 { "In service" }
-        .card { (versions(summary)) }
+        h2 { (words.highest) }
+        .card { (highest(summary, language)) }
+        h2 { (words.input) }
+        .card { (sources(summary, words)) }
+        h2 { (words.in_service) }
+        .card { (versions(summary, words)) }
     };
-    document("Wildwarden scan", &body)
+    document(words.language, words.title, &body)
 }
 
-fn facts(summary: &Summary) -> Markup {
+fn facts(summary: &Summary, words: &Words) -> Markup {
     let failed: u64 = summary.errors.values().sum();
+    let told = words.rows_told.replace("{n}", &grouped(summary.rows)).replace("{rated}", &grouped(summary.rated));
     html! {
-        dt { "rows" }
-        dd { (grouped(summary.rows)) ", " (grouped(summary.rated)) " rated, " (grouped(failed)) " without a rating" }
-        dt { "degraded" }
-        dd { (grouped(summary.degraded)) ": something did not take part, see the column missing" }
-        dt { "looks" }
+        dt { (words.rows) }
+        dd { (told.replace("{failed}", &grouped(failed))) }
+        dt { (words.degraded) }
+        dd { (words.degraded_told.replace("{n}", &grouped(summary.degraded))) }
+        dt { (words.looks) }
         dd { (summary.profile) }
         @if summary.last_run.kept > 0 {
-            dt { "kept" }
-            dd { (grouped(summary.last_run.kept)) " ratings of an earlier scan" }
+            dt { (words.kept) }
+            dd { (words.kept_told.replace("{n}", &grouped(summary.last_run.kept))) }
         }
     }
 }
 
-fn shares(names: &[String], counts: &std::collections::BTreeMap<String, u64>, of: u64) -> Markup {
-    let mut table = Table::new(["", "listings", "share"]);
+/// Of `of` listings, those of each name.
+fn shares(namespace: &str, names: &[&str], counts: &BTreeMap<String, u64>, (of, language): (u64, Language)) -> Markup {
+    let words = Words::of(language);
+    let mut table = Table::new(["", words.listings, words.share]);
     for name in names {
-        let count = counts.get(name).copied().unwrap_or_default();
-        table.row([name.clone(), grouped(count), percent(count, of)]);
+        let count = counts.get(*name).copied().unwrap_or_default();
+        table.row([language.name(namespace, name), grouped(count), percent(count, of)]);
     }
     table.render()
 }
 
-fn categories(summary: &Summary) -> Markup {
-    let mut table = Table::new(["category", "rated", "likeliest of those not passed"]);
+fn categories(summary: &Summary, words: &Words) -> Markup {
+    let mut table = Table::new([words.category, words.rated, words.flagged]);
     for (name, found) in &summary.categories {
         table.row([name.clone(), grouped(found.rated), grouped(found.flagged)]);
     }
     let drawn: Vec<(String, &str)> =
-        summary.categories.iter().map(|(name, found)| (histogram(name, found), name.as_str())).collect();
+        summary.categories.iter().map(|(name, found)| (histogram(name, found, words), name.as_str())).collect();
     html! {
         (table)
-        p.soft { "Listings by fused probability. The scale of the counts is logarithmic." }
+        p.soft { (words.histograms) }
         (charts(&drawn))
     }
 }
 
 /// Bars of a logarithmic height. A category's name is letters, digits and underscores.
 #[expect(clippy::cast_precision_loss, reason = "heights of bars")]
-fn histogram(name: &str, found: &Category) -> String {
+fn histogram(name: &str, found: &Category, words: &Words) -> String {
     let most = found.histogram.iter().copied().max().unwrap_or_default().max(1);
     let decades = (most as f64).log10().floor() + 1.0;
     let height = |count: u64| if count == 0 { 0.0 } else { ((count as f64).log10() + 0.15) / (decades + 0.15) };
@@ -107,22 +112,22 @@ fn histogram(name: &str, found: &Category) -> String {
             bottom - y
         );
     }
-    body += &svg::titles("fused probability", "listings");
+    body += &svg::titles(words.fused, words.listings);
     svg::chart(name, &body)
 }
 
-fn by_count(name: &str, counts: &std::collections::BTreeMap<String, u64>, of: &str) -> Markup {
-    let mut rows: Vec<_> = counts.iter().collect();
+fn reasons(summary: &Summary, words: &Words) -> Markup {
+    let mut rows: Vec<_> = summary.reasons.iter().collect();
     rows.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
-    let mut table = Table::new([name, of]);
+    let mut table = Table::new([words.reason, words.listings]);
     for (name, count) in rows {
         table.row([name.clone(), grouped(*count)]);
     }
     table.render()
 }
 
-fn errors(summary: &Summary) -> Markup {
-    let mut table = Table::new(["code", "rows", "the first says"]);
+fn errors(summary: &Summary, words: &Words) -> Markup {
+    let mut table = Table::new([words.code, words.rows, words.first_says]);
     for (code, count) in &summary.errors {
         let first = summary.first_errors.get(code).cloned().unwrap_or_default();
         table.row([code.clone(), grouped(*count), first]);
@@ -130,14 +135,17 @@ fn errors(summary: &Summary) -> Markup {
     table.render()
 }
 
-fn highest(summary: &Summary) -> Markup {
-    let mut table = Table::new(["listing", "risk", "level", "suggestion", "photo", "reasons", "source", "row"]).left(1);
+fn highest(summary: &Summary, language: Language) -> Markup {
+    let words = Words::of(language);
+    let head =
+        [words.listing, words.risk, words.level, words.suggestion, words.photo, words.reasons, words.source, words.row];
+    let mut table = Table::new(head).left(1);
     for row in &summary.highest {
         table.row([
             row.listing_id.clone(),
             format!("{:.4}", row.risk),
-            row.level.clone(),
-            row.suggestion.clone(),
+            language.name("level", &row.level),
+            language.name("suggestion", &row.suggestion),
             row.best_image.clone(),
             row.reasons.join(", "),
             row.source.clone(),
@@ -147,18 +155,18 @@ fn highest(summary: &Summary) -> Markup {
     table.render()
 }
 
-fn sources(summary: &Summary) -> Markup {
-    let mut table = Table::new(["table or folder", "rows"]);
+fn sources(summary: &Summary, words: &Words) -> Markup {
+    let mut table = Table::new([words.table, words.rows]);
     for source in &summary.sources {
         table.row([source.path.display().to_string(), grouped(source.rows)]);
     }
     table.render()
 }
 
-fn versions(summary: &Summary) -> Markup {
-    let mut table = Table::new(["", "version", "sha256"]).left(3);
+fn versions(summary: &Summary, words: &Words) -> Markup {
+    let mut table = Table::new(["", words.version, "sha256"]).left(3);
     if let Some(policy) = &summary.policy {
-        table.row(["policy".to_owned(), policy.version.clone(), policy.sha256.clone()]);
+        table.row([words.policy.to_owned(), policy.version.clone(), policy.sha256.clone()]);
     }
     for model in &summary.models {
         table.row([model.name.clone(), model.version.clone(), model.sha256.clone()]);
@@ -209,8 +217,14 @@ mod tests {
             categories: [("tusk".to_owned(), Category { rated: 1_234_567, flagged: 1, histogram })].into(),
             ..Summary::default()
         };
-        let page = page(&summary).into_string();
-        assert!(page.contains("1,234,567") && page.contains("&lt;script&gt;") && !page.contains("<script>"));
-        assert_eq!(page.matches("fill='#0f766e'").count(), BINS);
+        for (language, said) in
+            [(Language::English, "<td class=\"\">Review"), (Language::Chinese, "<td class=\"\">人工复核")]
+        {
+            let page = page(&summary, language).into_string();
+            assert!(page.contains("1,234,567") && page.contains("&lt;script&gt;") && !page.contains("<script>"));
+            assert_eq!(page.matches("fill='#0f766e'").count(), BINS);
+            assert!(page.contains(said), "{said}");
+            assert!(!page.contains("{n}") && !page.contains("{rated}") && !page.contains("{failed}"), "{language:?}");
+        }
     }
 }

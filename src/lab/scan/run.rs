@@ -87,6 +87,7 @@ struct Rater {
     pipeline: Pipeline,
     limits: Limits,
     photos: Root,
+    language: Language,
     categories: Vec<Category>,
 }
 
@@ -108,16 +109,14 @@ struct Done {
 }
 
 impl Scan {
-    /// With `pipeline`, and photos below a root.
-    pub fn new(pipeline: Pipeline, config: &Config, photos: Root) -> Self {
-        // Two a worker keep every core busy, as photos of one are read while another's are looked at.
-        let places = config.queue.capacity / (config.limits.max_images + 2);
-        let in_flight = (2 * config.runtime.workers).min(places).max(1);
+    /// With `pipeline`, photos below a root, and reasons in a language.
+    pub fn new(pipeline: Pipeline, config: &Config, photos: Root, language: Language) -> Self {
+        let in_flight = config.side_by_side();
         // Photos may stand in a line of JSON, in base64.
         let most_row_bytes = config.limits.max_images * config.limits.max_image_bytes / 3 * 4 + ROW_BYTES;
         let categories = looked_for(&pipeline.generation());
         let limits = config.limits;
-        Self { rater: Arc::new(Rater { pipeline, limits, photos, categories }), in_flight, most_row_bytes }
+        Self { rater: Arc::new(Rater { pipeline, limits, photos, language, categories }), in_flight, most_row_bytes }
     }
 
     /// Rates rows of `plan`. `told` hears of progress.
@@ -245,7 +244,7 @@ impl Rater {
         let asked = Asked { priority: Priority::Bulk, patient: true, ..Asked::default() };
         let rating = self.pipeline.rate(listing, &asked).await?;
         let generation = self.pipeline.generation();
-        let answer = convert::response(rating, Sentences::new(Language::default(), generation.policy()));
+        let answer = convert::response(rating, Sentences::new(self.language, generation.policy()));
         let json = json::brief(&answer, "ClassifyResponse")?;
         Ok(Rated::new(&answer, json, &self.categories))
     }

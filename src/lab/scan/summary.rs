@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use serde::Serialize;
+use wildwarden_core::domain::{Level, Suggestion};
 use wildwarden_core::error::{Error, Result};
 
 use crate::scan::input::{Kind, Source};
 use crate::scan::parts::{self, fractions, numbers, texts};
 use crate::scan::plan::{Model, Plan, Policy};
-use crate::scan::table::{levels, suggestions};
 
 /// Its file.
 pub const FILE: &str = "summary.json";
@@ -20,7 +20,7 @@ pub const FILE: &str = "summary.json";
 pub const BINS: usize = 20;
 /// Rows of the highest risk that are named.
 const NAMED: usize = 100;
-const MILDEST: &str = "pass";
+const MILDEST: &str = Suggestion::Pass.name();
 
 /// A scan in figures.
 #[derive(Debug, Default, Serialize)]
@@ -189,11 +189,11 @@ impl Counting<'_> {
             summary.first_errors.entry(code.to_owned()).or_insert_with(|| error.unwrap_or_default().to_owned());
         }
         for (names, column, of) in [
-            (&suggestions()[..], "suggestion", &mut summary.suggestions),
-            (&levels()[..], "level", &mut summary.levels),
+            (&Suggestion::NAMES[..], "suggestion", &mut summary.suggestions),
+            (&Level::NAMES[..], "level", &mut summary.levels),
         ] {
             for name in names {
-                of.entry(name.clone()).or_default();
+                of.entry((*name).to_owned()).or_default();
             }
             texts(batch, column)?.flatten().for_each(|name| count(of, name));
         }
@@ -322,6 +322,7 @@ mod tests {
             columns: Columns::default(),
             images_root: None,
             profile: "balanced".into(),
+            language: "en".into(),
             categories: vec!["tusk".into(), "horn".into()],
             policy: Policy { version: "1".into(), sha256: "x".into() },
             models: Vec::new(),

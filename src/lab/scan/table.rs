@@ -28,7 +28,7 @@ use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 use wildwarden_core::domain::Category;
 use wildwarden_core::error::Error;
-use wildwarden_proto::v1::{CategoryRating, ClassifyResponse, Level, Suggestion};
+use wildwarden_proto::v1::{CategoryRating, ClassifyResponse};
 use wildwarden_server::transport::status::{code, code_name};
 
 /// Of the columns; it rises when one changes its name, type or meaning.
@@ -167,17 +167,6 @@ impl Rated {
 
 fn lower(name: &str, prefix: &str) -> String {
     name.strip_prefix(prefix).unwrap_or(name).to_ascii_lowercase()
-}
-
-/// Names of suggestions, mildest first, as the table has them.
-pub fn suggestions() -> [String; 3] {
-    [Suggestion::Pass, Suggestion::Review, Suggestion::Block].map(|one| lower(one.as_str_name(), "SUGGESTION_"))
-}
-
-/// Names of levels, lowest first, as the table has them.
-pub fn levels() -> [String; 5] {
-    [Level::Minimal, Level::Low, Level::Medium, Level::High, Level::Critical]
-        .map(|one| lower(one.as_str_name(), "LEVEL_"))
 }
 
 /// The columns of a table of `categories`.
@@ -332,7 +321,7 @@ impl Batch {
 mod tests {
     use arrow_array::Array;
     use arrow_array::cast::AsArray;
-    use wildwarden_proto::v1::{ModelVersion, PolicyVersion, Reason, ReasonCode};
+    use wildwarden_proto::v1::{Level, ModelVersion, PolicyVersion, Reason, ReasonCode, Suggestion};
 
     use super::*;
 

@@ -67,8 +67,8 @@ impl Language {
         self.texts().get(key).map_or(key, String::as_str)
     }
 
-    /// What the contract calls `value`, in words.
-    fn name(self, namespace: &str, value: &str) -> String {
+    /// What the contract calls `value`, in words: of the namespaces `suggestion`, `level`, `text_field` and others of the texts.
+    pub fn name(self, namespace: &str, value: &str) -> String {
         self.texts().get(&format!("{namespace}.{value}")).map_or(value, String::as_str).to_owned()
     }
 }

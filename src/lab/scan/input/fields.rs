@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 use super::draft::{Draft, Photo, Unreadable};
 use crate::scan::columns::Columns;
@@ -14,6 +14,12 @@ pub(super) fn draft(mut fields: Map<String, Value>, columns: &Columns) -> Result
     let (id, title, description) = (get("listing_id"), get("title"), get("description"));
     let images = columns.names("images").iter().find_map(|name| fields.remove(*name));
     let listing_id = match id {
+        Some(Value::Number(number)) if is_rounded(&number) => {
+            let problem = format!(
+                "listing_id: {number} is rounded, a number has no place for so many digits; give it as a string"
+            );
+            return Err(Unreadable { listing_id: String::new(), problem });
+        }
         Some(Value::Number(number)) => number.to_string(),
         other => text("listing_id", other)?,
     };
@@ -24,6 +30,13 @@ pub(super) fn draft(mut fields: Map<String, Value>, columns: &Columns) -> Result
         Ok((title, description, photos)) => Ok(Draft { listing_id, title, description, photos }),
         Err(problem) => Err(Unreadable { listing_id, problem }),
     }
+}
+
+/// Whether another number may have been written: it is beyond 64 bits, or has a fraction.
+fn is_rounded(number: &Number) -> bool {
+    /// From here on not every whole number is a double.
+    const FROM: f64 = 9_007_199_254_740_992.0;
+    number.is_f64() && number.as_f64().is_none_or(|value| value.abs() >= FROM)
 }
 
 fn text(field: &str, value: Option<Value>) -> Result<String, String> {
@@ -90,6 +103,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named_and_the_id_is_kept() {
         for (json, named) in [
+            (serde_json::json!({"id": 1.0e22}), "listing_id: 1e+22 is rounded"),
             (serde_json::json!({"id": "7", "title": 5}), "title: 5"),
             (serde_json::json!({"id": "7", "images": [5]}), "images: 5"),
             (serde_json::json!({"id": "7", "images": [{"content": "%"}]}), "content"),

@@ -1,8 +1,9 @@
 //! Folders: of tables, or of photos.
 
 use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
+use glob::MatchOptions;
 use wildwarden_core::error::{Error, Result};
 
 use super::draft::{Draft, Photo, Row};
@@ -37,6 +38,31 @@ pub(super) fn sources(folder: &Path) -> Result<Vec<Source>> {
         return Err(Error::file(folder, "holds no file"));
     }
     Ok(vec![photos])
+}
+
+/// Files and folders that a pattern names. `**` stands for folders that are no links, and there files are found alone.
+///
+/// # Errors
+/// [`Error::Setup`] naming what is no pattern, or what cannot be read.
+pub(super) fn matching(pattern: &str) -> Result<Vec<PathBuf>> {
+    let fault = |problem: String| Error::setup(format!("{pattern}: {problem}"));
+    if !pattern.contains("**") {
+        let paths = glob::glob(pattern).map_err(|cause| fault(cause.to_string()))?;
+        return paths.map(|path| path.map_err(|cause| fault(cause.to_string()))).collect();
+    }
+    // The library goes into folders that are links, and so round in a circle.
+    let wanted = glob::Pattern::new(pattern).map_err(|cause| fault(cause.to_string()))?;
+    let is_literal = |part: &Component<'_>| !part.as_os_str().to_string_lossy().contains(['*', '?', '[']);
+    let root: PathBuf = Path::new(pattern).components().take_while(is_literal).collect();
+    let here = Path::new(".");
+    let root = if root.as_os_str().is_empty() { here } else { &root };
+    if !root.is_dir() {
+        return Ok(Vec::new());
+    }
+    let options = MatchOptions { require_literal_separator: true, ..MatchOptions::default() };
+    let name = |path: PathBuf| path.strip_prefix(here).map_or(path.clone(), Path::to_owned);
+    let found = Files::below(root).map(|path| path.map(name));
+    found.filter(|path| path.as_ref().map_or(true, |path| wanted.matches_path_with(path, options))).collect()
 }
 
 /// A row for each of the `total` files below `folder`, from number `first` on.
@@ -128,6 +154,21 @@ mod tests {
         };
         assert_eq!(ids(0), ["a/1.png", "a/2.png", "b.jpg"]);
         assert_eq!(ids(2), ["b.jpg"]);
+    }
+
+    #[test]
+    fn a_pattern_with_two_stars_goes_round_in_no_circle() {
+        let folder = made(&["a/1.jsonl", "a/b/2.jsonl", "a/b/3.csv", "4.jsonl"]);
+        std::os::unix::fs::symlink(folder.path(), folder.path().join("a/round")).unwrap();
+        let found = |pattern: &str| -> Vec<String> {
+            let pattern = folder.path().join(pattern);
+            let paths = matching(pattern.to_str().unwrap()).unwrap().into_iter();
+            paths.map(|path| path.strip_prefix(folder.path()).unwrap().to_str().unwrap().to_owned()).collect()
+        };
+        assert_eq!(found("**/*.jsonl"), ["4.jsonl", "a/1.jsonl", "a/b/2.jsonl"]);
+        assert_eq!(found("a/**/*.jsonl"), ["a/1.jsonl", "a/b/2.jsonl"]);
+        assert_eq!(found("*/*.jsonl"), ["a/1.jsonl"]);
+        assert!(found("none/**/*.jsonl").is_empty() && found("a/**/4.jsonl").is_empty());
     }
 
     #[test]

@@ -84,16 +84,12 @@ impl Source {
 pub fn sources(given: &[String]) -> Result<Vec<Source>> {
     let mut found = Vec::new();
     for name in given {
-        let fault = |problem: String| Error::setup(format!("{name}: {problem}"));
         // A name that is there is meant as it is, whatever characters are in it.
-        let paths = if Path::new(name).exists() {
-            vec![PathBuf::from(name)]
-        } else {
-            let paths = glob::glob(name).map_err(|cause| fault(cause.to_string()))?;
-            paths.collect::<std::result::Result<Vec<_>, _>>().map_err(|cause| fault(cause.to_string()))?
-        };
+        let paths = if Path::new(name).exists() { vec![PathBuf::from(name)] } else { folder::matching(name)? };
         if paths.is_empty() {
-            return Err(fault("there is no such file or folder, and nothing matches it as a pattern".into()));
+            return Err(Error::setup(format!(
+                "{name}: there is no such file or folder, and nothing matches it as a pattern"
+            )));
         }
         for path in paths {
             if path.is_dir() {
