@@ -42,7 +42,7 @@ class Caller(threading.Thread):
             call = channel.unary_unary(CLASSIFY, request_serializer=contract.ClassifyRequest.SerializeToString, response_deserializer=contract.ClassifyResponse.FromString)
             while not self.stop.is_set():
                 # Bytes after the end of a JPEG are none of the picture, but of its hash.
-                image = contract.Image(content=self.photo + len(self.calls).to_bytes(8, "little"))
+                image = contract.Image(content=self.photo + time.time_ns().to_bytes(8, "little"))
                 began, took = time.monotonic(), None
                 try:
                     call(contract.ClassifyRequest(images=[image]), timeout=30)

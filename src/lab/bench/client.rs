@@ -219,7 +219,9 @@ fn judge(
 ) -> Result<(), String> {
     same_request(request_id, answer)?;
     known::agrees_with_itself(answer)?;
-    if rated.versions.gave(answer) {
+    // The models of a look that was given up took no part.
+    let with_other_looks = rated.known.was_looked_at_otherwise(answer) && rated.versions.agrees_with(answer);
+    if rated.versions.gave(answer) || with_other_looks {
         return rated.known.compare(answer);
     }
     if allow_model_change {
@@ -283,5 +285,13 @@ mod tests {
         let problem = judge(&rated(), "r", &answer(0.5, "2"), false).unwrap_err();
         assert!(problem.contains("tusk 2") && problem.contains("--allow-model-change"), "{problem}");
         assert_eq!(judge(&rated(), "r", &answer(0.9, "2"), true), Ok(()));
+    }
+
+    #[test]
+    fn a_look_that_was_given_up_takes_its_models_along() {
+        let missing = vec!["image:a:look:busy".to_owned()];
+        let hurried = ClassifyResponse { missing: missing.clone(), models: Vec::new(), ..answer(0.4, "1") };
+        assert_eq!(judge(&rated(), "r", &hurried, false), Ok(()));
+        assert!(judge(&rated(), "r", &ClassifyResponse { missing, ..answer(0.4, "2") }, false).is_err());
     }
 }

@@ -13,7 +13,8 @@
 //!
 //! # What is honest about it
 //! In an open loop a latency counts from the moment the listing was to be sent, so a server that stalls cannot hide behind a
-//! client that waits. An answer that differs from the known rating is wrong, an error is an error, a listing for which no
+//! client that waits. An answer that differs from the known rating is wrong, unless the server says that it gave up other
+//! looks than then (`busy`, `budget`, `late`): such an answer must agree with itself. An error is an error, a listing for which no
 //! place was free is not sent: none of them counts as a success, and none of their times goes into the latency.
 
 pub mod arrivals;

@@ -23,6 +23,12 @@ impl AnsweredBy {
         self.models == response.models && self.policy == response.policy
     }
 
+    /// Whether no model of `response` is of another version than here, nor its policy. Each may have models that the other lacks.
+    pub fn agrees_with(&self, response: &ClassifyResponse) -> bool {
+        let is_other = |model: &ModelVersion| response.models.iter().any(|other| other.name == model.name && other != model);
+        self.policy == response.policy && !self.models.iter().any(is_other)
+    }
+
     /// For people: name, version and the start of the content's hash.
     pub fn name(&self) -> String {
         let short = |hash| short_hash(hash, 8);

@@ -53,14 +53,17 @@ pub(super) fn matching(pattern: &str) -> Result<Vec<PathBuf>> {
     // The library goes into folders that are links, and so round in a circle.
     let wanted = glob::Pattern::new(pattern).map_err(|cause| fault(cause.to_string()))?;
     let is_literal = |part: &Component<'_>| !part.as_os_str().to_string_lossy().contains(['*', '?', '[']);
-    let root: PathBuf = Path::new(pattern).components().take_while(is_literal).collect();
-    let here = Path::new(".");
-    let root = if root.as_os_str().is_empty() { here } else { &root };
+    let literal: PathBuf = Path::new(pattern).components().take_while(is_literal).collect();
+    let (here, is_here) = (Path::new("."), literal.as_os_str().is_empty());
+    let root = if is_here { here } else { literal.as_path() };
     if !root.is_dir() {
         return Ok(Vec::new());
     }
     let options = MatchOptions { require_literal_separator: true, ..MatchOptions::default() };
-    let name = |path: PathBuf| path.strip_prefix(here).map_or(path.clone(), Path::to_owned);
+    let name = |path: PathBuf| match path.strip_prefix(here) {
+        Ok(below) if is_here => below.to_owned(),
+        _ => path,
+    };
     let found = Files::below(root).map(|path| path.map(name));
     found.filter(|path| path.as_ref().map_or(true, |path| wanted.matches_path_with(path, options))).collect()
 }
