@@ -213,6 +213,12 @@ async fn a_renewed_certificate_is_taken_over_and_a_broken_one_is_not() {
     tokio::time::sleep(Duration::from_secs(6)).await;
     assert!(works().await, "the old one serves on");
     std::fs::write(papers.path("server.pem"), old).unwrap();
+    // To open a pipe would wait for ever.
+    std::fs::remove_file(papers.path("server.key")).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(papers.path("server.key")).status().unwrap().success());
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert!(works().await, "the old one serves on");
+    std::fs::remove_file(papers.path("server.key")).unwrap();
     papers.issue();
     // Whoever trusts the new authority alone is let in once the new certificate is there.
     let renewed = async {
@@ -244,12 +250,15 @@ fn plain_text_and_operators_without_a_key_stay_on_this_machine() {
     for (flags, said) in [
         (vec![("tls", "certificate", "a.pem".to_owned())], "both"),
         (vec![("tls", "client_required", "true".to_owned())], "both"),
-        (vec![("auth", "keys", "[{ name = \"a\", roles = [] }]".to_owned())], "certificate_sha256"),
+        (vec![("auth", "keys", "[{ name = \"a\", roles = [\"info\"] }]".to_owned())], "certificate_sha256"),
         (
             vec![(
                 "auth",
                 "keys",
-                format!("[{{ name = \"a\", sha256 = \"{}\", roles = [], expires = 10:00:00 }}]", hex_sha256(b"a")),
+                format!(
+                    "[{{ name = \"a\", sha256 = \"{}\", roles = [\"info\"], expires = 10:00:00 }}]",
+                    hex_sha256(b"a")
+                ),
             )],
             "expires",
         ),

@@ -165,6 +165,49 @@ async fn what_is_refused_says_so_in_problem_details() {
 }
 
 #[tokio::test]
+async fn what_another_reader_would_read_otherwise_is_refused() {
+    let server = start(&[("limits", "max_message_bytes", "400000".into())]).await;
+    let (json, form) = ("Content-Type: application/json\r\n", "Content-Type: multipart/form-data; boundary=limit\r\n");
+    let part = |name: &str, text: &str| format!("--limit\r\nContent-Disposition: form-data; {name}\r\n\r\n{text}\r\n");
+    let (title, end) = (|text: &str| part("name=\"title\"", text), "--limit--\r\n");
+    for (headers, body, named) in [
+        (json, "{\"title\": \"ivory bangle\", \"title\": \"shirt\"}".to_owned(), "twice"),
+        (form, title("ivory bangle") + &title("shirt") + end, "twice"),
+        (form, part("filename=\"a\"", "x") + end, "no name"),
+        // Photos in a form are no longer than over gRPC.
+        (form, title(&"x".repeat(500_000)) + end, "limits.max_message_bytes"),
+    ] {
+        let answer = ask(&server, "POST /v1/listings:rate", headers, body.as_bytes()).await;
+        let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+        assert!(answer.status == 400 && detail.contains(named), "{named}: {answer:?}");
+    }
+    let body = json!({ "title": OFFER }).to_string();
+    for (headers, status) in [
+        ("Content-Encoding: gzip\r\n", 415),
+        ("Content-Encoding: identity\r\n", 200),
+        ("x-timeout-ms: 5000\r\nx-timeout-ms: 1\r\n", 400),
+        ("x-timeout-ms: +5000\r\n", 400),
+        ("Origin: http://evil.example\r\n", 403),
+        ("Origin: null\r\n", 403),
+        ("Origin: http://localhost\r\n", 200),
+        ("Origin: http://evil.example\r\nSec-Fetch-Site: same-origin\r\n", 200),
+        ("Sec-Fetch-Site: cross-site\r\n", 403),
+    ] {
+        let answer = ask(&server, "POST /v1/listings:rate", &format!("{json}{headers}"), body.as_bytes()).await;
+        assert_eq!(answer.status, status, "{headers}: {answer:?}");
+    }
+    let utf_16 = "Content-Type: application/json; charset=\"UTF-16\"\r\n";
+    assert_eq!(ask(&server, "POST /v1/listings:rate", utf_16, body.as_bytes()).await.status, 415);
+    let announced = "Content-Type: application/json\r\nContent-Length: 60000000\r\n";
+    let mut stream = TcpStream::connect(server.address()).await.unwrap();
+    let head = format!("POST /v1/listings:rate HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{announced}\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut said = [0; 12];
+    stream.read_exact(&mut said).await.unwrap();
+    assert_eq!(&said, b"HTTP/1.1 400", "what is announced is not waited for");
+}
+
+#[tokio::test]
 async fn keys_are_asked_for_before_a_byte_is_read_and_health_tells_when_there_are_models() {
     let key = format!("[{{ name = \"shop\", sha256 = \"{}\", roles = [\"classify\"] }}]", hex_sha256(b"secret"));
     let server = Server::bind(common::config(&[("auth", "keys", key)])).await.unwrap();

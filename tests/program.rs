@@ -188,6 +188,47 @@ async fn sigterm_lets_running_requests_finish_and_exits_with_0() {
     assert_eq!(status.unwrap().0.code(), Some(0));
 }
 
+#[test]
+fn a_signal_while_models_load_is_heeded() {
+    let mut command = wildwarden(&["serve", "--listen", "127.0.0.1:0", "--admin-listen", ""]);
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line.contains(" listening ")));
+    let server = Process { child, address: String::new() };
+    server.terminate();
+    let rest: Vec<String> = lines.collect();
+    assert!(rest.iter().any(|line| line.contains("stopped before the models were loaded")), "{rest:?}");
+    let mut server = server;
+    assert_eq!(server.child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_limit_of_the_size_of_files_ends_no_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let (models, program) = (common::models_with_head(folder.path(), "slow_head"), env!("CARGO_BIN_EXE_wildwarden"));
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", "ulimit -f 4; exec \"$0\" serve --listen 127.0.0.1:0 --admin-listen '' --models \"$1\" 2>\"$2\""]);
+    command.arg(program).arg(&models).arg(&log).env("WILDWARDEN_LOG_LEVEL", "trace");
+    let mut server = Process { child: command.spawn().unwrap(), address: String::new() };
+    let is_full = || std::fs::metadata(&log).is_ok_and(|file| file.len() >= 2048);
+    while !is_full() {
+        assert_eq!(server.child.try_wait().unwrap(), None, "{:?}", std::fs::read_to_string(&log));
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let said = std::fs::read_to_string(&log).unwrap();
+    let address = said.split("listening address=").nth(1).unwrap().lines().next().unwrap().trim().to_owned();
+    for _ in 0..20 {
+        let health = std::net::TcpStream::connect(&address).map(|mut stream| {
+            stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+            std::io::read_to_string(stream).unwrap()
+        });
+        assert!(health.unwrap().starts_with("HTTP/1.1 200"));
+    }
+    assert_eq!(server.child.try_wait().unwrap(), None);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn classify_prints_a_table_and_json_from_a_server_and_embedded() {
     let server = Process::start(&[]);

@@ -6,6 +6,9 @@ use serde::Deserialize;
 
 use crate::error::{Error, Result};
 
+/// What comes of hashing a variable that was not set.
+const SHA256_OF_NOTHING: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
 /// What a key allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -129,6 +132,20 @@ impl ApiKey {
     }
 
     fn check(&self) -> Result<()> {
+        // It names a caller in logs and metrics, where "none" is who has no key.
+        let is_name = !self.name.is_empty() && self.name != "none" && !self.name.contains(char::is_control);
+        if !is_name {
+            let given = &self.name;
+            return Err(Error::setup(format!(
+                "auth.keys: name {given:?} must have letters of one line, and not be none"
+            )));
+        }
+        if self.roles.is_empty() {
+            return Err(Error::setup(format!("auth.keys.{}: roles are empty: it would allow nothing", self.name)));
+        }
+        if self.sha256 == SHA256_OF_NOTHING {
+            return Err(Error::setup(format!("auth.keys.{}: sha256 is that of an empty key", self.name)));
+        }
         if !(1..=1000).contains(&self.weight) {
             return Err(Error::setup(format!("auth.keys.{}: weight {} must be in 1 to 1000", self.name, self.weight)));
         }
@@ -147,6 +164,30 @@ impl ApiKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_of_nothing_a_nameless_one_and_one_that_allows_nothing_are_refused() {
+        let key = |name: &str, sha256: &str, roles: &[Role]| ApiKey {
+            name: name.into(),
+            sha256: sha256.into(),
+            certificate_sha256: String::new(),
+            expires: None,
+            roles: roles.to_vec(),
+            weight: 1,
+        };
+        let hash = "0".repeat(64);
+        assert!(ApiKey::check_all(&[key("a", &hash, &[Role::Info])]).is_ok());
+        for (wrong, said) in [
+            (key("a", SHA256_OF_NOTHING, &[Role::Info]), "empty key"),
+            (key("", &hash, &[Role::Info]), "name"),
+            (key("none", &hash, &[Role::Info]), "name"),
+            (key("a\nb", &hash, &[Role::Info]), "name"),
+            (key("a", &hash, &[]), "roles"),
+        ] {
+            let problem = ApiKey::check_all(&[wrong]).unwrap_err().to_string();
+            assert!(problem.contains(said), "{problem}");
+        }
+    }
 
     #[test]
     fn a_date_is_read_as_its_first_second() {

@@ -25,7 +25,8 @@ impl AnsweredBy {
 
     /// Whether no model of `response` is of another version than here, nor its policy. Each may have models that the other lacks.
     pub fn agrees_with(&self, response: &ClassifyResponse) -> bool {
-        let is_other = |model: &ModelVersion| response.models.iter().any(|other| other.name == model.name && other != model);
+        let is_other =
+            |model: &ModelVersion| response.models.iter().any(|other| other.name == model.name && other != model);
         self.policy == response.policy && !self.models.iter().any(is_other)
     }
 

@@ -16,10 +16,14 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use tokio::signal::unix::{SignalKind, signal};
 
 use wildwarden_core::config::{Config, Flag};
 use wildwarden_core::error::Result;
 use wildwarden_core::telemetry;
+
+/// A write beyond the process's limit of the size of files, by its number on Linux and macOS.
+const SIGXFSZ: i32 = 25;
 
 /// Where settings come from; shared by all commands that load models.
 #[derive(Debug, Args)]
@@ -101,5 +105,12 @@ pub fn tell(text: &str) {
 /// # Errors
 /// When the system refuses threads.
 pub fn async_runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the async runtime")
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the async runtime")?;
+    {
+        // A limit of the size of files makes a write fail, as a full disk does; without a handler the signal would end the process.
+        let _inside = runtime.enter();
+        drop(signal(SignalKind::from_raw(SIGXFSZ)).context("listening for SIGXFSZ")?);
+    }
+    Ok(runtime)
 }

@@ -1,11 +1,13 @@
 //! `wildwarden serve`
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
-use wildwarden_core::config::Flag;
+use wildwarden_core::config::{Config, Flag};
+use wildwarden_core::error::Error;
 
 use super::Settings;
 use crate::server::Server;
@@ -46,53 +48,73 @@ impl Serve {
         let flags: Vec<Flag> = listen.into_iter().chain(admin).chain(console).chain(ignore).collect();
         let config = self.settings.load(flags.clone())?;
         let runtime = super::async_runtime()?;
-        runtime.block_on(async {
-            let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
-            let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
-            let mut hangup = signal(SignalKind::hangup()).context("listening for SIGHUP")?;
-            let server = Server::bind(config).await?;
-            tracing::info!(address = %server.address(), "listening");
-            if let Some(address) = server.admin_address() {
-                tracing::info!(%address, "listening for operators");
-            }
-            if let Some(address) = server.console_address() {
-                tracing::info!(%address, "listening for browsers");
-            }
+        let ended = runtime.block_on(Self::serve(Arc::new(self.settings), flags, config));
+        // What still reads a file, or loads a model, is not waited for.
+        runtime.shutdown_background();
+        ended
+    }
+
+    async fn serve(settings: Arc<Settings>, flags: Vec<Flag>, config: Config) -> anyhow::Result<ExitCode> {
+        let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
+        let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
+        let mut hangup = signal(SignalKind::hangup()).context("listening for SIGHUP")?;
+        let server = Server::bind(config).await?;
+        tracing::info!(address = %server.address(), "listening");
+        if let Some(address) = server.admin_address() {
+            tracing::info!(%address, "listening for operators");
+        }
+        if let Some(address) = server.console_address() {
+            tracing::info!(%address, "listening for browsers");
+        }
+        tokio::select! {
+            loaded = server.load() => loaded?,
+            _ = terminate.recv() => return Ok(before_it_served()),
+            _ = interrupt.recv() => return Ok(before_it_served()),
+        }
+        tracing::info!(address = %server.address(), "serving");
+        loop {
             tokio::select! {
-                loaded = server.load() => loaded?,
-                _ = terminate.recv() => return Ok(ExitCode::SUCCESS),
-                _ = interrupt.recv() => return Ok(ExitCode::SUCCESS),
-            }
-            tracing::info!(address = %server.address(), "serving");
-            loop {
-                tokio::select! {
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+                _ = hangup.recv() => tokio::select! {
+                    () = reload(&server, &settings, &flags) => {}
                     _ = terminate.recv() => break,
                     _ = interrupt.recv() => break,
-                    _ = hangup.recv() => {
-                        let reloaded = match self.settings.read(flags.clone()) {
-                            Ok(config) => server.reload(config).await,
-                            Err(error) => Err(error),
-                        };
-                        if let Err(error) = reloaded {
-                            tracing::error!(%error, "SIGHUP: the settings are refused; nothing was changed");
-                        }
-                    }
                 }
             }
-            tracing::info!("draining");
-            let drained = tokio::select! {
-                drained = server.drain() => drained?,
-                _ = terminate.recv() => return Ok(at_once()),
-                _ = interrupt.recv() => return Ok(at_once()),
-            };
-            if drained {
-                tracing::info!("stopped: every request finished");
-            } else {
-                tracing::warn!("stopped: the drain limit passed with connections still open");
-            }
-            Ok(ExitCode::SUCCESS)
-        })
+        }
+        tracing::info!("draining");
+        let drained = tokio::select! {
+            drained = server.drain() => drained?,
+            _ = terminate.recv() => return Ok(at_once()),
+            _ = interrupt.recv() => return Ok(at_once()),
+        };
+        if drained {
+            tracing::info!("stopped: every request finished");
+        } else {
+            tracing::warn!("stopped: the drain limit passed with connections still open");
+        }
+        Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Reads the settings again, where nobody waits for the file, and takes over what of them can be.
+async fn reload(server: &Server, settings: &Arc<Settings>, flags: &[Flag]) {
+    let (settings, flags) = (Arc::clone(settings), flags.to_vec());
+    let read = tokio::task::spawn_blocking(move || settings.read(flags)).await;
+    let reloaded = match read.map_err(|cause| Error::Bug(format!("reading the settings: {cause}"))).flatten() {
+        Ok(config) => server.reload(config).await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = reloaded {
+        tracing::error!(%error, "SIGHUP: the settings are refused; nothing was changed");
+    }
+}
+
+/// After a signal while models load.
+fn before_it_served() -> ExitCode {
+    tracing::info!("stopped before the models were loaded");
+    ExitCode::SUCCESS
 }
 
 /// After a second signal.

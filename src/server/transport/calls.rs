@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE};
+use http::header::{ALLOW, CONTENT_TYPE, HOST};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tonic::Code;
@@ -159,7 +159,11 @@ impl CallsLayer {
         }
         // Browsers say so by themselves, and no page can make them say otherwise. A link that is followed is no such request; a form is.
         let said = |name: &str| request.headers().get(name).map(http::HeaderValue::as_bytes);
-        let is_from_elsewhere = matches!(said("sec-fetch-site"), Some(b"cross-site" | b"same-site"));
+        let is_from_elsewhere = match said("sec-fetch-site") {
+            Some(site) => matches!(site, b"cross-site" | b"same-site"),
+            // Of servers without TLS that are not on this machine they say no more than where the page is from, and that where it matters.
+            None => said("origin").is_some_and(|page| !is_origin(page, request)),
+        };
         let is_link = request.method() == Method::GET && said("sec-fetch-mode") == Some(b"navigate".as_slice());
         (is_from_elsewhere && !is_link)
             .then(|| problem::of_http(StatusCode::FORBIDDEN, "pages from elsewhere may not ask here").map(Body::new))
@@ -191,6 +195,14 @@ impl CallsLayer {
         let place = (!is_open).then(|| self.shared.callers.enter(&asked.caller.name)).transpose()?;
         Ok((Call { asked, key, trace, language: Language::of(request.headers()) }, place))
     }
+}
+
+/// Whether `page`, an origin as browsers send it, is the server that `request` is sent to.
+fn is_origin(page: &[u8], request: &Request<Body>) -> bool {
+    let host = request.headers().get(HOST).map(http::HeaderValue::as_bytes);
+    let asked = request.uri().authority().map(|authority| authority.as_str().as_bytes()).or(host);
+    let page = std::str::from_utf8(page).ok().and_then(|page| page.split_once("://"));
+    page.zip(asked).is_some_and(|((_, page), asked)| page.as_bytes().eq_ignore_ascii_case(asked))
 }
 
 impl<S> Service<Request<Body>> for Calls<S>

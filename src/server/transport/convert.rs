@@ -70,8 +70,12 @@ pub fn check_id(field: &str, id: &str, limits: &Limits) -> Result<()> {
     if id.len() > limits.max_id_bytes {
         return Err(over(field, id.len(), "bytes", limits.max_id_bytes, "max_id_bytes"));
     }
-    // Ids go to logs and terminals, where such a character would begin a line or an escape.
-    if let Some((at, found)) = id.char_indices().find(|(_, character)| character.is_control()) {
+    // Ids go to logs and terminals, where such a character would begin a line or an escape, or turn what follows around unseen.
+    let is_control = |character: char| {
+        let is_unseen = matches!(character, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}');
+        character.is_control() || is_unseen
+    };
+    if let Some((at, found)) = id.char_indices().find(|(_, character)| is_control(*character)) {
         let found = u32::from(found);
         return Err(Error::invalid(field, format!("byte {at} is the control character U+{found:04X}")));
     }

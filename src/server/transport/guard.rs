@@ -110,8 +110,13 @@ const MOST_TIMEOUT_MS: u64 = 86_400_000;
 /// # Errors
 /// [`Error::Invalid`] for what is no such number: who asks for a deadline must not wait without one.
 pub fn http_deadline(headers: &HeaderMap) -> Result<Deadline, Error> {
-    let Some(given) = headers.get("x-timeout-ms") else { return Ok(Deadline(None)) };
-    let ms = given.to_str().ok().and_then(|value| value.parse().ok()).filter(|ms| *ms <= MOST_TIMEOUT_MS);
+    let mut all = headers.get_all("x-timeout-ms").iter();
+    let Some(given) = all.next() else { return Ok(Deadline(None)) };
+    if all.next().is_some() {
+        return Err(Error::invalid("x-timeout-ms", "is there more than once"));
+    }
+    let digits = given.to_str().ok().filter(|value| value.bytes().all(|byte| byte.is_ascii_digit()));
+    let ms = digits.and_then(|value| value.parse().ok()).filter(|ms| *ms <= MOST_TIMEOUT_MS);
     let ms = ms.ok_or_else(|| {
         Error::invalid("x-timeout-ms", format!("{given:?} is no number of milliseconds from 0 to {MOST_TIMEOUT_MS}"))
     })?;

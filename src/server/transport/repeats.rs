@@ -21,12 +21,14 @@ const ENTRY_BYTES: usize = 256;
 #[derive(Debug)]
 pub struct Repeats(Option<Cache<Repeat, Arc<ClassifyResponse>>>);
 
-/// What makes a call the same as another: who asked, under which id, in which language, and all that the message says.
+/// What makes a call the same as another: who asked whom, under which id, in which language, and all that the message says.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Repeat {
     caller: Arc<str>,
     request_id: String,
     language: Language,
+    /// Of the models and the policy that serve: others may answer otherwise.
+    generation: u64,
     /// Not one that resists attacks: a caller can only hit upon an answer of their own.
     content: u128,
 }
@@ -44,11 +46,12 @@ impl Repeats {
     }
 
     /// What `message` would be a repeat of; `None`: it has no id of its own, or nothing is kept.
-    pub fn of(&self, message: &ClassifyRequest, call: &Call) -> Option<Repeat> {
+    pub fn of(&self, message: &ClassifyRequest, call: &Call, generation: u64) -> Option<Repeat> {
         (self.0.is_some() && !message.request_id.is_empty()).then(|| Repeat {
             caller: Arc::clone(&call.asked.caller.name),
             request_id: message.request_id.clone(),
             language: call.language,
+            generation,
             content: content(message),
         })
     }
@@ -109,8 +112,8 @@ mod tests {
         let first = listing("7", "a");
         let answer = ClassifyResponse { request_id: "7".into(), risk: 0.5, ..Default::default() };
         let mine = from("mine");
-        repeats.keep(repeats.of(&first, &mine), &answer);
-        assert_eq!(repeats.answer(repeats.of(&first, &mine).as_ref()), Some(answer));
+        repeats.keep(repeats.of(&first, &mine, 1), &answer);
+        assert_eq!(repeats.answer(repeats.of(&first, &mine, 1).as_ref()), Some(answer));
         let chinese = Call { language: Language::Chinese, ..mine.clone() };
         let explained = Some(Options { explain_text: true, ..Default::default() });
         let image = |content: &'static [u8]| vec![Image { content: content.into(), ..Default::default() }];
@@ -122,8 +125,9 @@ mod tests {
             (ClassifyRequest { options: explained, ..first.clone() }, &mine),
             (ClassifyRequest { images: image(b""), ..first.clone() }, &mine),
         ] {
-            assert_eq!(repeats.answer(repeats.of(&message, call).as_ref()), None, "{message:?}");
+            assert_eq!(repeats.answer(repeats.of(&message, call, 1).as_ref()), None, "{message:?}");
         }
+        assert_eq!(repeats.answer(repeats.of(&first, &mine, 2).as_ref()), None, "other models or another policy");
         assert_ne!(
             content(&ClassifyRequest { images: image(b"x"), ..first.clone() }),
             content(&ClassifyRequest { images: image(b"y"), ..first })
@@ -134,9 +138,9 @@ mod tests {
     fn nothing_is_kept_without_an_id_or_a_time_or_of_an_answer_that_lacks_something() {
         let (call, answer) = (Call::default(), ClassifyResponse::default());
         let repeats = Repeats::new(Duration::from_secs(60));
-        assert_eq!(repeats.of(&listing("", "a"), &call), None);
-        assert_eq!(Repeats::new(Duration::ZERO).of(&listing("7", "a"), &call), None);
-        let repeat = repeats.of(&listing("7", "a"), &call);
+        assert_eq!(repeats.of(&listing("", "a"), &call, 1), None);
+        assert_eq!(Repeats::new(Duration::ZERO).of(&listing("7", "a"), &call, 1), None);
+        let repeat = repeats.of(&listing("7", "a"), &call, 1);
         repeats.keep(repeat.clone(), &ClassifyResponse { degraded: true, ..answer });
         assert_eq!(repeats.answer(repeat.as_ref()), None);
     }

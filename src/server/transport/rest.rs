@@ -13,8 +13,10 @@ use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::response::Response;
 use axum::routing::{get, post};
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
+use http_body::Body as _;
+use http_body_util::LengthLimitError;
 use prost::Message;
 use tonic::{Code, Status};
 use wildwarden_core::error::{Error, Result};
@@ -31,6 +33,8 @@ const SERVING: &[u8] = b"{\"status\":\"SERVING\"}";
 const OPENAPI: &str = wildwarden_proto::OPENAPI;
 /// Beside the bytes of a message in base64: names, brackets, headers of parts.
 const SYNTAX: usize = 64 << 10;
+/// Bytes of JSON that are read where they came: it takes less than to hand them over. More would hold up whom else is answered there.
+const READ_AT_ONCE: usize = 256 << 10;
 
 /// Everything that [`RESOURCES`](crate::transport::methods::RESOURCES) names.
 pub fn routes(shared: Arc<Shared>) -> Router {
@@ -63,11 +67,14 @@ async fn batch(State(shared): State<Arc<Shared>>, request: Request) -> Response 
     if !is_json(request.headers()) {
         return unsupported("application/json");
     }
-    let items = match whole(&shared, request.into_body()).await {
-        Ok(body) => json::read::<ClassifyBatchRequest>(&body, "ClassifyBatchRequest", "body"),
-        Err(error) => Err(error),
+    if let Some(refused) = refused_encoding(request.headers()) {
+        return refused;
+    }
+    let body = match whole(&shared, request.into_body(), as_json(&shared)).await {
+        Ok(body) => body,
+        Err(refused) => return refused,
     };
-    let outcome = match items {
+    let outcome = match read::<ClassifyBatchRequest>(body, "ClassifyBatchRequest").await {
         Ok(message) => shared.classify_batch(message.items, call).await,
         Err(error) => Err(error),
     };
@@ -92,32 +99,76 @@ async fn listing(shared: &Shared, request: Request) -> std::result::Result<Class
     if !is_json && !is_form {
         return Err(unsupported("application/json, or multipart/form-data"));
     }
+    if let Some(refused) = refused_encoding(request.headers()) {
+        return Err(refused);
+    }
     let (parts, body) = request.into_parts();
-    let read = match whole(shared, body).await {
-        Ok(body) if is_json => json::read(&body, "ClassifyRequest", "body"),
-        Ok(body) => form::listing(Request::from_parts(parts, Body::from(body)), &shared.limits).await,
-        Err(error) => Err(error),
+    let most = if is_json { as_json(shared) } else { shared.limits.max_message_bytes.saturating_add(SYNTAX) };
+    let body = whole(shared, body, most).await?;
+    let read = if is_json {
+        read(body, "ClassifyRequest").await
+    } else {
+        form::listing(Request::from_parts(parts, Body::from(body)), &shared.limits).await
     };
     read.map_err(|error| refusal(&error, ""))
 }
 
-/// A body, once it is whole.
-async fn whole(shared: &Shared, body: Body) -> Result<Bytes> {
+/// Bytes that a message of the largest size has as JSON: photos are in base64.
+fn as_json(shared: &Shared) -> usize {
+    (shared.limits.max_message_bytes / 3 * 4).saturating_add(SYNTAX)
+}
+
+/// The message of that name that `body` is.
+async fn read<M: Message + Default + 'static>(body: Bytes, name: &'static str) -> Result<M> {
+    if body.len() <= READ_AT_ONCE {
+        return json::read(&body, name, "body");
+    }
+    let read = tokio::task::spawn_blocking(move || json::read(&body, name, "body")).await;
+    read.map_err(|cause| Error::Bug(format!("reading a body: {cause}"))).flatten()
+}
+
+/// A body of at most so many bytes, once it is whole; else the answer to it.
+async fn whole(shared: &Shared, body: Body, most: usize) -> std::result::Result<Bytes, Response> {
     let limit = shared.limits.max_message_bytes;
-    let most = (limit / 3 * 4).saturating_add(SYNTAX);
+    let too_large = |found: &str| {
+        let message =
+            format!("{found} bytes, above the limit of {most}, for messages of {limit} (limits.max_message_bytes)");
+        refusal(&Error::invalid("body", message), "")
+    };
+    // What is announced is not waited for.
+    let announced = body.size_hint().lower();
+    if usize::try_from(announced).map_or(true, |announced| announced > most) {
+        return Err(too_large(&announced.to_string()));
+    }
     to_bytes(body, most).await.map_err(|cause| {
         let outermost: &(dyn std::error::Error + 'static) = &cause;
-        let mut causes = std::iter::successors(Some(outermost), |cause| cause.source());
-        match causes.find_map(|cause| cause.downcast_ref::<Status>()) {
-            Some(slow) if slow.code() == Code::DeadlineExceeded => Error::invalid("body", slow.message()),
-            Some(full) if full.code() == Code::ResourceExhausted => shared.ledger.full(),
-            // Broken off, malformed, or longer than it may be.
-            Some(_) | None => Error::invalid(
-                "body",
-                format!("not whole, or above {most} bytes, {limit} as JSON (limits.max_message_bytes): {cause}"),
-            ),
+        let causes = || std::iter::successors(Some(outermost), |cause| cause.source());
+        if causes().any(|cause| cause.is::<LengthLimitError>()) {
+            return too_large("more");
+        }
+        match causes().find_map(|cause| cause.downcast_ref::<Status>()) {
+            Some(full) if full.code() == Code::ResourceExhausted => refusal(&shared.ledger.full(), ""),
+            Some(slow) if slow.code() == Code::DeadlineExceeded => problem::of_status(slow).map(Body::from),
+            Some(_) | None => {
+                tracing::debug!(%cause, "a body over HTTP is not whole");
+                refusal(&Error::invalid("body", "ended before it was whole, or is not framed as HTTP is"), "")
+            }
         }
     })
+}
+
+/// The answer to a body that is said to be packed, or JSON in another encoding than UTF-8: it is taken as it is.
+fn refused_encoding(headers: &HeaderMap) -> Option<Response> {
+    let said = |name| headers.get(name).map(|value| value.to_str().unwrap_or("?").trim());
+    if let Some(coding) = said(CONTENT_ENCODING).filter(|coding| !coding.eq_ignore_ascii_case("identity")) {
+        return Some(refused_media(&format!("content-encoding: {coding}; bodies are taken as they are, without one")));
+    }
+    let charset = said(CONTENT_TYPE).unwrap_or_default().split(';').skip(1).find_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("charset").then(|| value.trim().trim_matches('"'))
+    });
+    let charset = charset.filter(|charset| !charset.eq_ignore_ascii_case("utf-8"))?;
+    Some(refused_media(&format!("content-type: charset {charset}; texts are taken as utf-8")))
 }
 
 /// `message`, whose name that is, as JSON.
@@ -140,8 +191,11 @@ fn refusal(error: &Error, request_id: &str) -> Response {
 }
 
 fn unsupported(taken: &str) -> Response {
-    let detail = format!("content-type: this takes {taken}");
-    problem::of_http(StatusCode::UNSUPPORTED_MEDIA_TYPE, &detail).map(Body::from)
+    refused_media(&format!("content-type: this takes {taken}"))
+}
+
+fn refused_media(detail: &str) -> Response {
+    problem::of_http(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail).map(Body::from)
 }
 
 /// Whether they announce JSON.

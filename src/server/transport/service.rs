@@ -96,12 +96,14 @@ impl Shared {
         mut message: ClassifyRequest,
         call: Call,
     ) -> Result<ClassifyResponse, (Error, String)> {
-        let repeat = self.repeats.of(&message, &call);
+        let own_id = !message.request_id.is_empty();
         message.request_id = convert::request_id(&message.request_id);
         let request_id = message.request_id.clone();
-        if let Err(error) = self.admit() {
-            return Err((error, request_id));
-        }
+        let generation = match self.admit() {
+            Ok(pipeline) => pipeline.generation().number(),
+            Err(error) => return Err((error, request_id)),
+        };
+        let repeat = if own_id { self.repeats.of(&message, &call, generation) } else { None };
         if let Some(answer) = self.repeats.answer(repeat.as_ref()) {
             self.metrics.repeated();
             return Ok(answer);

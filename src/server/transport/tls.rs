@@ -17,9 +17,12 @@ use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 use tokio_rustls::server::TlsStream;
 use wildwarden_core::config::TlsFiles;
 use wildwarden_core::error::{Error, Result};
+use wildwarden_core::model::folder::files::plain;
 
 /// Time in which a peer has shown who it is.
 const HANDSHAKE: Duration = Duration::from_secs(10);
+/// Of a file; one of authorities may hold hundreds.
+const MAX_BYTES: u64 = 4 << 20;
 /// How often the files are looked at.
 const LOOK: Duration = Duration::from_secs(5);
 
@@ -48,14 +51,22 @@ impl Tls {
             loop {
                 tokio::time::sleep(LOOK).await;
                 let Some(tls) = watched.upgrade() else { return };
-                let now = tls.stamps();
-                if now != seen {
-                    seen = now;
-                    tls.read_again();
-                }
+                // A file system that does not answer holds up nobody who calls.
+                let looked = tokio::task::spawn_blocking(move || tls.look(seen)).await;
+                let Ok(stamps) = looked else { return };
+                seen = stamps;
             }
         });
         Ok(tls)
+    }
+
+    /// Reads the files when they are others than `seen`. As they are now.
+    fn look(&self, seen: Vec<Option<SystemTime>>) -> Vec<Option<SystemTime>> {
+        let now = self.stamps();
+        if now != seen {
+            self.read_again();
+        }
+        now
     }
 
     /// What is wrong with new files leaves the old in service.
@@ -98,7 +109,8 @@ pub fn fingerprint<S>(stream: &TlsStream<S>) -> Option<String> {
 
 fn config(files: &TlsFiles, protocols: &[Vec<u8>]) -> Result<ServerConfig> {
     let chain = certificates(&files.certificate)?;
-    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|cause| Error::file(&files.key, cause))?;
+    let key = plain(&files.key, MAX_BYTES)?;
+    let key = PrivateKeyDer::from_pem_slice(&key).map_err(|cause| Error::file(&files.key, cause))?;
     let builder = ServerConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|cause| Error::Bug(format!("TLS: {cause}")))?;
@@ -121,7 +133,8 @@ fn config(files: &TlsFiles, protocols: &[Vec<u8>]) -> Result<ServerConfig> {
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
     let told = |cause: String| Error::file(path, cause);
-    let all = CertificateDer::pem_file_iter(path).map_err(|cause| told(cause.to_string()))?;
-    let all = all.collect::<std::result::Result<Vec<_>, _>>().map_err(|cause| told(cause.to_string()))?;
+    let content = plain(path, MAX_BYTES)?;
+    let all = CertificateDer::pem_slice_iter(&content).collect::<std::result::Result<Vec<_>, _>>();
+    let all = all.map_err(|cause| told(cause.to_string()))?;
     if all.is_empty() { Err(told("holds no certificate".into())) } else { Ok(all) }
 }

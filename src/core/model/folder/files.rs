@@ -61,12 +61,20 @@ pub(in crate::model) fn verified(folder: &Path, name: &str, expected: &str, max_
     Err(Error::file(&folder.join(name), format!("sha256 is {found}, {MANIFEST} says {expected}")))
 }
 
-/// The text of a file anywhere, followed through links: a regular file of at most `max_bytes`. Opening a pipe or a device could wait
-/// or read for ever.
+/// The text of a file anywhere, as [`plain`] reads it.
 ///
 /// # Errors
 /// [`Error::Setup`] naming the file.
 pub fn plain_text(path: &Path, max_bytes: u64) -> Result<String> {
+    String::from_utf8(plain(path, max_bytes)?).map_err(|_not_text| Error::file(path, "is not UTF-8 text"))
+}
+
+/// The bytes of a file anywhere, followed through links: a regular file of at most `max_bytes`. Opening a pipe or a device could wait
+/// or read for ever.
+///
+/// # Errors
+/// [`Error::Setup`] naming the file.
+pub fn plain(path: &Path, max_bytes: u64) -> Result<Vec<u8>> {
     let fault = |cause: std::io::Error| Error::file(path, cause);
     if !std::fs::metadata(path).map_err(fault)?.is_file() {
         return Err(Error::file(path, "is not a regular file"));
@@ -76,7 +84,7 @@ pub fn plain_text(path: &Path, max_bytes: u64) -> Result<String> {
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > max_bytes {
         return Err(Error::file(path, format!("has more than {max_bytes} bytes")));
     }
-    String::from_utf8(bytes).map_err(|_not_text| Error::file(path, "is not UTF-8 text"))
+    Ok(bytes)
 }
 
 /// Files of the folder that the manifest does not list. They are never read.

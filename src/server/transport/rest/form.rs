@@ -1,5 +1,7 @@
 //! A listing as a form, `multipart/form-data`: what `curl -F` and a page send.
 
+use std::collections::HashSet;
+
 use axum::extract::multipart::Field;
 use axum::extract::{FromRequest, Multipart, Request};
 use wildwarden_core::config::Limits;
@@ -18,16 +20,28 @@ const FIELDS: &str = "title, description, listing_id, request_id, options (JSON)
 pub(super) async fn listing(request: Request, limits: &Limits) -> Result<ClassifyRequest> {
     let broken = |cause: &dyn std::fmt::Display| Error::invalid("body", format!("is no form: {cause}"));
     let mut form = Multipart::from_request(request, &()).await.map_err(|cause| broken(&cause))?;
-    let mut listing = ClassifyRequest::default();
+    let (mut listing, mut seen) = (ClassifyRequest::default(), HashSet::new());
     while let Some(part) = form.next_field().await.map_err(|cause| broken(&cause))? {
-        let name = part.name().unwrap_or_default().to_owned();
-        match name.as_str() {
+        let Some(name) = part.name().map(str::to_owned) else {
+            return Err(Error::invalid("body", format!("a part of the form has no name; there are {FIELDS}")));
+        };
+        let name = match name.as_str() {
+            "listingId" => "listing_id",
+            "requestId" => "request_id",
+            "image" => "images",
+            other => other,
+        };
+        // Who reads the first of two sees another listing than who reads the last.
+        if name != "images" && !seen.insert(name.to_owned()) {
+            return Err(Error::invalid(name, "is in the form twice"));
+        }
+        match name {
             "title" => listing.title = text(part).await?,
             "description" => listing.description = text(part).await?,
-            "listing_id" | "listingId" => listing.listing_id = text(part).await?,
-            "request_id" | "requestId" => listing.request_id = text(part).await?,
+            "listing_id" => listing.listing_id = text(part).await?,
+            "request_id" => listing.request_id = text(part).await?,
             "options" => listing.options = Some(json::read(text(part).await?.as_bytes(), "Options", "options")?),
-            "images" | "image" => {
+            "images" => {
                 if listing.images.len() == limits.max_images {
                     let found = limits.max_images + 1;
                     return Err(over("images", found, "images and more", limits.max_images, "max_images"));

@@ -1,10 +1,12 @@
 //! Messages of the contract as canonical protobuf JSON, by the descriptors that reflection serves.
 
+use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use memchr::memchr3_iter;
 use prost::Message;
 use prost_reflect::{DescriptorPool, DeserializeOptions, DynamicMessage, MessageDescriptor, SerializeOptions};
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use wildwarden_core::error::{Error, Result};
 use wildwarden_proto::DESCRIPTORS;
 
@@ -33,13 +35,74 @@ pub fn read<M: Message + Default>(json: &[u8], name: &str, field: &str) -> Resul
     if values > MOST_VALUES {
         return Err(Error::invalid(field, format!("{values} values and more, above the limit of {MOST_VALUES}")));
     }
+    let no_json = |cause: serde_json::Error| Error::invalid(field, format!("is no {name} in JSON: {cause}"));
+    serde_json::from_slice::<Unique>(json).map_err(no_json)?;
     let descriptor = descriptor(name)?;
     let mut reader = serde_json::Deserializer::from_slice(json);
     let options = DeserializeOptions::new().deny_unknown_fields(true);
     let read = DynamicMessage::deserialize_with_options(descriptor, &mut reader, &options);
     let read = read.and_then(|message| reader.end().map(|()| message));
-    let message = read.map_err(|cause| Error::invalid(field, format!("is no {name} in JSON: {cause}")))?;
+    let message = read.map_err(no_json)?;
     message.transcode_to().map_err(|cause| Error::Bug(format!("a {name} from JSON: {cause}")))
+}
+
+/// Any JSON in which no object names a field twice, once as in protobuf and once as in JSON included: readers differ in which of the two
+/// counts, so what a gateway saw would be another listing than what is rated.
+struct Unique;
+
+impl<'de> Deserialize<'de> for Unique {
+    fn deserialize<D: Deserializer<'de>>(reader: D) -> std::result::Result<Self, D::Error> {
+        reader.deserialize_any(Self)
+    }
+}
+
+impl<'de> Visitor<'de> for Unique {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> std::result::Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> std::result::Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> std::result::Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> std::result::Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_str<E>(self, _: &str) -> std::result::Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_unit<E>(self) -> std::result::Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> std::result::Result<Self, A::Error> {
+        while values.next_element::<Self>()?.is_some() {}
+        Ok(self)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> std::result::Result<Self, A::Error> {
+        let mut seen = HashSet::new();
+        while let Some(name) = fields.next_key::<String>()? {
+            let plain: String = name.chars().filter(|letter| *letter != '_').flat_map(char::to_lowercase).collect();
+            if !seen.insert(plain) {
+                return Err(serde::de::Error::custom(format_args!("the field {name:?} is there twice")));
+            }
+            fields.next_value::<Self>()?;
+        }
+        Ok(self)
+    }
 }
 
 /// `message`, whose name that is, with every field, by the names that JSON has for them.
@@ -104,6 +167,9 @@ mod tests {
             ("{\"titel\": \"x\"}", "titel"),
             ("{\"images\": [{\"content\": \"*\"}]}", "line 1"),
             ("{} {}", "trailing"),
+            ("{\"title\": \"a\", \"title\": \"b\"}", "twice"),
+            ("{\"listing_id\": \"a\", \"listingId\": \"b\"}", "twice"),
+            ("{\"images\": [{\"content\": \"\", \"content\": \"\"}]}", "twice"),
             ("[]", "line 1"),
         ] {
             let refused = refusal(json);
