@@ -9,7 +9,8 @@ if ! "$environment/bin/python" -c 'import maturin' 2>/dev/null; then
   "$environment/bin/pip" install --quiet --disable-pip-version-check 'maturin==1.16.0'
 fi
 rm -rf dist
-# With auditwheel, the wheel's name says the oldest glibc that the program runs with; by default it would say only "linux".
-MATURIN_PEP517_ARGS="--compatibility pypi --locked $*" PATH="$PWD/$environment/bin:$PATH" \
+# With auditwheel, the wheel's name says the oldest glibc that the program runs with; with `--compatibility linux` it says only "linux".
+case " $* " in *" --compatibility "*) compatibility= ;; *) compatibility="--compatibility pypi" ;; esac
+MATURIN_PEP517_ARGS="$compatibility --locked $*" PATH="$PWD/$environment/bin:$PATH" \
   "$environment/bin/pip" wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
 ls dist/*.whl
