@@ -84,6 +84,7 @@ const TRANSPORT: &[&str] = &[
     "error",
     "lifecycle",
     "metrics",
+    "model::folder::files::plain",
     "model::folder::manifest",
     "model::catalogue::repository::order",
     "pipeline",

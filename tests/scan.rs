@@ -147,6 +147,8 @@ fn reasons_and_report_are_in_the_language_that_is_asked_for() {
     assert!(sentence.contains("标题"), "{sentence}");
     let page = std::fs::read_to_string(out.join("report.html")).unwrap();
     assert!(page.contains("lang=\"zh-Hans\"") && page.contains("人工复核") && !page.contains("Highest risk"));
+    assert!(page.contains("象牙") && page.contains(sentence), "{sentence}");
+    assert!(scan(&input, &out, &[]).status.success(), "it goes on in the language that it has");
     let other = scan(&input, &out, &["--language", "en"]);
     assert_eq!(other.status.code(), Some(2));
     assert!(said(&other).contains("--language"), "{}", said(&other));

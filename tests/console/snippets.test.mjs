@@ -25,6 +25,12 @@ test("curl is given the words of the listing as they are, and none of them runs"
     "http://127.0.0.1:50053/v1/listings:rate"]);
 });
 
+test("who reads Chinese asks for it", () => {
+  const chinese = { ...asked, language: "zh" };
+  assert.deepEqual(shell(curl(chinese)).split("\0").slice(2, 4), ["-H", "accept-language: zh"]);
+  assert.deepEqual(shell(grpcurl(chinese)).split("\0").slice(3, 5), ["-H", "accept-language: zh"]);
+});
+
 test("grpcurl is given one message in JSON", () => {
   const given = shell(grpcurl(asked)).split("\0");
   assert.deepEqual(given.slice(0, -1), ["-plaintext", "-H", "authorization: Bearer secret", "-d", "@", "127.0.0.1:50051",

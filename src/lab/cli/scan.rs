@@ -1,5 +1,6 @@
 //! `wildwarden scan`
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -14,6 +15,7 @@ use tokio::time::Instant;
 use wildwarden_core::domain::Category;
 use wildwarden_core::error::Error;
 use wildwarden_core::pipeline::Pipeline;
+use wildwarden_core::pipeline::generation::Generation;
 use wildwarden_server::cli::{Settings, async_runtime, tell};
 use wildwarden_server::lifecycle::first_generation;
 use wildwarden_server::transport::sentences::Language;
@@ -63,9 +65,9 @@ pub struct Scan {
     /// Take looks as this profile says instead of the policy's. No budget applies: every listing is rated for itself.
     #[arg(long)]
     profile: Option<ProfileName>,
-    /// Language of the reasons' sentences and of the report.
-    #[arg(long, value_enum, default_value_t = LanguageName::En)]
-    language: LanguageName,
+    /// Language of the reasons' sentences and of the report. Default: of the scan that is in DIR, else English.
+    #[arg(long, value_enum)]
+    language: Option<LanguageName>,
     /// Folder of an earlier scan of the same input: keep its ratings where no model that made them has changed.
     #[arg(long, value_name = "DIR")]
     only_changed: Option<PathBuf>,
@@ -94,13 +96,21 @@ impl LanguageName {
     }
 }
 
-impl From<LanguageName> for Language {
-    fn from(name: LanguageName) -> Self {
-        match name {
-            LanguageName::En => Self::English,
-            LanguageName::Zh => Self::Chinese,
-        }
-    }
+/// As a plan names it.
+fn spoken(language: &str) -> Language {
+    if language == LanguageName::Zh.name() { Language::Chinese } else { Language::English }
+}
+
+/// Of categories by name.
+fn titles(generation: &Generation, language: Language) -> BTreeMap<String, String> {
+    let named = generation.policy().enabled().map(|declared| {
+        let title = match language {
+            Language::English => &declared.title.en,
+            Language::Chinese => &declared.title.zh,
+        };
+        (declared.category.to_string(), title.clone())
+    });
+    named.collect()
 }
 
 /// What a shell gives a program that it interrupts.
@@ -127,11 +137,15 @@ impl Scan {
         plan.previous = self.only_changed.as_deref().map(Path::canonicalize).transpose().with_context(|| {
             self.only_changed.as_deref().map_or_else(String::new, |folder| folder.display().to_string())
         })?;
-        plan.language = self.language.name().to_owned();
+        match self.language {
+            Some(name) => name.name().clone_into(&mut plan.language),
+            None => plan.language = Plan::of(&self.out)?.map_or(plan.language, |before| before.language),
+        }
+        let language = spoken(&plan.language);
+        let titles = titles(&generation, language);
         let found = self.check_or_write(&plan)?;
         let categories = looked_for(&generation);
-        let scan =
-            Run::new(Pipeline::start(&config, generation, Arc::default())?, &config, photos, self.language.into());
+        let scan = Run::new(Pipeline::start(&config, generation, Arc::default())?, &config, photos, language);
         let runtime = async_runtime()?;
         let stop = Arc::new(AtomicBool::new(false));
         runtime.block_on(async { heed_signals(Arc::clone(&stop)).map(tokio::spawn) })?;
@@ -151,7 +165,7 @@ impl Scan {
                 ));
                 true
             }
-            End::Whole => self.conclude(&plan, last_run)?,
+            End::Whole => self.conclude(&plan, last_run, &titles)?,
         };
         Ok(if failed { ExitCode::from(1) } else { ExitCode::SUCCESS })
     }
@@ -227,9 +241,9 @@ impl Scan {
     }
 
     /// Counts, and writes summary and report. Says whether rows failed.
-    fn conclude(&self, plan: &Plan, last_run: LastRun) -> anyhow::Result<bool> {
+    fn conclude(&self, plan: &Plan, last_run: LastRun, titles: &BTreeMap<String, String>) -> anyhow::Result<bool> {
         let summary = summary(&self.out, plan, last_run)?;
-        let page = report::page(&summary, self.language.into()).into_string();
+        let page = report::page(&summary, titles, spoken(&plan.language)).into_string();
         parts::write_whole(&self.out.join(report::FILE), page.as_bytes())?;
         // It says that the scan is whole, so it comes last.
         let mut written = serde_json::to_vec_pretty(&summary).context("summary")?;

@@ -97,7 +97,7 @@ impl Columns {
         };
         if found.title.is_none() && found.description.is_none() && found.images.is_none() {
             return Err(Error::setup(format!(
-                "no column is called title, description or images; name them with --map title=COLUMN,...: there is {}",
+                "no column is called title, description or images; name them with --map title=COLUMN,...; a folder with tables is read as tables, and photos beside them are not taken: there is {}",
                 there()
             )));
         }

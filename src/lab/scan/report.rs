@@ -14,8 +14,8 @@ use crate::scan::words::Words;
 /// Its file.
 pub const FILE: &str = "report.html";
 
-/// Whole HTML, no file beside it. What stands in the table's columns is named as there.
-pub fn page(summary: &Summary, language: Language) -> Markup {
+/// Whole HTML, no file beside it. `titles`: of categories by name, in that language.
+pub fn page(summary: &Summary, titles: &BTreeMap<String, String>, language: Language) -> Markup {
     let words = Words::of(language);
     let body = html! {
         h1 { (words.title) }
@@ -26,7 +26,7 @@ pub fn page(summary: &Summary, language: Language) -> Markup {
         h2 { (words.levels) }
         .card { (shares("level", &Level::NAMES, &summary.levels, (summary.rated, language))) }
         h2 { (words.categories) }
-        .card { (categories(summary, words)) }
+        .card { (categories(summary, titles, words)) }
         h2 { (words.reasons) }
         .card { (reasons(summary, words)) }
         @if !summary.errors.is_empty() {
@@ -71,13 +71,15 @@ fn shares(namespace: &str, names: &[&str], counts: &BTreeMap<String, u64>, (of, 
     table.render()
 }
 
-fn categories(summary: &Summary, words: &Words) -> Markup {
+fn categories(summary: &Summary, titles: &BTreeMap<String, String>, words: &Words) -> Markup {
+    let title = |name: &String| titles.get(name).unwrap_or(name).clone();
     let mut table = Table::new([words.category, words.rated, words.flagged]);
     for (name, found) in &summary.categories {
-        table.row([name.clone(), grouped(found.rated), grouped(found.flagged)]);
+        table.row([title(name), grouped(found.rated), grouped(found.flagged)]);
     }
-    let drawn: Vec<(String, &str)> =
-        summary.categories.iter().map(|(name, found)| (histogram(name, found, words), name.as_str())).collect();
+    let drawn: Vec<(String, String)> =
+        summary.categories.iter().map(|(name, found)| (histogram(name, found, words), title(name))).collect();
+    let drawn: Vec<(String, &str)> = drawn.iter().map(|(chart, caption)| (chart.clone(), caption.as_str())).collect();
     html! {
         (table)
         p.soft { (words.histograms) }
@@ -138,16 +140,16 @@ fn errors(summary: &Summary, words: &Words) -> Markup {
 fn highest(summary: &Summary, language: Language) -> Markup {
     let words = Words::of(language);
     let head =
-        [words.listing, words.risk, words.level, words.suggestion, words.photo, words.reasons, words.source, words.row];
-    let mut table = Table::new(head).left(1);
+        [words.listing, words.reasons, words.risk, words.level, words.suggestion, words.photo, words.source, words.row];
+    let mut table = Table::new(head).left(2);
     for row in &summary.highest {
         table.row([
             row.listing_id.clone(),
+            if row.why.is_empty() { row.reasons.join(", ") } else { row.why.join(" ") },
             format!("{:.4}", row.risk),
             language.name("level", &row.level),
             language.name("suggestion", &row.suggestion),
             row.best_image.clone(),
-            row.reasons.join(", "),
             row.source.clone(),
             row.row.to_string(),
         ]);
@@ -208,7 +210,9 @@ mod tests {
             suggestion: "review".into(),
             best_image: "0".into(),
             reasons: vec!["claim_term:tusk".into()],
+            why: vec!["It names a tusk.".into()],
         };
+        let titles = [("tusk".to_owned(), "Tusks".to_owned())].into();
         let mut histogram = [0; BINS];
         histogram[3] = 1_234_567;
         let summary = Summary {
@@ -220,10 +224,10 @@ mod tests {
         for (language, said) in
             [(Language::English, "<td class=\"\">Review"), (Language::Chinese, "<td class=\"\">人工复核")]
         {
-            let page = page(&summary, language).into_string();
+            let page = page(&summary, &titles, language).into_string();
             assert!(page.contains("1,234,567") && page.contains("&lt;script&gt;") && !page.contains("<script>"));
             assert_eq!(page.matches("fill='#0f766e'").count(), BINS);
-            assert!(page.contains(said), "{said}");
+            assert!(page.contains(said) && page.contains("It names a tusk.") && page.contains("Tusks"), "{said}");
             assert!(!page.contains("{n}") && !page.contains("{rated}") && !page.contains("{failed}"), "{language:?}");
         }
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use wildwarden_core::domain::{Level, Suggestion};
 use wildwarden_core::error::{Error, Result};
 
@@ -102,6 +102,27 @@ pub struct Row {
     pub best_image: String,
     /// `code:category`.
     pub reasons: Vec<String>,
+    /// The same as sentences.
+    pub why: Vec<String>,
+}
+
+/// Of a rating, what the sentences are.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Why {
+    reasons: Vec<Sentence>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Sentence {
+    text: String,
+}
+
+/// The sentences of a rating in JSON.
+fn sentences(rating: &str) -> Vec<String> {
+    let why: Why = serde_json::from_str(rating).unwrap_or_default();
+    why.reasons.into_iter().map(|reason| reason.text).filter(|text| !text.is_empty()).collect()
 }
 
 /// What the run that ended the scan did.
@@ -264,12 +285,13 @@ impl Counting<'_> {
     }
 
     fn name_highest(&mut self, batch: &RecordBatch, reasons: Vec<Vec<String>>) -> Result<()> {
-        let [mut source, mut listing_id, mut level, mut suggestion, mut best_image] = [
+        let [mut source, mut listing_id, mut level, mut suggestion, mut best_image, mut rating] = [
             texts(batch, "source")?,
             texts(batch, "listing_id")?,
             texts(batch, "level")?,
             texts(batch, "suggestion")?,
             texts(batch, "best_image")?,
+            texts(batch, "rating")?,
         ];
         let places = fractions(batch, "risk")?.zip(numbers(batch, "row")?).zip(reasons);
         for ((risk, row), reasons) in places {
@@ -282,11 +304,17 @@ impl Counting<'_> {
                 owned(&mut suggestion),
                 owned(&mut best_image),
             ];
+            let rating = rating.next().flatten().unwrap_or_default();
             let Some(risk) = risk else { continue };
             self.summary.rated += 1;
+            // Of what is not named nothing need be read.
+            if self.highest.len() == NAMED && self.highest.peek().is_some_and(|least| risk < least.risk) {
+                continue;
+            }
+            let why = sentences(rating);
             let [source, listing_id, level, suggestion, best_image] = texts;
             let row = u64::try_from(row.unwrap_or_default()).unwrap_or_default();
-            self.highest.push(Row { risk, source, row, listing_id, level, suggestion, best_image, reasons });
+            self.highest.push(Row { risk, source, row, listing_id, level, suggestion, best_image, reasons, why });
             if self.highest.len() > NAMED {
                 self.highest.pop();
             }

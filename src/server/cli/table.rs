@@ -71,5 +71,7 @@ fn why(response: &ClassifyResponse) -> String {
 
 /// Whether nothing worse than LOW was found; used for the exit summary.
 pub fn is_calm(response: &ClassifyResponse) -> bool {
-    response.level() <= Level::Low && !response.reasons.iter().any(|r| r.code() == ReasonCode::ImageUnreadable)
+    response.suggestion() == Suggestion::Pass
+        && response.level() <= Level::Low
+        && !response.reasons.iter().any(|r| r.code() == ReasonCode::ImageUnreadable)
 }

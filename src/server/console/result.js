@@ -5,7 +5,7 @@ import { evidence } from "./evidence.js";
 import { lawSentence, missingSentence } from "./sentences.js";
 import { title } from "./server.js";
 import { curl, grpcurl, python } from "./snippets.js";
-import { bare, locale, measure, probability, say, sayAs, sayEnum } from "./texts.js";
+import { bare, chosen, locale, measure, probability, say, sayAs, sayEnum } from "./texts.js";
 
 const LEVELS = ["minimal", "low", "medium", "high", "critical"];
 /** In the order in which a listing passes them. */
@@ -79,7 +79,7 @@ function snippet(name, code) {
 function snippets(sent) {
   // The page's own listener speaks HTTP; gRPC has another, whose shipped port this is.
   const places = { origin: location.origin, address: `${location.hostname}:50051`, secure: location.protocol === "https:" };
-  const request = { ...sent, ...places, photos: sent.photos.map((photo) => photo.name) };
+  const request = { ...sent, ...places, language: chosen(), photos: sent.photos.map((photo) => photo.name) };
   return [make("p", { class: "hint" }, say("snippet.hint")), snippet("curl", curl(request)), snippet("Python", python(request)),
     snippet("grpcurl", grpcurl(request))];
 }

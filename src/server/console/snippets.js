@@ -8,26 +8,28 @@ const hereQuoted = (text) => text.replace(/[\\$`]/g, "\\$&");
 /** JSON's strings are Python's, too. */
 const pythonQuoted = JSON.stringify;
 const KEY = '"authorization: Bearer $WILDWARDEN_KEY"';
+const CHINESE = "'accept-language: zh'";
 
 /** `photos` are names of files, `options` as in JSON; `secure`: the page came over TLS, and so do calls. */
-export function curl({ title, description, photos, options, hasKey, origin }) {
+export function curl({ title, description, photos, options, hasKey, language, origin }) {
   // --form-string, since -F would read a title that begins with @ as the name of a file.
   const texts = Object.entries({ title, description, options: JSON.stringify(options) }).filter(([, text]) => text);
   const named = (name) => `@"${name.replace(/["\\]/g, "\\$&")}"`;
   return [
     "curl",
     ...(hasKey ? [`-H ${KEY}`] : []),
+    ...(language === "zh" ? [`-H ${CHINESE}`] : []),
     ...texts.map(([name, text]) => `--form-string ${shellQuoted(`${name}=${text}`)}`),
     ...photos.map((name, index) => `-F ${shellQuoted(`images=${named(name)};filename=${index + 1}`)}`),
     shellQuoted(`${origin}/v1/listings:rate`),
   ].join(" \\\n  ");
 }
 
-export function grpcurl({ title, description, photos, options, hasKey, address, secure }) {
+export function grpcurl({ title, description, photos, options, hasKey, language, address, secure }) {
   const head = hereQuoted(JSON.stringify({ title, description, options })).slice(0, -1);
   const images = photos.map((name, index) =>
     `{"imageId": "${index + 1}", "content": "$(base64 -w0 ${shellQuoted(name)})"}`);
-  const flags = `${secure ? "" : "-plaintext "}${hasKey ? `-H ${KEY} ` : ""}`;
+  const flags = `${secure ? "" : "-plaintext "}${hasKey ? `-H ${KEY} ` : ""}${language === "zh" ? `-H ${CHINESE} ` : ""}`;
   return `grpcurl ${flags}-d @ ${address} wildwarden.v1.RiskService/Classify <<LISTING
 ${head},"images":[${images.join(",\n")}]}
 LISTING`;

@@ -46,7 +46,11 @@ impl Entrance {
     /// # Errors
     /// [`Error::Setup`] when it cannot be had.
     pub async fn tcp(key: &str, wanted: SocketAddr) -> Result<(Self, SocketAddr)> {
-        let refused = |cause| Error::setup(format!("{key}: {wanted}: {cause}"));
+        let refused = |cause: io::Error| {
+            let taken = cause.kind() == io::ErrorKind::AddrInUse;
+            let hint = if taken { "; give it another address, port 0 takes a free one" } else { "" };
+            Error::setup(format!("{key}: {wanted}: {cause}{hint}"))
+        };
         let listener = TcpListener::bind(wanted).await.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
         Ok((Self::Tcp(listener), address))
