@@ -420,7 +420,11 @@ mod tests {
             ("[models]\npoll_ms = 3", vec![], vec!["models.poll_ms", "3", "20 to 3600000"]),
             ("[rollout]\nmax_error_percent = 101.0", vec![], vec!["rollout.max_error_percent", "101", "0 to 100"]),
             ("[server]\nlisten = \"here\"", vec![], vec!["server.listen", "here"]),
-            ("[auth]\nkeys = [{ name = \"a\", sha256 = \"x\", roles = [] }]", vec![], vec!["auth.keys.a", "64"]),
+            (
+                "[auth]\nkeys = [{ name = \"a\", sha256 = \"x\", roles = [\"info\"] }]",
+                vec![],
+                vec!["auth.keys.a", "64"],
+            ),
         ] {
             let message = load(file, &environment, &[]).unwrap_err().to_string();
             assert!(named.iter().all(|part| message.contains(part)), "{message:?} lacks one of {named:?}");

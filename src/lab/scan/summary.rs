@@ -161,7 +161,7 @@ pub fn summary(folder: &Path, plan: &Plan, last_run: LastRun) -> Result<Summary>
     let mut counting = Counting { plan, due: (0, 0), highest: BinaryHeap::new(), summary: Summary::default() };
     let of_categories: Vec<String> = plan.categories.iter().map(|name| format!("probability_{name}")).collect();
     let mut columns = vec!["source", "row", "listing_id", "error_code", "error", "risk", "level", "suggestion"];
-    columns.extend(["best_image", "reasons", "degraded"]);
+    columns.extend(["best_image", "reasons", "degraded", "rating"]);
     columns.extend(of_categories.iter().map(String::as_str));
     for path in &found.parts {
         parts::read(path, &columns, |batch| counting.add(batch).map_err(|error| Error::file(path, error)))?;
