@@ -145,7 +145,7 @@ fn highest(summary: &Summary, language: Language) -> Markup {
     for row in &summary.highest {
         table.row([
             row.listing_id.clone(),
-            if row.why.is_empty() { row.reasons.join(", ") } else { row.why.join(" ") },
+            if row.why.is_empty() { row.reasons.join(", ") } else { row.why.join(words.between) },
             format!("{:.4}", row.risk),
             language.name("level", &row.level),
             language.name("suggestion", &row.suggestion),

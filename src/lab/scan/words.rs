@@ -43,6 +43,8 @@ pub(super) struct Words {
     pub(super) table: &'static str,
     pub(super) version: &'static str,
     pub(super) policy: &'static str,
+    /// What stands between two sentences.
+    pub(super) between: &'static str,
 }
 
 const ENGLISH: Words = Words {
@@ -85,6 +87,7 @@ const ENGLISH: Words = Words {
     table: "table or folder",
     version: "version",
     policy: "policy",
+    between: " ",
 };
 
 const CHINESE: Words = Words {
@@ -126,6 +129,7 @@ const CHINESE: Words = Words {
     table: "表或文件夹",
     version: "版本",
     policy: "策略",
+    between: "",
 };
 
 impl Words {

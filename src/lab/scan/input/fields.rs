@@ -93,7 +93,7 @@ mod tests {
     #[test]
     fn an_id_that_json_rounds_is_told() {
         let unreadable = read(serde_json::json!({"id": 1.0e22})).unwrap_err();
-        assert!(unreadable.problem.starts_with("listing_id: 1e22 is rounded"), "{}", unreadable.problem);
+        assert!(unreadable.problem.starts_with("listing_id: 1e+22 is rounded"), "{}", unreadable.problem);
         assert_eq!(read(serde_json::json!({"id": u64::MAX})).unwrap().listing_id, u64::MAX.to_string());
     }
 
