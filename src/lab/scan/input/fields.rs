@@ -32,7 +32,7 @@ pub(super) fn draft(mut fields: Map<String, Value>, columns: &Columns) -> Result
     }
 }
 
-/// Whether another number may have been written: it is beyond 64 bits, or has a fraction.
+/// Whether another number may have been written: a double has some 16 digits.
 fn is_rounded(number: &Number) -> bool {
     /// From here on not every whole number is a double.
     const FROM: f64 = 9_007_199_254_740_992.0;
