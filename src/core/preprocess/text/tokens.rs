@@ -343,6 +343,13 @@ mod tests {
     #[test]
     fn what_is_no_tokenizer_is_refused_and_a_text_without_words_has_no_windows() {
         assert!(TokenReader::new(SPEC, b"{}").unwrap_err().to_string().contains("is no tokenizer"));
+        // Found by fuzzing: the library panics at it.
+        assert!(
+            TokenReader::new(SPEC, b"{\"decoder\"\r\r\r\r\r\r\r\r\r\r:\"1")
+                .unwrap_err()
+                .to_string()
+                .contains("is no tokenizer")
+        );
         assert!(RAW.windows("").unwrap().is_empty() && RAW.windows(" \n").unwrap().is_empty());
     }
 
