@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Args;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use wildwarden_core::config::{Config, Flag};
 use wildwarden_core::error::Error;
 
@@ -49,14 +49,13 @@ impl Serve {
         let config = self.settings.load(flags.clone())?;
         let runtime = super::async_runtime()?;
         let ended = runtime.block_on(Self::serve(Arc::new(self.settings), flags, config));
-        // What still reads a file, or loads a model, is not waited for.
+        // What still reads a file is not waited for.
         runtime.shutdown_background();
         ended
     }
 
     async fn serve(settings: Arc<Settings>, flags: Vec<Flag>, config: Config) -> anyhow::Result<ExitCode> {
-        let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
-        let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
+        let mut ends = Ends::listen()?;
         let mut hangup = signal(SignalKind::hangup()).context("listening for SIGHUP")?;
         let server = Server::bind(config).await?;
         tracing::info!(address = %server.address(), "listening");
@@ -66,28 +65,44 @@ impl Serve {
         if let Some(address) = server.console_address() {
             tracing::info!(%address, "listening for browsers");
         }
-        tokio::select! {
-            loaded = server.load() => loaded?,
-            _ = terminate.recv() => return Ok(before_it_served()),
-            _ = interrupt.recv() => return Ok(before_it_served()),
-        }
+        let mut loading = Box::pin(server.load());
+        let loaded = tokio::select! {
+            loaded = &mut loading => Some(loaded),
+            () = ends.asked() => None,
+        };
+        let Some(loaded) = loaded else {
+            // ONNX Runtime does not survive the end of its process while it reads a model.
+            tracing::info!("stopping once what is being loaded is; a second signal ends it at once");
+            tokio::select! {
+                _ = loading => return Ok(before_it_served()),
+                () = ends.asked() => return Ok(at_once()),
+            }
+        };
+        loaded?;
+        drop(loading);
         tracing::info!(address = %server.address(), "serving");
         loop {
             tokio::select! {
-                _ = terminate.recv() => break,
-                _ = interrupt.recv() => break,
-                _ = hangup.recv() => tokio::select! {
-                    () = reload(&server, &settings, &flags) => {}
-                    _ = terminate.recv() => break,
-                    _ = interrupt.recv() => break,
+                () = ends.asked() => break,
+                _ = hangup.recv() => {
+                    let read = tokio::select! {
+                        read = read_again(&settings, &flags) => read,
+                        () = ends.asked() => break,
+                    };
+                    let reloaded = match read {
+                        Ok(config) => server.reload(config).await,
+                        Err(error) => Err(error),
+                    };
+                    if let Err(error) = reloaded {
+                        tracing::error!(%error, "SIGHUP: the settings are refused; nothing was changed");
+                    }
                 }
             }
         }
         tracing::info!("draining");
         let drained = tokio::select! {
             drained = server.drain() => drained?,
-            _ = terminate.recv() => return Ok(at_once()),
-            _ = interrupt.recv() => return Ok(at_once()),
+            () = ends.asked() => return Ok(at_once()),
         };
         if drained {
             tracing::info!("stopped: every request finished");
@@ -98,22 +113,38 @@ impl Serve {
     }
 }
 
-/// Reads the settings again, where nobody waits for the file, and takes over what of them can be.
-async fn reload(server: &Server, settings: &Arc<Settings>, flags: &[Flag]) {
+/// Signals that ask the server to end.
+struct Ends {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Ends {
+    fn listen() -> anyhow::Result<Self> {
+        let terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
+        let interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
+        Ok(Self { terminate, interrupt })
+    }
+
+    /// Returns at the next of them.
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// The settings as they are now, read where nobody waits for the file.
+async fn read_again(settings: &Arc<Settings>, flags: &[Flag]) -> Result<Config, Error> {
     let (settings, flags) = (Arc::clone(settings), flags.to_vec());
     let read = tokio::task::spawn_blocking(move || settings.read(flags)).await;
-    let reloaded = match read.map_err(|cause| Error::Bug(format!("reading the settings: {cause}"))).flatten() {
-        Ok(config) => server.reload(config).await,
-        Err(error) => Err(error),
-    };
-    if let Err(error) = reloaded {
-        tracing::error!(%error, "SIGHUP: the settings are refused; nothing was changed");
-    }
+    read.map_err(|cause| Error::Bug(format!("reading the settings: {cause}"))).flatten()
 }
 
 /// After a signal while models load.
 fn before_it_served() -> ExitCode {
-    tracing::info!("stopped before the models were loaded");
+    tracing::info!("stopped before anything was served");
     ExitCode::SUCCESS
 }
 
