@@ -76,9 +76,9 @@ def image_rate(address: str, source: list, callers: int, seconds: int) -> float:
     return load(address, "closed", [*source, "--title", TITLE], "--concurrency", callers, "--duration", seconds, "--warmup", 1)["images_per_second"]
 
 
-def bare_rate(source: Path, seconds: int) -> float:
+def bare_rate(source: Path, seconds: int, *more: object) -> float:
     """Images a second of decoding and sessions in a loop on every core, without a server."""
-    run = subprocess.run([PROGRAM, "bench", "bare", "--images", source, "--duration", str(seconds)], cwd=ROOT, capture_output=True, text=True, check=True)
+    run = subprocess.run([PROGRAM, "bench", "bare", "--images", source, "--duration", str(seconds), *map(str, more)], cwd=ROOT, capture_output=True, text=True, check=True)
     return float(run.stdout.split()[0])
 
 

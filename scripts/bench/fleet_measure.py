@@ -56,15 +56,21 @@ def policy_of(models: Path) -> dict:
     return tomllib.loads((models / "policy.toml").read_text(encoding="utf-8"))
 
 
+def shipped_policy(profile: str | None, words: bool) -> str:
+    """The text of the shipped policy but for the profile and, without `words`, for what is read in photos."""
+    text = (ROOT / "models" / "policy.toml").read_text(encoding="utf-8")
+    text = re.sub(r'(?m)^profile = "\w+"', f'profile = "{profile}"', text) if profile else text
+    return text if words else re.sub(r"(?ms)^\[looks\.words\]\n.*?(?=^\[)", "", text)
+
+
 @contextmanager
 def server(program: Path, core: int, profile: str | None, cache: int = 0, words: bool = True):
     """On one core, with the shipped models, and their policy but for the profile and, without `words`, for what is read in photos. Yields its
     address and process id."""
     with tempfile.TemporaryDirectory() as scratch, tempfile.TemporaryFile("w+") as log:
         models = ROOT / "models"
-        policy, text = Path(scratch) / "policy.toml", (models / "policy.toml").read_text(encoding="utf-8")
-        text = re.sub(r'(?m)^profile = "\w+"', f'profile = "{profile}"', text) if profile else text
-        policy.write_text(text if words else re.sub(r"(?ms)^\[looks\.words\]\n.*?(?=^\[)", "", text), encoding="utf-8")
+        policy = Path(scratch) / "policy.toml"
+        policy.write_text(shipped_policy(profile, words), encoding="utf-8")
         command = ["taskset", "--cpu-list", str(core), str(program), "serve", "--listen", "127.0.0.1:0", "--admin-listen", "", "--models", str(models), "--policy", str(policy)]
         settings = {"ORT_DISABLE_TELEMETRY": "1", "WILDWARDEN_SCHEDULER_WORKERS": "1", "WILDWARDEN_CACHE_IMAGES": str(cache), "WILDWARDEN_MODELS_IGNORE_STATE": "true"}
         process = subprocess.Popen(command, cwd=ROOT, env=os.environ | settings, stdout=log, stderr=subprocess.STDOUT)

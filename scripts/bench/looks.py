@@ -11,17 +11,15 @@ the first turn the servers that read words spend what they may save up for it. N
 
 import argparse
 import json
-import re
 import statistics
-import subprocess
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
 import servers
-from compare import NO_CACHE, backbone
-from fleet_measure import WARM, listings
-from servers import PROGRAM, ROOT, load, load_peer, wildwarden
+from compare import NO_CACHE, backbone, bare_rate
+from fleet_measure import WARM, listings, shipped_policy
+from servers import load, load_peer, wildwarden
 
 TITLE = "brass table lamp, used"
 CALLERS = (8, 32)
@@ -32,16 +30,9 @@ WANTED = {"balanced": {PEER: 1.4, BARE: 1.1, FORMER: 1.25}, "fast": {PEER: 2.0, 
 
 
 def policy(folder: Path, profile: str, words: bool) -> Path:
-    text = (ROOT / "models/policy.toml").read_text(encoding="utf-8")
-    text = re.sub(r'(?m)^profile = "\w+"', f'profile = "{profile}"', text)
     path = folder / f"{profile}-{words}.toml"
-    path.write_text(text if words else re.sub(r"(?ms)^\[looks\.words\]\n.*?(?=^\[)", "", text), encoding="utf-8")
+    path.write_text(shipped_policy(profile, words), encoding="utf-8")
     return path
-
-
-def bare(photos: Path, former: Path, seconds: int) -> float:
-    command = [PROGRAM, "bench", "bare", "--images", photos, "--duration", seconds, "--models", former, "--policy", former / "policy.toml"]
-    return float(subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()[0])
 
 
 def main() -> None:
@@ -72,7 +63,7 @@ def main() -> None:
         servers.ask(port, "mosec", bodies[0])
         measured = {
             FORMER: ours({"MODELS_POLICY": str(former / "policy.toml")}, former),
-            BARE: lambda _, seconds: bare(stream, former, seconds),
+            BARE: lambda _, seconds: bare_rate(stream, seconds, "--models", former, "--policy", former / "policy.toml"),
             PEER: lambda callers, seconds: load_peer(port, "mosec", bodies, '"top"', callers, seconds),
             "balanced": ours({"MODELS_POLICY": str(policy(folder, "balanced", True))}),
             "balanced, no words": ours({"MODELS_POLICY": str(policy(folder, "balanced", False))}),

@@ -11,14 +11,13 @@ ratio of the two percentiles is above 3.
 import argparse
 import hashlib
 import json
-import os
 import statistics
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from goodput import ROOT, Server, bench, fast_policy
+from goodput import ROOT, Server, bench, fast_policy, halves
 
 KEYS = {"polite": "a-polite-key", "flood": "a-flooding-key"}
 POLITE_RATE, TIMES, WANTED_RATIO = 2, 10, 3.0
@@ -31,8 +30,7 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    cores = sorted(os.sched_getaffinity(0))
-    of_server, of_sender = (set(cores[: len(cores) // 2]), set(cores[len(cores) // 2 :])) if len(cores) > 1 else (None, None)
+    of_server, of_sender = halves()
     keys = ", ".join(f'{{ name = "{name}", sha256 = "{hashlib.sha256(key.encode()).hexdigest()}", roles = ["classify", "info"] }}' for name, key in KEYS.items())
     rows = []
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(1) as beside:

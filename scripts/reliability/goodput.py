@@ -31,6 +31,12 @@ def pinned(cores: set[int] | None):
     return (lambda: os.sched_setaffinity(0, cores)) if cores else None
 
 
+def halves() -> tuple[set[int] | None, set[int] | None]:
+    """The cores of the server, and those of whoever sends; none where there is one core alone."""
+    cores = sorted(os.sched_getaffinity(0))
+    return (set(cores[: len(cores) // 2]), set(cores[len(cores) // 2 :])) if len(cores) > 1 else (None, None)
+
+
 class Server:
     """A server process on a free port, with settings `SECTION_KEY=value`."""
 
@@ -83,8 +89,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        cores = sorted(os.sched_getaffinity(0))
-        of_server, of_sender = (set(cores[: len(cores) // 2]), set(cores[len(cores) // 2 :])) if len(cores) > 1 else (None, None)
+        of_server, of_sender = halves()
         server = Server(options.program, fast_policy(Path(folder)), of_server)
         photos = ["--images", options.images, "--duration", options.seconds, "--warmup", 2]
         closed = bench(options.program, server, of_sender, "closed", *photos, "--concurrency", 8)

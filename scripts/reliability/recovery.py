@@ -20,7 +20,7 @@ from pathlib import Path
 
 import grpc
 
-from goodput import ROOT, Server, bench, fast_policy
+from goodput import ROOT, Server, bench, fast_policy, halves
 
 sys.path.insert(0, str(ROOT / "proto"))
 contract = grpc.protos("wildwarden/v1/risk.proto")
@@ -76,8 +76,7 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    cores = sorted(os.sched_getaffinity(0))
-    of_server, of_sender = (set(cores[: len(cores) // 2]), set(cores[len(cores) // 2 :])) if len(cores) > 1 else (None, None)
+    of_server, of_sender = halves()
     # Before gRPC has threads, which what is done in a child before it begins would stumble over.
     if of_sender:
         os.sched_setaffinity(0, of_sender)

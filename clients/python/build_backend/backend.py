@@ -6,6 +6,7 @@ The models lie in the root of the repository, for the program and its tests. Wha
 from __future__ import annotations
 
 import shutil
+from fnmatch import fnmatch
 from pathlib import Path
 
 import maturin
@@ -30,7 +31,7 @@ def lay_out() -> None:
     leave = fetched()
 
     def ignore(folder: str, names: list[str]) -> set[str]:
-        return leave & set(names) if Path(folder) == ROOT / "models" else set()
+        return {name for name in names if any(fnmatch(name, one) for one in leave)} if Path(folder) == ROOT / "models" else set()
 
     shutil.copytree(ROOT / "models", MODELS, ignore=ignore)
 

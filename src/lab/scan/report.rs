@@ -72,14 +72,13 @@ fn shares(namespace: &str, names: &[&str], counts: &BTreeMap<String, u64>, (of, 
 }
 
 fn categories(summary: &Summary, titles: &BTreeMap<String, String>, words: &Words) -> Markup {
-    let title = |name: &String| titles.get(name).unwrap_or(name).clone();
+    let titled = summary.categories.iter().map(|(name, found)| (name, titles.get(name).unwrap_or(name), found));
     let mut table = Table::new([words.category, words.rated, words.flagged]);
-    for (name, found) in &summary.categories {
-        table.row([title(name), grouped(found.rated), grouped(found.flagged)]);
+    for (_, title, found) in titled.clone() {
+        table.row([title.clone(), grouped(found.rated), grouped(found.flagged)]);
     }
-    let drawn: Vec<(String, String)> =
-        summary.categories.iter().map(|(name, found)| (histogram(name, found, words), title(name))).collect();
-    let drawn: Vec<(String, &str)> = drawn.iter().map(|(chart, caption)| (chart.clone(), caption.as_str())).collect();
+    let drawn: Vec<(String, &str)> =
+        titled.map(|(name, title, found)| (histogram(name, found, words), title.as_str())).collect();
     html! {
         (table)
         p.soft { (words.histograms) }

@@ -96,14 +96,14 @@ impl Shared {
         mut message: ClassifyRequest,
         call: Call,
     ) -> Result<ClassifyResponse, (Error, String)> {
-        let own_id = !message.request_id.is_empty();
-        message.request_id = convert::request_id(&message.request_id);
-        let request_id = message.request_id.clone();
+        let request_id = convert::request_id(&message.request_id);
         let generation = match self.admit() {
             Ok(pipeline) => pipeline.generation().number(),
             Err(error) => return Err((error, request_id)),
         };
-        let repeat = if own_id { self.repeats.of(&message, &call, generation) } else { None };
+        // Before it has an id that nobody gave it.
+        let repeat = self.repeats.of(&message, &call, generation);
+        message.request_id.clone_from(&request_id);
         if let Some(answer) = self.repeats.answer(repeat.as_ref()) {
             self.metrics.repeated();
             return Ok(answer);
