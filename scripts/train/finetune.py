@@ -137,8 +137,8 @@ def weigh(targets: np.ndarray) -> np.ndarray:
     return weights
 
 
-def train(model: Back, features: "Subset", learnt: Lesson, passes: float, seed: int) -> dict[str, torch.Tensor]:
-    """The average of the weights over the last steps."""
+def train(model: Back, features: "Subset", learnt: Lesson, passes: float, seed: int, run: str) -> dict[str, torch.Tensor]:
+    """The average of the weights over the last steps. `run` tells its progress from that of runs beside it."""
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)
     views = len(learnt.labels)
@@ -168,7 +168,7 @@ def train(model: Back, features: "Subset", learnt: Lesson, passes: float, seed: 
         losses.append(loss.item())
         if step % 10 == 9 or step + 1 == steps:
             left = (time.monotonic() - started) / (step + 1) * (steps - step - 1)
-            print(f"\rstep {step + 1}/{steps}, loss {np.mean(losses[-50:]):.3f}, {left / 60:.1f} min left  ", end="", file=sys.stderr, flush=True)
+            print(f"\r{run}: step {step + 1}/{steps}, loss {np.mean(losses[-50:]):.3f}, {left / 60:.1f} min left  ", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     return average
 
@@ -197,7 +197,7 @@ def main() -> None:
     labels = np.array([[float(row["head"] == head) for head in heads] for row in rows], np.float32)
     learnt = lesson(embeddings[kept], dict(np.load(arguments.teacher_heads)), labels[kept], heads)
     model = Back(weights, len(heads), embeddings.shape[1]).to(memory_format=torch.channels_last)
-    average = train(model, Subset(features, stored[kept]), learnt, arguments.passes, arguments.seed)
+    average = train(model, Subset(features, stored[kept]), learnt, arguments.passes, arguments.seed, "all photos" if arguments.leave_out < 0 else f"without fold {arguments.leave_out}")
     tuned = {name.removeprefix("layers.").replace("/", "."): value.numpy() for name, value in average.items() if name.startswith("layers.")}
     fitted = {"heads.names": np.array(heads), "heads.w": average["heads.weight"].numpy(), "heads.b": average["heads.bias"].numpy()}
     beside = arguments.out.with_suffix(".part.npz")  # so that the file is whole or not there

