@@ -4,6 +4,7 @@ import contextlib
 import csv
 import io
 import json
+import random
 import subprocess
 import sys
 import tempfile
@@ -25,6 +26,7 @@ import common  # noqa: E402
 import fusion  # noqa: E402
 import heads  # noqa: E402
 import linear_heads  # noqa: E402
+import listings  # noqa: E402
 import measure  # noqa: E402
 import model_folder  # noqa: E402
 import offers  # noqa: E402
@@ -484,6 +486,30 @@ class Fusion(unittest.TestCase):
         grid = np.array([[a, b] for a in values for b in values])
         fused = (self.terms(grid[:, 0], grid[:, 1]).of["tusk"][floors] @ weights).reshape(len(values), -1)
         self.assertTrue((np.diff(fused, axis=0) >= -1e-6).all() and (np.diff(fused, axis=1) >= -1e-6).all())
+
+    def test_the_numbers_as_written_are_no_less_cautious_than_those_fitted(self) -> None:
+        for seed in range(6):
+            rng = np.random.default_rng(seed)
+            image, text = rng.normal(0, 3, (2, 600))
+            y = (np.maximum(image, text) + rng.normal(0, 1, 600) > 1).astype(float)  # either is enough: together they add nothing
+            terms = self.terms(image, text)
+            written = dict(zip(terms.weights, np.round(fusion.fit(terms.of["tusk"][0, 0], y, terms), 4), strict=True))
+            room = [round(written[name] - terms.bound * abs(written["interaction"]), 6) for name in ("image", "text")]
+            self.assertGreaterEqual(min(room), 0)
+            self.assertLess(min(room), 0.002, "here the bound is what decides")
+
+    def test_a_threshold_that_no_listing_reaches_is_the_nearest(self) -> None:
+        y = np.array([1.0] * 50 + [0.0] * 950)
+        risk = np.concatenate([np.linspace(0.5, 0.9, 50), np.linspace(0, 0.55, 949), [0.95]])
+        at = fusion.threshold(risk, y, np.arange(1000).astype(str), 0.01, 0.99)
+        self.assertLess(at, 0.9)  # above, there is only the harmless listing that looks worst
+
+    def test_renders_are_a_fixed_share_of_the_harmless_photos(self) -> None:
+        for rendered in (5, 500):
+            photos = [common.Photo(f"{source}{number}", "", "", source, "", f"{source}{number}", "", "", "generic photos") for source, count in (("render", rendered), ("shop", 100)) for number in range(count)]
+            composer = listings.Composer(SHIPPED, photos, [], random.Random(1))
+            share = np.mean([composer.other_photo().source == "render" for _ in range(4000)])
+            self.assertAlmostEqual(share, listings.RENDERED_OTHERS, delta=0.02)
 
     def test_a_threshold_reaches_its_precision_at_the_prior(self) -> None:
         rng = np.random.default_rng(1)

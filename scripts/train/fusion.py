@@ -7,7 +7,8 @@ comes from `wildwarden policy terms`: it alone knows the formula (logistic stack
 it holds at a prior of one half. More evidence must never lower the risk: the weights are fitted under that constraint. How little
 a logit may count as, its floor, is chosen by cross-validation over the listings' groups.
 
-Thresholds: the lowest fused probability whose precision at the deployment prior is, with 95 % confidence, at least the target.
+Thresholds: the lowest fused probability whose precision at the deployment prior is, with 90 % confidence, at least the target, or that
+comes nearest to it.
 Only the numbers of [category.fusion] and of [suggestions] change in the file. Categories are those of the scores; a category of
 which no listing is an offer keeps its fusion, and one with thresholds of its own keeps them.
 """
@@ -28,9 +29,12 @@ import program
 from common import fold_of
 
 IMAGE_FLOORS, TEXT_FLOORS = (-4.0, -3.0, -2.0, -1.0, -0.5), (-3.0, -2.0, -1.0, -0.5, -0.25)
+ROUNDING = 5e-5  # of the numbers, as policy.set_numbers writes them
 PULL = 1e-3  # towards equal weights of both logits
 # What a reviewer's time is worth: of seven listings sent to review one should be an offer; of ten held back, nine.
 REVIEW_PRECISION, BLOCK_PRECISION = 0.15, 0.90
+# With more, a harmless listing or two of thousands that look worst decide, and BLOCK is hardly ever said.
+CONFIDENCE = 0.90
 
 
 @dataclass(frozen=True)
@@ -63,13 +67,14 @@ def fit(x: np.ndarray, y: np.ndarray, terms: Terms) -> np.ndarray:
     logits, interaction = [terms.weights.index(name) for name in ("image", "text")], terms.weights.index("interaction")
     centre = np.zeros(len(terms.weights))
     centre[logits] = 1
+    slack = (1 + terms.bound) * ROUNDING  # it holds for the numbers as they are written, too
 
     def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
         value, gradient = log_loss(x, y, weights)
         return value + PULL * ((weights - centre) ** 2).sum(), gradient + 2 * PULL * (weights - centre)
 
     constraints = [
-        {"type": "ineq", "fun": lambda w, i=i, sign=sign: w[i] - terms.bound * sign * w[interaction] - 1e-6}
+        {"type": "ineq", "fun": lambda w, i=i, sign=sign: w[i] - terms.bound * sign * w[interaction] - slack}
         for i in logits for sign in (1, -1)
     ]
     return minimize(loss, centre, jac=True, method="SLSQP", constraints=constraints, options={"maxiter": 500}).x
@@ -85,7 +90,8 @@ def choose(terms: Terms, category: str, y: np.ndarray, parts: np.ndarray) -> tup
 
 
 def threshold(risk: np.ndarray, y: np.ndarray, groups: np.ndarray, prior: float, target: float, rounds: int = 300) -> float:
-    """Lowest risk at which the lower end of the precision's 95 % bootstrap interval reaches the target at the prior."""
+    """Lowest risk whose precision at the prior reaches the target in CONFIDENCE of the bootstrap's rounds; where none does, the one
+    that comes nearest."""
     rng, candidates = np.random.default_rng(1), np.unique(np.quantile(risk, np.linspace(0, 1, 400)))
     names, inverse = np.unique(groups, return_inverse=True)
     precision = np.zeros((rounds, len(candidates)))
@@ -98,8 +104,8 @@ def threshold(risk: np.ndarray, y: np.ndarray, groups: np.ndarray, prior: float,
             above = weight.sum() - np.concatenate([[0], np.cumsum(weight[order])])[np.searchsorted(risk[order], candidates)]
             rates.append((above + (1 - label) * 0.5) / (weight.sum() + 1))  # half a false positive is always expected
         precision[row] = prior * rates[0] / (prior * rates[0] + (1 - prior) * rates[1])
-    reached = np.quantile(precision, 0.025, axis=0) >= target
-    return float(candidates[np.argmax(reached)]) if reached.any() else float(candidates[-1])
+    lower = np.quantile(precision, 1 - CONFIDENCE, axis=0)
+    return float(candidates[np.argmax(lower >= target) if (lower >= target).any() else np.argmax(lower)])
 
 
 def main() -> None:

@@ -36,7 +36,11 @@ OTHERS = {
     "conservation": (0.08, "other", "conservation"),
     "words_only": (0.10, "", "any_benign"),
 }
-OFFERS_EACH, OTHERS_ALL = 220, 1500  # a fold
+# A fold; more to fit on, since the few harmless listings that look worst decide where BLOCK begins.
+OFFERS_EACH, OTHERS_ALL = 220, {"fit": 6000, "test": 1500}
+# Share of the harmless photos that are rendered look-alikes, however many were rendered: else those who render more would move the
+# thresholds, and a marketplace shows no renders.
+RENDERED_OTHERS = 0.13
 
 
 def deal(kinds: dict, count: int, rng: random.Random) -> list[tuple[str, str, str]]:
@@ -47,17 +51,22 @@ def deal(kinds: dict, count: int, rng: random.Random) -> list[tuple[str, str, st
 class Composer:
     def __init__(self, known: Categories, photos: list, texts: list[dict], rng: random.Random) -> None:
         self.known, self.rng = known, rng
-        self.photos = {head: [photo for photo in photos if photo.head == head] for head in [*known.names, ""]}
+        self.photos = {head: [photo for photo in photos if photo.head == head] for head in known.names}
+        self.rendered, self.taken = ([photo for photo in photos if not photo.head and (photo.source == "render") == rendered] for rendered in (True, False))
         self.offers = {label: [row for row in texts if row["labels"] == [label]] for label in [*known.names, *known.labels]}
         harmless, reports = self.offers.pop(known.harmless), self.offers.pop(known.report)
         alike = [row for row in harmless if "look_alike" in row["slice"]]
         plain = [row for row in harmless if "look_alike" not in row["slice"]]
         self.texts = {"look_alike": alike or plain, "benign": plain, "conservation": reports, "any_benign": plain + reports}
 
+    def other_photo(self) -> Photo:
+        rendered = self.rendered and (not self.taken or self.rng.random() < RENDERED_OTHERS)
+        return self.rng.choice(self.rendered if rendered else self.taken)
+
     def listing(self, number: str, head: str, kind: str, photo: str, text: str) -> dict:
         row = {"listing_id": f"{number}-{kind}", "labels": [head] if head else [], "slices": [kind]}
         if photo:
-            chosen = self.rng.choice(self.photos[head if photo == "product" else ""])
+            chosen = self.rng.choice(self.photos[head]) if photo == "product" else self.other_photo()
             row |= {"images": [chosen.path], "source": chosen.source, "seller": chosen.seller, "group": chosen.group}
         if text:
             pool = self.offers[head] if text == "offer" else self.texts[text]
@@ -67,12 +76,12 @@ class Composer:
             row["title"] = self.rng.choice(pool)["text"]
         return row
 
-    def compose(self, prefix: str) -> list[dict]:
+    def compose(self, prefix: str, others: int) -> list[dict]:
         found = []
         for head in self.known.names:
             if self.photos[head] and self.offers[head]:
                 found += [self.listing(f"{prefix}-{head}-{i}", head, *kind) for i, kind in enumerate(deal(OFFERS, OFFERS_EACH, self.rng))]
-        return found + [self.listing(f"{prefix}-other-{i}", "", *kind) for i, kind in enumerate(deal(OTHERS, OTHERS_ALL, self.rng))]
+        return found + [self.listing(f"{prefix}-other-{i}", "", *kind) for i, kind in enumerate(deal(OTHERS, others, self.rng))]
 
 
 def photo_alone(photo: Photo) -> dict:
@@ -106,7 +115,7 @@ def main() -> None:
         chosen = [row for row in texts if row["split"] == split]
         for fold in range(FOLDS):
             mine = [photo for photo, at in zip(photos, folds) if at == fold]
-            rows = Composer(known, mine, chosen, random.Random(f"{purpose}{fold}")).compose(f"{purpose}{fold}")
+            rows = Composer(known, mine, chosen, random.Random(f"{purpose}{fold}")).compose(f"{purpose}{fold}", OTHERS_ALL[purpose])
             write(out / f"{purpose}_{fold}.jsonl", rows)
             print(f"{purpose}, fold {fold}: {len(rows)} listings")
     for fold in range(FOLDS):
