@@ -38,7 +38,7 @@ Wildlife_Again = Rule(
 )
 # A reason that the platform weighs more than the policy does, and a probability of one category.
 Wildlife_Ivory_In_Disguise = Rule(
-  when_all=['DISGUISED_CLAIM' in WildlifeReasons, WildlifeIvory >= 0.5],
+  when_all=['DISGUISED_CLAIM' in WildlifeReasons, WildlifeIvory >= 0.25],
   description=f'The name of ivory is disguised: {WildlifeText}',
 )
 # Not rated, so nobody knows: a person looks, and the operator hears of it.
