@@ -14,6 +14,7 @@ Needs grpcio-tools, as scripts/test.sh has it in .runtime/python.
 import argparse
 import asyncio
 import csv
+import random
 import re
 import shutil
 import sys
@@ -85,6 +86,7 @@ async def measure(given: argparse.Namespace, server: Server, wire) -> list[dict]
     images = [path.read_bytes() for path in sorted(given.images.rglob("*.jpg"))]
     if not images:
         sys.exit(f"overload: {given.images} holds no .jpg")
+    random.Random(1).shuffle(images)  # a folder is sorted by kind, and every step should meet all kinds
     async with grpc.aio.insecure_channel(server.address) as channel:
         load = Load(wire, wire.risk_pb2_grpc.RiskServiceStub(channel), images)
         capacity = await load.capacity(CAPACITY_SECONDS)

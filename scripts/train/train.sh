@@ -121,8 +121,12 @@ make_set() { # make_set FOLD
 }
 make_set all # first: what it keeps of the views serves the folds, and their encoder where none is tuned
 sets=()
+trap 'kill -- "${sets[@]/#/-}" 2>/dev/null || true' EXIT # when one fails, the others are of no use
+set -m # each is a process group, so that what it has started ends with it
 for fold in 0 1 2; do make_set "$fold" & sets+=($!); done
-for made_by in "${sets[@]}"; do wait "$made_by"; done
+set +m
+for _ in "${sets[@]}"; do wait -n; done
+trap - EXIT
 
 set="$work/set_all"
 step "int8 against fp32" --in "$set/fp32.onnx" "$set/int8.onnx" "$set/check/tensors.npy" --out "$set/metrics.json" \

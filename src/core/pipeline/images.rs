@@ -66,15 +66,17 @@ impl Part for Prepared {
 }
 
 /// Scores a batch of images: `done` is told of each with its place, as soon as it is; not of those whose deadline passes. What the
-/// cache knows or does not decode is done before the models run, and what the first look is sure of before another begins.
+/// cache knows or does not decode is done before the models run, and what the first look is sure of before another begins. Gives the
+/// time that looks after the first took, words among them.
 pub(super) fn score(
     (generation, worker, load): (&Generation, usize, Load),
     inputs: &mut Inputs,
     images: &[Photo],
     with_maps: bool,
     done: &mut dyn FnMut(usize, ImageOutcome),
-) {
+) -> Duration {
     let plan = generation.looks();
+    let mut further = Duration::ZERO;
     let mut waiting: Vec<Prepared> = Vec::with_capacity(images.len());
     let mut done = |index: usize, mut outcome: ImageOutcome| {
         if let Some(photo) = images.get(index).filter(|photo| photo.with_sha256) {
@@ -110,7 +112,8 @@ pub(super) fn score(
         if waiting.is_empty() {
             break;
         }
-        run_models((generation, worker, look), inputs, &mut waiting, with_maps);
+        let took = run_models((generation, worker, look), inputs, &mut waiting, with_maps);
+        further += if look > 0 { took } else { Duration::ZERO };
         let (again, finished) = plan.images.sift(look + 1, waiting, &plan.categories, load);
         for mut image in finished {
             if is_read(plan.words.as_ref(), &mut image, load) {
@@ -124,6 +127,7 @@ pub(super) fn score(
         waiting = again;
     }
     // Last, since it takes longest: those that are done have been answered.
+    let reading = Instant::now();
     for mut image in with_words {
         let content = images.get(image.index).map(|photo| &photo.content[..]).unwrap_or_default();
         if read_words((generation, worker, load), content, &mut image) {
@@ -131,6 +135,7 @@ pub(super) fn score(
             done(image.index, image.outcome);
         }
     }
+    further + reading.elapsed()
 }
 
 /// Reads the words in `image`. `false`: half a text says nothing, and nobody waits for it.
@@ -179,13 +184,13 @@ fn open(generation: &Generation, content: &[u8], deadline: Deadline) -> (ImageOu
     }
 }
 
-/// Resizes, runs the models of a look over the whole batch, and puts together what all looks so far say.
+/// Resizes, runs the models of a look over the whole batch, and puts together what all looks so far say. Gives the time it took.
 fn run_models(
     (generation, worker, look): (&Generation, usize, usize),
     inputs: &mut Inputs,
     batch: &mut [Prepared],
     with_maps: bool,
-) {
+) -> Duration {
     let began = Instant::now();
     let rows = rows_of(batch);
     let frames = batch.iter().flat_map(|image| &image.frames);
@@ -220,6 +225,7 @@ fn run_models(
         *inference += inferred;
         looks.later += if look > 0 { inferred } else { Duration::ZERO };
     }
+    began.elapsed()
 }
 
 /// The rows of the batch that are each image's frames.

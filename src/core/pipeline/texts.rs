@@ -56,13 +56,14 @@ impl Part for Prepared<'_> {
 }
 
 /// Scores a batch of texts: `done` is told of each with its place, as soon as it is; not of those whose deadline passes. Of each model
-/// their strongest windows share runs.
+/// their strongest windows share runs. Gives the time that looks after the first took.
 pub(super) fn score(
     (generation, worker, load): (&Generation, usize, Load),
     texts: &[(TextField, String, Deadline)],
     with_tokens: bool,
     done: &mut dyn FnMut(usize, TextOutcome),
-) {
+) -> Duration {
+    let mut further = Duration::ZERO;
     let mut waiting: Vec<Prepared<'_>> = Vec::with_capacity(texts.len());
     for (index, (field, text, deadline)) in texts.iter().enumerate() {
         let (outcome, reads) = prepare(generation, *field, text);
@@ -79,7 +80,8 @@ pub(super) fn score(
         waiting.retain(|text| !text.deadline.has_passed());
         let deadlines: Vec<Deadline> = waiting.iter().map(|text| text.deadline).collect();
         let go_on = || deadlines.iter().any(|deadline| !deadline.has_passed());
-        run_models((generation, worker, look), &mut waiting, &go_on);
+        let took = run_models((generation, worker, look), &mut waiting, &go_on);
+        further += if look > 0 { took } else { Duration::ZERO };
         let (again, finished) = plan.texts.sift(look + 1, waiting, &plan.categories, load);
         for mut text in finished {
             explain(generation, &mut text, with_tokens.then_some(&go_on));
@@ -87,6 +89,7 @@ pub(super) fn score(
         }
         waiting = again;
     }
+    further
 }
 
 /// Language, lexicon terms and what each scorer reads of one text. Without a scorer of texts the lexicon is read all the same.
@@ -151,15 +154,15 @@ fn read_all<'a>(
     }))
 }
 
-/// Runs the models of a look over the whole batch, and puts together what all looks so far say.
+/// Runs the models of a look over the whole batch, and puts together what all looks so far say. Gives the time it took.
 fn run_models<'a>(
     (generation, worker, look): (&'a Generation, usize, usize),
     batch: &mut [Prepared<'a>],
     go_on: GoOn<'_>,
-) {
-    let Ok(texts) = u32::try_from(batch.len()) else { return };
+) -> Duration {
+    let texts = u32::try_from(batch.len()).unwrap_or(u32::MAX);
     if texts == 0 {
-        return;
+        return Duration::ZERO;
     }
     let start = Instant::now();
     for (place, scorer) in generation.text_scorers().iter().enumerate().filter(|(_, scorer)| scorer.look == look) {
@@ -190,6 +193,7 @@ fn run_models<'a>(
         *inference += share;
         looks.later += if look > 0 { share } else { Duration::ZERO };
     }
+    start.elapsed()
 }
 
 /// Keeps a text's logit for each category, of each scorer's strongest window, calibrated and joined, less the policy's caution.

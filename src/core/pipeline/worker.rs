@@ -14,9 +14,9 @@ use crate::schedule::scheduler::Taken;
 use crate::schedule::ticket::Reply;
 
 /// Runs a batch of one lane on the sessions of `worker` and replies to each job as soon as it is done. The reply of one that came too
-/// late is dropped. `load`: what waits behind the batch.
-pub(super) fn run(worker: usize, inputs: &mut Inputs, batch: Vec<Taken<Job>>, load: Load) {
-    let Some(first) = batch.first() else { return };
+/// late is dropped. `load`: what waits behind the batch. Gives the time that looks after the first took.
+pub(super) fn run(worker: usize, inputs: &mut Inputs, batch: Vec<Taken<Job>>, load: Load) -> Duration {
+    let Some(first) = batch.first() else { return Duration::ZERO };
     let generation = Arc::clone(&first.job.generation);
     let (mut photos, mut photo_replies) = (Vec::new(), Vec::new());
     let (mut words, mut word_replies) = (Vec::new(), Vec::new());
@@ -39,8 +39,10 @@ pub(super) fn run(worker: usize, inputs: &mut Inputs, batch: Vec<Taken<Job>>, lo
         }
     }
     let with = (&*generation, worker, load);
-    images::score(with, inputs, &photos, explained, &mut |place, outcome| answer(&mut photo_replies, place, outcome));
-    texts::score(with, &words, explained, &mut |place, outcome| answer(&mut word_replies, place, outcome));
+    let on_photos = images::score(with, inputs, &photos, explained, &mut |place, outcome| {
+        answer(&mut photo_replies, place, outcome)
+    });
+    on_photos + texts::score(with, &words, explained, &mut |place, outcome| answer(&mut word_replies, place, outcome))
 }
 
 fn answer<R>(replies: &mut [Option<(Reply<R>, Duration)>], place: usize, outcome: R) {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::costs::Cost;
 use super::job::{Batchable, Deadline, Priority};
 use super::policy;
 
@@ -19,7 +20,7 @@ pub(super) struct Entry<J> {
     pub(super) deadline: Deadline,
     pub(super) enqueued: Instant,
     /// What it is likely to take of a worker.
-    pub(super) cost: Duration,
+    pub(super) cost: Cost,
 }
 
 impl<J: Batchable> Entry<J> {
@@ -61,17 +62,17 @@ impl<J: Batchable> Flow<J> {
         }
     }
 
-    /// Work that waits, and how much of it goes before a job of that urgency.
-    pub(super) fn work(&self, priority: Priority) -> (Duration, Duration) {
-        let sum = |queue: &VecDeque<Entry<J>>| queue.iter().map(|entry| entry.cost).sum::<Duration>();
+    /// Work that waits and cannot be left out, and how much of it goes before a job of that urgency.
+    pub(super) fn least_work(&self, priority: Priority) -> (Duration, Duration) {
+        let sum = |queue: &VecDeque<Entry<J>>| queue.iter().map(|entry| entry.cost.least).sum::<Duration>();
         let (interactive, bulk) = (sum(&self.interactive), sum(&self.bulk));
         let all = interactive + bulk;
         (all, if priority == Priority::Interactive { interactive } else { all })
     }
 
-    /// Interactive work that waits and did not come at that moment.
+    /// Interactive work that waits and did not come at that moment, with what could be left out.
     pub(super) fn work_of_others(&self, came: Option<Instant>) -> Duration {
-        self.interactive.iter().filter(|entry| Some(entry.enqueued) != came).map(|entry| entry.cost).sum()
+        self.interactive.iter().filter(|entry| Some(entry.enqueued) != came).map(|entry| entry.cost.whole).sum()
     }
 
     /// Forgets what nobody waits for, wherever it stands.
@@ -106,7 +107,7 @@ impl<J: Batchable> Flow<J> {
                 position += 1;
             }
         }
-        let cost: Duration = taken.iter().map(|entry| entry.cost).sum();
+        let cost: Duration = taken.iter().map(|entry| entry.cost.whole).sum();
         self.tag = self.tag.max(clock) + cost.as_secs_f64() / self.weight;
         taken
     }

@@ -54,7 +54,7 @@ impl<J: Batchable> State<J> {
         let own_weight = f64::from(caller.weight.max(1));
         let (mut all, mut own, mut weights) = (Duration::ZERO, Duration::ZERO, own_weight);
         for (name, flow) in &self.flows {
-            let (whole, before) = flow.work(priority);
+            let (whole, before) = flow.least_work(priority);
             all += whole;
             if *name == caller.name {
                 own = before;
@@ -114,7 +114,7 @@ impl<J: Batchable> Queue<J> {
         let enqueued = Instant::now();
         let entry = |job: J| Entry { cost: self.costs.of(job.cost_class()), job, deadline: asked.deadline, enqueued };
         let entries: Vec<Entry<J>> = jobs.into_iter().map(entry).collect();
-        let work = entries.iter().map(|entry| entry.cost).sum();
+        let work = entries.iter().map(|entry| entry.cost.least).sum();
         let mut state = self.lock();
         self.admits_after_all(&mut state, (entries.len(), work), asked)?;
         let single = entries.len() == 1;
@@ -149,7 +149,7 @@ impl<J: Batchable> Queue<J> {
 
     /// Whether a job of that kind would be taken now, before anything is known of it.
     pub(super) fn foresees(&self, class: usize, asked: &Asked) -> Result<(), Refusal> {
-        self.admits_after_all(&mut self.lock(), (1, self.costs.of(class)), asked)
+        self.admits_after_all(&mut self.lock(), (1, self.costs.of(class).least), asked)
     }
 
     /// What nobody waits for any more makes room, where it is needed.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::costs::Cost;
 use super::crew::{Crew, Place};
 use super::flow::Entry;
 use super::job::{Asked, Batchable, Deadline, Load};
@@ -24,8 +25,9 @@ pub struct Taken<J> {
     pub queue_wait: Duration,
 }
 
-/// What a thread runs: a batch of one lane, told what waits behind it. It replies to each job.
-pub type Worker<J> = Box<dyn FnMut(Vec<Taken<J>>, Load) + Send>;
+/// What a thread runs: a batch of one lane, told what waits behind it. It replies to each job, and tells how much time went into what it
+/// would have left out under load.
+pub type Worker<J> = Box<dyn FnMut(Vec<Taken<J>>, Load) -> Duration + Send>;
 
 /// How much lower than the others' the workers' priority is, as `nice` counts.
 pub const BEHIND: i32 = 3;
@@ -120,14 +122,17 @@ fn run<J: Batchable>(mut worker: Worker<J>, queue: &Queue<J>, place: &Place) {
         let batch: Vec<Taken<J>> = batch.into_iter().map(take).collect();
         // A panic is that batch's error. Sessions are plain handles that a later run does not find half changed.
         let outcome = catch_unwind(AssertUnwindSafe(|| worker(batch, load)));
-        if outcome.is_err() {
+        let spare = outcome.unwrap_or_else(|_panic| {
             tracing::error!(jobs, "a worker panicked; its jobs are answered with an internal error");
-        }
+            Duration::ZERO
+        });
         if !place.end() {
             // Another has taken the place.
             return;
         }
-        class.into_iter().for_each(|class| queue.costs().took(class, begun.elapsed() / jobs));
+        let whole = begun.elapsed();
+        let cost = Cost { whole: whole / jobs, least: whole.saturating_sub(spare) / jobs };
+        class.into_iter().for_each(|class| queue.costs().took(class, cost));
         ended = Some(Instant::now());
     }
 }
@@ -203,6 +208,7 @@ mod tests {
             for Taken { job: Job(number, _, reply), queue_wait, .. } in batch {
                 reply.give(number * 2, queue_wait);
             }
+            Duration::ZERO
         };
         let make = move |_| -> Worker<Job> { Box::new(worker.clone()) };
         (Scheduler::start(1, make, settings(capacity, Duration::from_secs(60))).unwrap(), permit, ran)
@@ -376,6 +382,41 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_would_be_left_out_under_load_is_load_and_refuses_nobody() {
+        let (permit, permits) = mpsc::channel::<()>();
+        let (permits, loads) = (Arc::new(Mutex::new(permits)), Arc::new(Mutex::new(Vec::new())));
+        let noted = Arc::clone(&loads);
+        let worker = move |batch: Vec<Taken<Job>>, load: Load| {
+            let begun = Instant::now();
+            permits.lock().unwrap().recv().unwrap();
+            noted.lock().unwrap().push(load.0);
+            for Taken { job: Job(number, _, reply), queue_wait, .. } in batch {
+                reply.give(number * 2, queue_wait);
+            }
+            // All of it but next to nothing.
+            begun.elapsed()
+        };
+        let make = move |_| -> Worker<Job> { Box::new(worker.clone()) };
+        let scheduler = Scheduler::start(1, make, settings(1000, Duration::from_secs(60))).unwrap();
+        // One job that takes longer than any may wait.
+        let first = occupy(&scheduler).await;
+        tokio::time::sleep(PATIENCE.interactive * 16).await;
+        permit.send(()).unwrap();
+        first.wait(Deadline::default()).await.unwrap();
+        let mut tickets = vec![occupy(&scheduler).await];
+        let impatient = Asked { patient: false, ..now() };
+        for number in 2..12 {
+            tickets.extend(submit(&scheduler, &[number], ONE_BY_ONE, &impatient).unwrap());
+        }
+        for ticket in tickets {
+            permit.send(()).unwrap();
+            ticket.wait(Deadline::default()).await.unwrap();
+        }
+        let loads = loads.lock().unwrap();
+        assert!(loads[2] > 1.0, "ten of about 100 ms each wait: {loads:?}");
+    }
+
+    #[tokio::test]
     async fn a_worker_that_does_not_return_is_answered_for_and_another_takes_its_place() {
         let (release, released) = mpsc::channel::<()>();
         let released = Arc::new(Mutex::new(released));
@@ -387,6 +428,7 @@ mod tests {
                 }
                 reply.give(number * 2, queue_wait);
             }
+            Duration::ZERO
         };
         let make = move |_| -> Worker<Job> { Box::new(worker.clone()) };
         let scheduler = Scheduler::start(1, make, settings(8, Duration::from_millis(100))).unwrap();
@@ -414,6 +456,7 @@ mod tests {
             let released = released.lock().unwrap().take();
             Box::new(move |_, _| {
                 let _ = released.as_ref().map(mpsc::Receiver::recv);
+                Duration::ZERO
             })
         };
         let scheduler = Scheduler::start(1, make, settings(8, Duration::from_millis(50))).unwrap();
