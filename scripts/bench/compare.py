@@ -2,7 +2,8 @@
 
 Every ratio is taken within one run on one machine. Peers decode and run the backbone only; this server also reads a title,
 runs the heads, calibrates, fuses and explains. Peers: wrk over HTTP; this server: `wildwarden bench` over gRPC, which costs
-more client time on the same cores. The cache is off except where it is measured.
+more client time on the same cores. The cache is off except where it is measured. Photos and texts take one look, as the peers and the bare
+limit look once; what further looks cost is measured by looks.py.
 """
 import argparse
 import io
@@ -21,6 +22,7 @@ import onnx
 from PIL import Image
 
 import servers
+from fleet_measure import shipped_policy
 from servers import PROGRAM, ROOT, load, resident_mib, wildwarden
 
 sys.path.insert(0, str(ROOT / "proto"))
@@ -28,7 +30,9 @@ risk_pb2, risk_pb2_grpc = grpc.protos_and_services("wildwarden/v1/risk.proto")
 
 TITLE = "老料手串 包浆自然 carved bracelet"
 PARTS = ["limit", "peers", "latency", "decode", "memory", "start", "cache", "growth"]
-NO_CACHE = {"CACHE_IMAGES": "0"}
+# Nobody who waits is refused, as the peers refuse nobody.
+PATIENT = {"SCHEDULER_MAX_WAIT_MS": "5000"}
+NO_CACHE = PATIENT | {"CACHE_IMAGES": "0"}
 
 
 def photos(folder: Path) -> dict[str, Path]:
@@ -54,10 +58,13 @@ def backbone(models: Path, folder: Path) -> Path:
 
 
 class Results:
-    """Rows so far; the file is written after each part, so a run that is stopped keeps what it has."""
+    """Rows so far; the file is written after each part, so a run that is stopped keeps what it has. What other scripts measured stands
+    below, in sections of its own, and stays."""
 
     def __init__(self, path: Path, seconds: int) -> None:
         self.path, self.rows = path, []
+        before = path.read_text(encoding="utf-8") if path.exists() else ""
+        self.sections = before[before.find("\n## ") :] if "\n## " in before else ""
         commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
         cpu = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), platform.machine())
         self.head = (
@@ -69,7 +76,7 @@ class Results:
     def add(self, what: str, measured: str, wanted: str = "") -> None:
         print(f"{what}: {measured}", flush=True)
         self.rows.append(f"| {what} | {measured} | {wanted} |")
-        self.path.write_text(self.head + "\n".join(self.rows) + "\n")
+        self.path.write_text(self.head + "\n".join(self.rows) + "\n" + self.sections, encoding="utf-8")
 
 
 def image_rate(address: str, source: list, callers: int, seconds: int) -> float:
@@ -159,7 +166,7 @@ def decode(results: Results, made: dict[str, Path], seconds: int) -> None:
 
 
 def memory(results: Results, mixed: list, requests: int) -> None:
-    with wildwarden({}) as (address, process, _):
+    with wildwarden(PATIENT) as (address, process, _):
         before = resident_mib([process.pid])
         load(address, "closed", mixed, "--concurrency", 16, "--requests", 10_000, "--unique", "--allow-errors")
         first = resident_mib([process.pid])
@@ -178,7 +185,7 @@ def start(results: Results) -> None:
 
 def cache(results: Results, made: dict[str, Path], seconds: int) -> None:
     for name, photo in made.items():
-        with wildwarden({}) as (address, process, _):
+        with wildwarden(PATIENT) as (address, process, _):
             cost = {}
             for what, more in (("uncached", ["--unique"]), ("cached", [])):
                 before, alone = cpu(process.pid), load(address, "closed", ["--images", photo], "--concurrency", 8, "--duration", seconds, "--warmup", 0, *more)
@@ -241,6 +248,9 @@ def main() -> None:
         parser.error(f"--only: {', '.join(sorted(unknown))} is not a part")
     folder = Path(tempfile.mkdtemp(prefix="wildwarden-bench-"))
     try:
+        policy = folder / "one_look.toml"
+        policy.write_text(shipped_policy("fast", words=False), encoding="utf-8")
+        os.environ["WILDWARDEN_MODELS_POLICY"] = str(policy)  # of every server here, and of the bare limit
         made, results = photos(folder), Results(given.out, given.seconds)
         mixed = ["--images", given.photos or ROOT / "tests/fixtures/images/rendered"]
         parts = {

@@ -53,8 +53,7 @@ def main() -> None:
         former = given.former.absolute()
 
         def ours(settings: dict[str, str], models: Path | None = None):
-            # Callers who wait are refused nothing for a photo before theirs whose words are read.
-            address = up.enter_context(wildwarden(NO_CACHE | {"MODELS_IGNORE_STATE": "true", "SCHEDULER_MAX_WAIT_MS": "5000"} | settings, models))[0]
+            address = up.enter_context(wildwarden(NO_CACHE | {"MODELS_IGNORE_STATE": "true"} | settings, models))[0]
             # What a look was left out of has been answered by other models than before.
             more = ["--images", stream, "--title", TITLE, "--warmup", 0, "--allow-model-change"]
             return lambda callers, seconds: load(address, "closed", more, "--concurrency", callers, "--duration", seconds)["images_per_second"]
