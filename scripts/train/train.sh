@@ -18,7 +18,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 # Python's onnxruntime reports to its maker without it.
 export ORT_DISABLE_TELEMETRY=1
-usage() { sed -n '2,19s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+usage() { sed -n '2,17s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 say() { printf '==> %s\n' "$*"; }
 
 [ -f "${1:-}/images/manifest.csv" ] || usage
@@ -29,10 +29,10 @@ while [ $# -gt 0 ]; do
     --renders) [ -f "${2:-}/images/manifest.csv" ] || usage; photos+=("$(cd "$2" && pwd)"); shift 2 ;;
     --fine-tune) tuned=--tuned; shift ;;
     --photos-only) photos_only=yes; shift ;;
-    --exclude-licence) exclude+=(--exclude-licence "${2:?}"); shift 2 ;;
+    --exclude-licence) [ -n "${2:-}" ] || usage; exclude+=(--exclude-licence "$2"); shift 2 ;;
     --findings) [ -f "${2:-}" ] || usage; findings=$(cd "$(dirname "$2")" && pwd)/$(basename "$2"); shift 2 ;;
-    --models) models=${2:?}; shift 2 ;;
-    --version) version=${2:?}; shift 2 ;;
+    --models) [ -n "${2:-}" ] || usage; models=$2; shift 2 ;;
+    --version) [ -n "${2:-}" ] || usage; version=$2; shift 2 ;;
     *) usage ;;
   esac
 done
@@ -151,7 +151,7 @@ if [ -n "$photos_only" ]; then
   rm -rf "$texts" && mkdir -p "$texts"
   kept=$models; [ -d "$kept/text_classifier" ] || kept=models
   for name in text_classifier sentence_classifier; do
-    [ ! -d "$kept/$name" ] || cp -r "$kept/$name" "$texts/"
+    if [ -d "$kept/$name" ]; then cp -r "$kept/$name" "$texts/"; else say "$kept has no $name: texts will be rated without it"; fi
   done
   cp "$work/policy.toml" "$work/policy.texts.toml"
 else

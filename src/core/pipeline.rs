@@ -71,7 +71,7 @@ impl Pipeline {
     pub fn start(config: &Config, generation: Generation, metrics: Arc<Metrics>) -> Result<Self> {
         let worker = |index| -> Worker<Job> {
             let mut inputs = Inputs::default();
-            Box::new(move |batch, load| worker::run(index, &mut inputs, batch, load))
+            Box::new(move |batch, behind| worker::run(index, &mut inputs, batch, behind))
         };
         Ok(Self {
             scheduler: Scheduler::start(config.runtime.workers, worker, config.queue)?,

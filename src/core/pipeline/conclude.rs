@@ -224,7 +224,7 @@ pub(super) fn conclude(generation: &Generation, listing: &Listing, gathered: Gat
         words.extend(outcome.words.take().map(|words| (place, given.image_id.clone(), words)));
         image_ratings.push(parts.image(given, outcome));
     }
-    let has_text = !texts.is_empty();
+    let (has_text, were_read) = (!texts.is_empty(), !words.is_empty());
     let mut text_ratings: Vec<TextRating> = texts.into_iter().map(|outcome| parts.given_text(outcome)).collect();
     text_ratings.extend(words.into_iter().filter_map(|(place, id, words)| parts.words(place, id, words)));
     parts.check(has_text)?;
@@ -236,8 +236,9 @@ pub(super) fn conclude(generation: &Generation, listing: &Listing, gathered: Gat
         most_looks(image_ratings.iter().map(|image| image.looks)),
         most_looks(text_ratings.iter().map(|text| text.looks)),
     );
-    let took_part =
-        |model: &&ModelVersion| generation.looks().takes_part(model, looks) && !missing_models.contains(&model.name);
+    let took_part = |model: &&ModelVersion| {
+        generation.looks().takes_part(model, looks, were_read) && !missing_models.contains(&model.name)
+    };
     let models = generation.models().iter().filter(took_part).cloned().collect();
     evidence.missing_models = missing_models.into_iter().collect();
 

@@ -20,7 +20,7 @@ use crate::model::folder::manifest::{Calibration, hex_sha256};
 use crate::model::runtime::engine::{ImageScores, LabelScore, ScoreMap};
 use crate::model::runtime::occlusion::GoOn;
 use crate::preprocess::image::{Decoded, ImageFault, decode_while};
-use crate::schedule::{Deadline, Load};
+use crate::schedule::{AskBehind, Behind, Deadline};
 use crate::score::calibrate::calibrate;
 use crate::score::explain::image_explanation;
 use crate::score::fuse::join;
@@ -69,7 +69,7 @@ impl Part for Prepared {
 /// cache knows or does not decode is done before the models run, and what the first look is sure of before another begins. Gives the
 /// time that looks after the first took, words among them.
 pub(super) fn score(
-    (generation, worker, load): (&Generation, usize, Load),
+    (generation, worker, behind): (&Generation, usize, AskBehind<'_>),
     inputs: &mut Inputs,
     images: &[Photo],
     with_maps: bool,
@@ -88,6 +88,7 @@ pub(super) fn score(
         let hash = ContentHash::of(content);
         let known = if with_maps { None } else { generation.cache().get(hash) };
         let stands = |known: &ImageOutcome| {
+            let load = behind().load;
             let words = |gate: &WordsGate| gate.stands(known.words_left_out, load);
             plan.images.stands(known.looks.left_out, load) && plan.words.as_ref().is_none_or(words)
         };
@@ -107,55 +108,55 @@ pub(super) fn score(
     }
     let mut with_words: Vec<Prepared> = Vec::new();
     for look in 0..plan.images.count() {
-        // Decoding, or the look before, may have taken all the caller's time: no model time is spent after it.
-        waiting.retain(|image| !image.deadline.has_passed());
-        if waiting.is_empty() {
-            break;
-        }
-        let took = run_models((generation, worker, look), inputs, &mut waiting, with_maps);
-        further += if look > 0 { took } else { Duration::ZERO };
-        let (again, finished) = plan.images.sift(look + 1, waiting, &plan.categories, load);
-        for mut image in finished {
-            if is_read(plan.words.as_ref(), &mut image, load) {
-                image.frames = Vec::new();
-                with_words.push(image);
-                continue;
+        // A later look takes long, so each photo takes it by itself: it is answered at once, and the next gives way where it must.
+        let runs: Vec<Vec<Prepared>> =
+            if look == 0 { vec![waiting] } else { waiting.into_iter().map(|image| vec![image]).collect() };
+        waiting = Vec::new();
+        for mut run in runs {
+            // Decoding, or the look before, may have taken all the caller's time: no model time is spent after it.
+            run.retain(|image| !image.deadline.has_passed());
+            let gives_way = |image: &mut Prepared| {
+                let why = plan.images.gives_way(look, image, behind());
+                why.into_iter().for_each(|why| image.leave_out(why));
+                why.is_some()
+            };
+            let mut finished: Vec<Prepared> = run.extract_if(.., gives_way).collect();
+            if !run.is_empty() {
+                let took = run_models((generation, worker, look), inputs, &mut run, with_maps);
+                further += if look > 0 { took } else { Duration::ZERO };
+                let (again, sure) = plan.images.sift(look + 1, run, &plan.categories, behind());
+                waiting.extend(again);
+                finished.extend(sure);
             }
-            generation.cache().put(image.hash, &image.outcome);
-            done(image.index, image.outcome);
+            for mut image in finished {
+                if is_read(plan.words.as_ref(), &mut image, behind()) {
+                    image.frames = Vec::new();
+                    with_words.push(image);
+                    continue;
+                }
+                generation.cache().put(image.hash, &image.outcome);
+                done(image.index, image.outcome);
+            }
         }
-        waiting = again;
     }
     // Last, since it takes longest: those that are done have been answered.
     let reading = Instant::now();
     for mut image in with_words {
         let content = images.get(image.index).map(|photo| &photo.content[..]).unwrap_or_default();
-        if read_words((generation, worker, load), content, &mut image) {
-            generation.cache().put(image.hash, &image.outcome);
-            done(image.index, image.outcome);
+        match words::look((generation, worker, behind), content, image.deadline) {
+            Ok(Ok(words)) => image.outcome.words = Some(words),
+            Ok(Err(why)) => image.outcome.words_left_out = Some(why),
+            Err(fault) => image.outcome.faults.push(fault),
         }
+        generation.cache().put(image.hash, &image.outcome);
+        done(image.index, image.outcome);
     }
     further + reading.elapsed()
 }
 
-/// Reads the words in `image`. `false`: half a text says nothing, and nobody waits for it.
-fn read_words((generation, worker, load): (&Generation, usize, Load), content: &[u8], image: &mut Prepared) -> bool {
-    let gate = generation.looks().words.as_ref();
-    let lines = gate.map_or(0, WordsGate::lines);
-    match words::look((generation, worker, load), content, lines, image.deadline) {
-        Ok(Some(words)) => {
-            gate.into_iter().for_each(|gate| gate.took(words.reading));
-            image.outcome.words = Some(words);
-        }
-        Ok(None) => return false,
-        Err(fault) => image.outcome.faults.push(fault),
-    }
-    true
-}
-
 /// Whether the words in `image` are to be read; it keeps why not, although they should be.
-fn is_read(gate: Option<&WordsGate>, image: &mut Prepared, load: Load) -> bool {
-    let admitted = gate.map_or(Ok(false), |gate| gate.admits(&image.outcome.labels, load, image.deadline));
+fn is_read(gate: Option<&WordsGate>, image: &mut Prepared, behind: Behind) -> bool {
+    let admitted = gate.map_or(Ok(false), |gate| gate.admits(&image.outcome.labels, behind, image.deadline));
     admitted.unwrap_or_else(|why| {
         image.outcome.words_left_out = Some(why);
         false

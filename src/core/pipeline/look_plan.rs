@@ -48,6 +48,24 @@ impl LookPlan {
         for modality in [Modality::Images, Modality::Texts] {
             let mut named = looks.of(modality).iter().flat_map(|look| &look.models);
             named.try_for_each(|name| scores(engine, modality, name))?;
+            let numbers: Vec<usize> = match modality {
+                Modality::Images => engine
+                    .image_scorers()
+                    .filter(|model| rates(model))
+                    .map(|model| looks.number(modality, model.name()))
+                    .collect(),
+                Modality::Texts => engine
+                    .text_scorers()
+                    .iter()
+                    .filter(|model| rates(model))
+                    .map(|model| looks.number(modality, model.name()))
+                    .collect(),
+            };
+            if !numbers.is_empty() && !numbers.contains(&0) {
+                let problem =
+                    "names every model that rates them, and none is left for the first look, which all of them take";
+                return Err(Error::setup(format!("policy: looks.{modality} {problem}")));
+            }
         }
         let gates = |modality| {
             let serves = |name: &str| models.iter().any(|(model, of, _)| model == name && *of == modality);
@@ -72,14 +90,24 @@ impl LookPlan {
     }
 
     /// Whether `model` takes part where the most looks that a listing's photos and texts took are so many. What reads words in photos has
-    /// no look of its own.
-    pub(super) fn takes_part(&self, model: &ModelVersion, (of_images, of_texts): (usize, usize)) -> bool {
+    /// no look of its own: it does where words `were_read`.
+    pub(super) fn takes_part(
+        &self,
+        model: &ModelVersion,
+        (of_images, of_texts): (usize, usize),
+        were_read: bool,
+    ) -> bool {
         let of = self.models.iter().find(|(name, ..)| *name == model.name);
-        of.map_or(of_images > 0, |(_, modality, look)| match modality {
+        of.map_or(were_read, |(_, modality, look)| match modality {
             Modality::Images => *look < of_images,
             Modality::Texts => *look < of_texts,
         })
     }
+}
+
+/// Whether a model speaks of a category.
+fn rates(model: &LoadedModel) -> bool {
+    model.folder().manifest.labels.iter().any(|label| label.category.is_some())
 }
 
 /// Whether an image model gives that label, which feeds no category.

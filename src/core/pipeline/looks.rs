@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::domain::{Category, LeftOut, Logit, Modality, PerCategory, Probability};
-use crate::schedule::{Deadline, Load, RunningMean};
+use crate::schedule::{Behind, Deadline, Load, RunningMean};
 use crate::score::policy::{Look, Looks, Profile, WordsLook};
 
 /// Load from which less doubt is heeded, and from which none is. The queue refuses at 1.
@@ -94,7 +94,7 @@ struct Gate {
 #[derive(Debug, Clone, Copy)]
 struct Situation {
     /// What waits.
-    load: Load,
+    behind: Behind,
     /// When the caller stops waiting.
     deadline: Deadline,
     /// Rows that would take the look in one run, this part's and those chosen before it.
@@ -145,12 +145,12 @@ impl Gates {
         taken: usize,
         parts: Vec<P>,
         categories: &[Category],
-        load: Load,
+        behind: Behind,
     ) -> (Vec<P>, Vec<P>) {
         let (mut again, mut finished) = (Vec::new(), Vec::with_capacity(parts.len()));
         let mut chosen = 0_u32;
         for mut part in parts {
-            let now = Situation { load, deadline: part.deadline(), together: chosen.saturating_add(part.rows()) };
+            let now = Situation { behind, deadline: part.deadline(), together: chosen.saturating_add(part.rows()) };
             match self.next(taken, part.seen(), categories, now) {
                 Next::Look => {
                     chosen = now.together;
@@ -163,6 +163,13 @@ impl Gates {
             finished.push(part);
         }
         (again, finished)
+    }
+
+    /// Why `part`, which was to take look number `look`, gives way after all: meanwhile others have come, or its time has gone.
+    pub(super) fn gives_way<P: Part>(&self, look: usize, part: &P, behind: Behind) -> Option<LeftOut> {
+        let (_, gate) = look.checked_sub(1).and_then(|place| self.gates.get(place))?;
+        let now = Situation { behind, deadline: part.deadline(), together: part.rows() };
+        gate.gives_way(now).filter(|_| !self.spending.unlimited)
     }
 
     /// Whether a part that has taken `taken` looks and gave `seen` takes another.
@@ -219,7 +226,7 @@ impl WordsGate {
     pub(super) fn admits(
         &self,
         labels: &[(String, Probability)],
-        load: Load,
+        behind: Behind,
         deadline: Deadline,
     ) -> Result<bool, LeftOut> {
         let promise = match self.spending.profile {
@@ -227,12 +234,24 @@ impl WordsGate {
             Profile::Balanced => self.look.promise(labels),
             Profile::Thorough => Some(1.0),
         };
-        let now = Situation { load, deadline, together: 1 };
+        let now = Situation { behind, deadline, together: 1 };
         match self.gate.next(promise, now, self.spending) {
             Next::Done => Ok(false),
             Next::Look => Ok(true),
             Next::LeaveOut(why) => Err(why),
         }
+    }
+
+    /// Why a photo that is being read gives way: others have come, or it has taken its part of the caller's time, until `deadline`.
+    pub(super) fn gives_way(&self, behind: Behind, deadline: Deadline) -> Option<LeftOut> {
+        let busy = (!self.spending.unlimited && behind.load.0 >= CLOSES).then_some(LeftOut::Busy);
+        busy.or_else(|| deadline.has_passed().then_some(LeftOut::Late))
+    }
+
+    /// When reading has to end, so that what is known by then is still answered in time.
+    pub(super) fn ends(deadline: Deadline) -> Deadline {
+        let now = Instant::now();
+        Deadline(deadline.0.map(|at| now + at.saturating_duration_since(now) / 2))
     }
 }
 
@@ -270,15 +289,26 @@ impl Gate {
         }
     }
 
-    /// `limited`: the share counts.
-    fn decide(&self, doubt: f64, Situation { load, deadline, together }: Situation, limited: bool) -> Next {
+    /// Whether a caller would wait for the look until too late: the rest of its listing comes first.
+    fn is_late(&self, Situation { behind, deadline, together }: Situation) -> bool {
         let wanted = self.cost.mean().saturating_mul(together).saturating_mul(PART_OF_THE_TIME);
-        if deadline.0.is_some_and(|at| at.saturating_duration_since(Instant::now()) < wanted) {
+        deadline.0.is_some_and(|at| at.saturating_duration_since(Instant::now()).saturating_sub(behind.rest) < wanted)
+    }
+
+    /// Why a part that was to take the look gives way after all.
+    fn gives_way(&self, now: Situation) -> Option<LeftOut> {
+        let busy = (now.behind.load.0 >= CLOSES).then_some(LeftOut::Busy);
+        busy.or_else(|| self.is_late(now).then_some(LeftOut::Late))
+    }
+
+    /// `limited`: the share counts.
+    fn decide(&self, doubt: f64, now: Situation, limited: bool) -> Next {
+        if self.is_late(now) {
             // A slow spell is over some time, and only who takes the look would tell.
             self.cost.fade();
             return Next::LeaveOut(LeftOut::Late);
         }
-        let of_load = ((load.0 - NARROWS) / (CLOSES - NARROWS)).clamp(0.0, 1.0);
+        let of_load = ((now.behind.load.0 - NARROWS) / (CLOSES - NARROWS)).clamp(0.0, 1.0);
         if !is_heeded(doubt, of_load) {
             // No sign that the budget has room.
             return Next::LeaveOut(LeftOut::Busy);
@@ -305,128 +335,4 @@ fn is_heeded(doubt: f64, tightness: f64) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::score::policy::Policy;
-
-    const IDLE: Situation = loaded(0.0);
-
-    const fn loaded(load: f64) -> Situation {
-        Situation { load: Load(load), deadline: Deadline(None), together: 1 }
-    }
-
-    /// The first declared category, and gates with one look at photos whose probability for it is 0.1 to 0.9.
-    fn gates(profile: &str, share: f64, serves: bool) -> (Category, Gates) {
-        let shipped = include_str!("../../../models/policy.toml");
-        let category = Policy::parse(shipped).unwrap().categories[0].category;
-        let mut document: toml::Table = shipped.parse().unwrap();
-        document.remove("looks");
-        let looks = format!(
-            "[looks]\nprofile = \"{profile}\"\n[[looks.images]]\nmodels = [\"again\"]\nshare = {share:?}\nbands = {{ {category} = {{ from = 0.1, to = 0.9 }} }}\n"
-        );
-        document.extend(looks.parse::<toml::Table>().unwrap());
-        let policy = Policy::parse(&document.to_string()).unwrap();
-        (category, Gates::new(&policy.looks, Modality::Images, |_| serves))
-    }
-
-    fn seen(category: Category, logit: f64) -> PerCategory<Logit> {
-        let mut seen = PerCategory::default();
-        seen.set(category, Logit(logit));
-        seen
-    }
-
-    #[test]
-    fn a_profile_says_what_is_looked_at_again() {
-        let looked = |profile: &str, logit: f64| {
-            let (category, gates) = gates(profile, 1.0, true);
-            gates.next(1, &seen(category, logit), &[category], IDLE)
-        };
-        assert_eq!([looked("fast", 0.0), looked("fast", 5.0)], [Next::Done, Next::Done]);
-        assert_eq!([looked("balanced", 0.0), looked("balanced", 5.0)], [Next::Look, Next::Done]);
-        assert_eq!([looked("thorough", 0.0), looked("thorough", 5.0)], [Next::Look, Next::Look]);
-    }
-
-    #[test]
-    fn after_the_last_look_a_photo_is_done_and_a_look_without_models_is_said_to_be_absent() {
-        let (category, gates_there) = gates("thorough", 1.0, true);
-        assert_eq!(gates_there.next(2, &seen(category, 0.0), &[category], IDLE), Next::Done);
-        let (category, gates) = gates("balanced", 1.0, false);
-        assert_eq!(gates.next(1, &seen(category, 0.0), &[category], IDLE), Next::LeaveOut(LeftOut::Absent));
-        assert_eq!(gates.next(1, &seen(category, 5.0), &[category], IDLE), Next::Done);
-    }
-
-    #[test]
-    fn looks_are_given_up_well_before_the_queue_is_full_whatever_the_profile() {
-        for profile in ["balanced", "thorough"] {
-            let (category, gates) = gates(profile, 1.0, true);
-            let at = |load| gates.next(1, &seen(category, 1.0), &[category], loaded(load));
-            assert_eq!(at(0.15), Next::Look);
-            assert_eq!(at(0.6), Next::LeaveOut(LeftOut::Busy), "{profile}");
-        }
-        // The middle of the band is given up last.
-        let (category, gates) = gates("balanced", 1.0, true);
-        let at = |logit, load| gates.next(1, &seen(category, logit), &[category], loaded(load));
-        assert_eq!(at(2.0, 0.4), Next::LeaveOut(LeftOut::Busy));
-        assert_eq!(at(0.0, 0.4), Next::Look);
-    }
-
-    #[test]
-    fn who_would_not_wait_for_a_look_is_answered_without_it() {
-        let (category, gates) = gates("thorough", 1.0, true);
-        let within = |ms, together| {
-            let deadline = Deadline(Some(Instant::now() + Duration::from_millis(ms)));
-            gates.next(1, &seen(category, 0.0), &[category], Situation { load: Load(0.0), deadline, together })
-        };
-        assert_eq!(within(20, 1), Next::Look, "nobody knows yet how long it takes");
-        gates.took(1, Duration::from_millis(80));
-        assert_eq!(within(200, 1), Next::LeaveOut(LeftOut::Late));
-        assert_eq!(within(1000, 1), Next::Look);
-        assert_eq!(within(1000, 8), Next::LeaveOut(LeftOut::Late), "eight share a run");
-        // A slow spell is forgotten, although nobody takes the look meanwhile.
-        let tries = (0..400).take_while(|_| within(200, 1) != Next::Look).count();
-        assert!((10..400).contains(&tries), "{tries}");
-    }
-
-    #[test]
-    fn no_larger_share_than_the_budget_takes_a_look_and_the_deepest_doubt_does() {
-        for share in [0.02, 0.1, 0.3] {
-            let (category, gates) = gates("balanced", share, true);
-            let mut taken: BTreeMap<bool, u32> = BTreeMap::new();
-            for round in 0..20_000 {
-                // Even over the whole range, and in no order.
-                let logit = (f64::from(round) * 0.618_033_988_75).fract() * 8.0 - 4.0;
-                let next = gates.next(1, &seen(category, logit), &[category], IDLE);
-                if next == Next::Look && round >= 500 {
-                    *taken.entry(logit.abs() < 1.1).or_default() += 1;
-                }
-            }
-            let all: u32 = taken.values().sum();
-            assert!(f64::from(all) <= 19_500.0 * share * 1.1, "{all} of 19500 at {share}");
-            assert!(f64::from(all) >= 19_500.0 * share * 0.9, "{all} of 19500 at {share}");
-            assert!(taken.get(&true) >= taken.get(&false), "{taken:?}");
-        }
-    }
-
-    #[test]
-    fn where_all_are_in_the_deepest_doubt_no_larger_share_takes_a_look_either() {
-        let (category, gates) = gates("balanced", 0.05, true);
-        let taken = |_: &u32| gates.next(1, &seen(category, 0.0), &[category], IDLE) == Next::Look;
-        let all = (0..10_000_u32).filter(taken).count();
-        assert!((500..=650).contains(&all), "{all} of 10000, a hundred of them saved up");
-    }
-
-    proptest! {
-        #[test]
-        fn more_load_never_heeds_less_doubt(doubt in 0.0..1.0, load in 0.0..1.0, more in 0.0..1.0) {
-            let (_, gates) = gates("balanced", 1.0, true);
-            let (_, gate) = &gates.gates[0];
-            if gate.decide(doubt, loaded(load + more), true) == Next::Look {
-                prop_assert_eq!(gate.decide(doubt, loaded(load), true), Next::Look);
-            }
-        }
-    }
-}
+mod tests;

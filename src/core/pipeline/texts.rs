@@ -23,7 +23,7 @@ use crate::model::folder::manifest::Calibration;
 use crate::model::runtime::loaded::LoadedModel;
 use crate::model::runtime::occlusion::GoOn;
 use crate::preprocess::text::{Normalized, Read, TextReader, language, look_up};
-use crate::schedule::{Deadline, Load};
+use crate::schedule::{AskBehind, Deadline};
 use crate::score::calibrate::calibrate;
 use crate::score::fuse::join;
 
@@ -58,7 +58,7 @@ impl Part for Prepared<'_> {
 /// Scores a batch of texts: `done` is told of each with its place, as soon as it is; not of those whose deadline passes. Of each model
 /// their strongest windows share runs. Gives the time that looks after the first took.
 pub(super) fn score(
-    (generation, worker, load): (&Generation, usize, Load),
+    (generation, worker, behind): (&Generation, usize, AskBehind<'_>),
     texts: &[(TextField, String, Deadline)],
     with_tokens: bool,
     done: &mut dyn FnMut(usize, TextOutcome),
@@ -82,7 +82,7 @@ pub(super) fn score(
         let go_on = || deadlines.iter().any(|deadline| !deadline.has_passed());
         let took = run_models((generation, worker, look), &mut waiting, &go_on);
         further += if look > 0 { took } else { Duration::ZERO };
-        let (again, finished) = plan.texts.sift(look + 1, waiting, &plan.categories, load);
+        let (again, finished) = plan.texts.sift(look + 1, waiting, &plan.categories, behind());
         for mut text in finished {
             explain(generation, &mut text, with_tokens.then_some(&go_on));
             done(text.index, text.outcome);

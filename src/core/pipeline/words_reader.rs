@@ -9,10 +9,10 @@ use crate::error::{Error, Result};
 use crate::input_spec::{DetectionSpec, RecognitionSpec};
 use crate::model::runtime::engine::Engine;
 use crate::model::runtime::loaded::LoadedModel;
+use crate::model::runtime::occlusion::GoOn;
 use crate::model::runtime::tensor::Input;
 use crate::preprocess::image::{DecodeLimits, ImageFault, TensorMaker, WantedSize, decode_while};
 use crate::preprocess::words::{Alphabet, ReadLine, lines, page, strip, written};
-use crate::schedule::Deadline;
 
 /// The models that read words, and how they want to be given them.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ impl WordsReader {
         Ok(Some(Self { detector, detection, recognizer, recognition, alphabet }))
     }
 
-    /// Reads at most `most` lines of a photo, the largest first. `None`: the deadline passed.
+    /// Reads at most `most` lines of a photo, the largest first. `None`: `go_on` said no, which is asked before each line.
     ///
     /// # Errors
     /// [`Error::Model`] when a model fails.
@@ -59,11 +59,14 @@ impl WordsReader {
         worker: usize,
         (content, limits): (&[u8], DecodeLimits),
         most: usize,
-        deadline: Deadline,
+        go_on: GoOn<'_>,
     ) -> Result<Option<Written>> {
         // Again, and larger: what looks at pictures needs less than what reads them.
         let wanted = WantedSize::at_least(self.detection.side, self.detection.side);
-        let decoded = decode_while(content, limits, wanted, &|| !deadline.has_passed());
+        let decoded = decode_while(content, limits, wanted, go_on);
+        if !go_on() {
+            return Ok(None);
+        }
         let again = |fault: ImageFault| format!("a photo decodes once, and not again to be read: {}", fault.message);
         let decoded = decoded.map_err(|fault| Error::model(self.detector.name(), again(fault)))?;
         // Of an animation the first picture is read.
@@ -73,7 +76,7 @@ impl WordsReader {
         let map = map.index_axis(Axis(0), 0);
         let mut read = Vec::new();
         for quad in lines(map.index_axis(Axis(0), 0), self.detection, most) {
-            if deadline.has_passed() {
+            if !go_on() {
                 return Ok(None);
             }
             let steps: Array3<f32> = run(&self.recognizer, worker, &strip(frame, quad, self.recognition))?;

@@ -9,13 +9,13 @@ use super::inputs::Inputs;
 use super::job::{Job, Task};
 use super::run::infer;
 use super::texts;
-use crate::schedule::Load;
+use crate::schedule::AskBehind;
 use crate::schedule::scheduler::Taken;
 use crate::schedule::ticket::Reply;
 
 /// Runs a batch of one lane on the sessions of `worker` and replies to each job as soon as it is done. The reply of one that came too
-/// late is dropped. `load`: what waits behind the batch. Gives the time that looks after the first took.
-pub(super) fn run(worker: usize, inputs: &mut Inputs, batch: Vec<Taken<Job>>, load: Load) -> Duration {
+/// late is dropped. Gives the time that looks after the first took.
+pub(super) fn run(worker: usize, inputs: &mut Inputs, batch: Vec<Taken<Job>>, behind: AskBehind<'_>) -> Duration {
     let Some(first) = batch.first() else { return Duration::ZERO };
     let generation = Arc::clone(&first.job.generation);
     let (mut photos, mut photo_replies) = (Vec::new(), Vec::new());
@@ -38,7 +38,7 @@ pub(super) fn run(worker: usize, inputs: &mut Inputs, batch: Vec<Taken<Job>>, lo
             Task::Infer { run, reply } => reply.give(infer(worker, run), queue_wait),
         }
     }
-    let with = (&*generation, worker, load);
+    let with = (&*generation, worker, behind);
     let on_photos = images::score(with, inputs, &photos, explained, &mut |place, outcome| {
         answer(&mut photo_replies, place, outcome)
     });

@@ -70,6 +70,17 @@ impl<J: Batchable> Flow<J> {
         (all, if priority == Priority::Interactive { interactive } else { all })
     }
 
+    /// Work that waits and came at that moment, without what can be left out.
+    pub(super) fn rest(&self, came: Instant) -> Duration {
+        let both = self.interactive.iter().chain(&self.bulk);
+        both.filter(|entry| entry.enqueued == came).map(|entry| entry.cost.least).sum()
+    }
+
+    /// When the interactive job came that waits longest and did not come at that moment.
+    pub(super) fn oldest_of_others(&self, came: Option<Instant>) -> Option<Instant> {
+        self.interactive.iter().map(|entry| entry.enqueued).find(|enqueued| Some(*enqueued) != came)
+    }
+
     /// Interactive work that waits and did not come at that moment, with what could be left out.
     pub(super) fn work_of_others(&self, came: Option<Instant>) -> Duration {
         self.interactive.iter().filter(|entry| Some(entry.enqueued) != came).map(|entry| entry.cost.whole).sum()

@@ -51,10 +51,22 @@ pub struct Asked {
 /// Number of the kinds of jobs that differ in what they cost.
 pub const COST_CLASSES: usize = 8;
 
-/// How full the queue is: what waits, as a share of what may, in jobs or in time to wait, whichever is more. Above 1 when an idle queue
-/// took a listing larger than itself, or bulk waits behind interactive work.
+/// How full the queue is: what waits, as a share of what may: in jobs, in time to wait, or in time waited, whichever is most. Above 1 when
+/// an idle queue took a listing larger than itself, or bulk waits behind interactive work.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
 pub struct Load(pub f64);
+
+/// What waits behind a batch.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Behind {
+    /// Of others.
+    pub load: Load,
+    /// How long the workers have to do with what came with the batch, without what is left out under load: the rest of its listing.
+    pub rest: Duration,
+}
+
+/// Tells what waits behind a batch now.
+pub type AskBehind<'a> = &'a dyn Fn() -> Behind;
 
 /// Who waits for the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -15,5 +15,5 @@ mod simulated;
 pub mod ticket;
 
 pub use claim::Claim;
-pub use job::{Asked, BatchRule, Batchable, COST_CLASSES, Caller, Deadline, Load, Priority};
+pub use job::{AskBehind, Asked, BatchRule, Batchable, Behind, COST_CLASSES, Caller, Deadline, Load, Priority};
 pub(crate) use mean::RunningMean;

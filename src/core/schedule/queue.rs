@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::costs::Costs;
 use super::flow::{Entry, Flow};
-use super::job::{Asked, Batchable, Caller, Load, Priority};
+use super::job::{Asked, Batchable, Behind, Caller, Load, Priority};
 use super::policy::{self, Dispatch, Outlook, Patience};
 use crate::error::Full;
 
@@ -160,16 +160,13 @@ impl<J: Batchable> Queue<J> {
         }
     }
 
-    /// The next batch: entries of one lane, each still waited for; and what is left behind it. Blocks; `None` once closed and empty.
-    pub(super) fn pop(&self) -> Option<(Vec<Entry<J>>, Load)> {
+    /// The next batch: entries of one lane, each still waited for. Blocks; `None` once closed and empty.
+    pub(super) fn pop(&self) -> Option<Vec<Entry<J>>> {
         let mut state = self.lock();
         loop {
             match self.choose(&mut state) {
                 Next::Start(batch) if batch.is_empty() => {} // all of it was abandoned meanwhile
-                Next::Start(batch) => {
-                    let load = self.load(&state, batch.first().map(|entry| entry.enqueued));
-                    return Some((batch, load));
-                }
+                Next::Start(batch) => return Some(batch),
                 Next::Wait(longest) => {
                     self.changed.wait_for(&mut state, longest);
                 }
@@ -179,14 +176,19 @@ impl<J: Batchable> Queue<J> {
         }
     }
 
-    /// The larger of two shares: of the places, and of the wait. What came together with the batch is the same listing, whose photos are
-    /// no load to one another.
+    /// What waits behind a batch that came then. What came together with it is the same listing, whose photos are no load to one another.
     #[expect(clippy::cast_precision_loss, reason = "numbers of jobs")]
-    fn load(&self, state: &State<J>, came: Option<Instant>) -> Load {
+    pub(super) fn behind(&self, came: Option<Instant>) -> Behind {
+        let state = self.lock();
+        let flows = || state.flows.values();
+        let (workers, patience) = (self.workers.max(1) as f64, self.settings.patience.interactive.as_secs_f64());
         let places = state.len() as f64 / self.settings.capacity.max(1) as f64;
-        let work: Duration = state.flows.values().map(|flow| flow.work_of_others(came)).sum();
-        let wait = work.as_secs_f64() / self.workers.max(1) as f64;
-        Load(places.max(wait / self.settings.patience.interactive.as_secs_f64()))
+        let work: Duration = flows().map(|flow| flow.work_of_others(came)).sum();
+        let waited =
+            flows().filter_map(|flow| flow.oldest_of_others(came)).min().map_or(Duration::ZERO, |at| at.elapsed());
+        let wait = waited.as_secs_f64().max(work.as_secs_f64() / workers);
+        let rest: Duration = came.map_or(Duration::ZERO, |came| flows().map(|flow| flow.rest(came)).sum());
+        Behind { load: Load(places.max(wait / patience)), rest: rest.div_f64(workers) }
     }
 
     pub(super) fn close(&self) {

@@ -9,7 +9,7 @@ use serde_json::json;
 use wildwarden_core::config::DEFAULT;
 use wildwarden_core::domain::Modality;
 use wildwarden_core::model::runtime::session::Runtime;
-use wildwarden_core::pipeline::generation::Generation;
+use wildwarden_core::pipeline::generation::{Generation, PolicyFile};
 
 use super::{Settings, print};
 use crate::lifecycle::check::sets;
@@ -43,6 +43,8 @@ impl Check {
             return Ok(ExitCode::SUCCESS);
         }
         let config = self.settings.load([("scheduler", "workers", "1".to_owned())])?;
+        // In its place a server would go on with the one that served before the last stop.
+        PolicyFile::read(&config.reloadable.policy)?;
         let generation = first_generation(&config, None)?;
         let policy = generation.policy_version();
         let sets = sets(&config, &generation)?;
