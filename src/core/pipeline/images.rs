@@ -86,13 +86,7 @@ pub(super) fn score(
     };
     for (index, Photo { content, deadline, .. }) in images.iter().enumerate() {
         let hash = ContentHash::of(content);
-        let known = if with_maps { None } else { generation.cache().get(hash) };
-        let stands = |known: &ImageOutcome| {
-            let load = behind().load;
-            let words = |gate: &WordsGate| gate.stands(known.words_left_out, load);
-            plan.images.stands(known.looks.left_out, load) && plan.words.as_ref().is_none_or(words)
-        };
-        if let Some(known) = known.filter(stands) {
+        if let Some(known) = (!with_maps).then(|| remembered(generation, hash, behind)).flatten() {
             done(index, known);
             continue;
         }
@@ -112,22 +106,11 @@ pub(super) fn score(
         let runs: Vec<Vec<Prepared>> =
             if look == 0 { vec![waiting] } else { waiting.into_iter().map(|image| vec![image]).collect() };
         waiting = Vec::new();
-        for mut run in runs {
-            // Decoding, or the look before, may have taken all the caller's time: no model time is spent after it.
-            run.retain(|image| !image.deadline.has_passed());
-            let gives_way = |image: &mut Prepared| {
-                let why = plan.images.gives_way(look, image, behind());
-                why.into_iter().for_each(|why| image.leave_out(why));
-                why.is_some()
-            };
-            let mut finished: Vec<Prepared> = run.extract_if(.., gives_way).collect();
-            if !run.is_empty() {
-                let took = run_models((generation, worker, look), inputs, &mut run, with_maps);
-                further += if look > 0 { took } else { Duration::ZERO };
-                let (again, sure) = plan.images.sift(look + 1, run, &plan.categories, behind());
-                waiting.extend(again);
-                finished.extend(sure);
-            }
+        for run in runs {
+            let begun = Instant::now();
+            let (again, finished) = take_look((generation, worker, look), inputs, run, with_maps, behind);
+            further += if look > 0 { begun.elapsed() } else { Duration::ZERO };
+            waiting.extend(again);
             for mut image in finished {
                 if is_read(plan.words.as_ref(), &mut image, behind()) {
                     image.frames = Vec::new();
@@ -152,6 +135,40 @@ pub(super) fn score(
         done(image.index, image.outcome);
     }
     further + reading.elapsed()
+}
+
+/// What is remembered of a photo, if it is still what it would get.
+fn remembered(generation: &Generation, hash: ContentHash, behind: AskBehind<'_>) -> Option<ImageOutcome> {
+    let (plan, known, load) = (generation.looks(), generation.cache().get(hash)?, behind().load);
+    let words = |gate: &WordsGate| gate.stands(known.words_left_out, load);
+    let stands = plan.images.stands(known.looks.left_out, load) && plan.words.as_ref().is_none_or(words);
+    stands.then_some(known)
+}
+
+/// Has a batch take a look. Gives those that take the next one, and those that are done, or give way to others after all.
+fn take_look(
+    (generation, worker, look): (&Generation, usize, usize),
+    inputs: &mut Inputs,
+    mut batch: Vec<Prepared>,
+    with_maps: bool,
+    behind: AskBehind<'_>,
+) -> (Vec<Prepared>, Vec<Prepared>) {
+    let plan = generation.looks();
+    // Decoding, or the look before, may have taken all the caller's time: no model time is spent after it.
+    batch.retain(|image| !image.deadline.has_passed());
+    let gives_way = |image: &mut Prepared| {
+        let why = plan.images.gives_way(look, image, behind());
+        why.into_iter().for_each(|why| image.leave_out(why));
+        why.is_some()
+    };
+    let mut finished: Vec<Prepared> = batch.extract_if(.., gives_way).collect();
+    if batch.is_empty() {
+        return (Vec::new(), finished);
+    }
+    run_models((generation, worker, look), inputs, &mut batch, with_maps);
+    let (again, sure) = plan.images.sift(look + 1, batch, &plan.categories, behind());
+    finished.extend(sure);
+    (again, finished)
 }
 
 /// Whether the words in `image` are to be read; it keeps why not, although they should be.
@@ -185,13 +202,13 @@ fn open(generation: &Generation, content: &[u8], deadline: Deadline) -> (ImageOu
     }
 }
 
-/// Resizes, runs the models of a look over the whole batch, and puts together what all looks so far say. Gives the time it took.
+/// Resizes, runs the models of a look over the whole batch, and puts together what all looks so far say.
 fn run_models(
     (generation, worker, look): (&Generation, usize, usize),
     inputs: &mut Inputs,
     batch: &mut [Prepared],
     with_maps: bool,
-) -> Duration {
+) {
     let began = Instant::now();
     let rows = rows_of(batch);
     let frames = batch.iter().flat_map(|image| &image.frames);
@@ -226,7 +243,6 @@ fn run_models(
         *inference += inferred;
         looks.later += if look > 0 { inferred } else { Duration::ZERO };
     }
-    began.elapsed()
 }
 
 /// The rows of the batch that are each image's frames.
