@@ -115,7 +115,8 @@ def main() -> None:
         "licence": "Apache-2.0 for the weights; most training texts state no licence, see data",
         "known_failures": [
             *offers_of(rows, names),
-            f"Figures are of the probabilities that are answered: the policy takes {less:.2f} off the calibrated logits, so that news and court texts seldom reach REVIEW, and so they understate offers.",
+            f"Figures are of the probabilities that are answered: the policy takes {less:.2f} off the calibrated logits, so that news and court texts seldom reach REVIEW, and so they understate offers." if less > 0
+            else "Figures are of the probabilities that are answered: the policy takes nothing off the calibrated logits.",
             *findings(arguments.findings, "text_classifier"),
         ],
         "data": [{"source": source, "licence": licence, "count": count} for (source, licence), count in sources.most_common()],

@@ -18,22 +18,23 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 # Python's onnxruntime reports to its maker without it.
 export ORT_DISABLE_TELEMETRY=1
-usage() { sed -n '2,17s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+usage() { sed -n '2,17s/^# \{0,1\}//p' "$0" >&2; printf 'wildwarden train: %s\n' "$*" >&2; exit 2; }
 say() { printf '==> %s\n' "$*"; }
 
-[ -f "${1:-}/images/manifest.csv" ] || usage
+[ $# -gt 0 ] || usage "DATA is missing"
+[ -f "$1/images/manifest.csv" ] || usage "DATA: $1 holds no images/manifest.csv"
 data=$(cd "$1" && pwd); shift
 models=models version=1 tuned="" photos_only="" photos=("$data") exclude=() findings=""
 while [ $# -gt 0 ]; do
   case "$1" in
-    --renders) [ -f "${2:-}/images/manifest.csv" ] || usage; photos+=("$(cd "$2" && pwd)"); shift 2 ;;
+    --renders) [ -f "${2:-}/images/manifest.csv" ] || usage "--renders: ${2:-} holds no images/manifest.csv"; photos+=("$(cd "$2" && pwd)"); shift 2 ;;
     --fine-tune) tuned=--tuned; shift ;;
     --photos-only) photos_only=yes; shift ;;
-    --exclude-licence) [ -n "${2:-}" ] || usage; exclude+=(--exclude-licence "$2"); shift 2 ;;
-    --findings) [ -f "${2:-}" ] || usage; findings=$(cd "$(dirname "$2")" && pwd)/$(basename "$2"); shift 2 ;;
-    --models) [ -n "${2:-}" ] || usage; models=$2; shift 2 ;;
-    --version) [ -n "${2:-}" ] || usage; version=$2; shift 2 ;;
-    *) usage ;;
+    --exclude-licence) [ -n "${2:-}" ] || usage "--exclude-licence: WORDS are missing"; exclude+=(--exclude-licence "$2"); shift 2 ;;
+    --findings) [ -f "${2:-}" ] || usage "--findings: there is no file ${2:-}"; findings=$(cd "$(dirname "$2")" && pwd)/$(basename "$2"); shift 2 ;;
+    --models) [ -n "${2:-}" ] || usage "--models: DIR is missing"; models=$2; shift 2 ;;
+    --version) [ -n "${2:-}" ] || usage "--version: V is missing"; version=$2; shift 2 ;;
+    *) usage "there is no option $1" ;;
   esac
 done
 categories=$data/categories.toml

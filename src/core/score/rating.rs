@@ -169,7 +169,12 @@ fn rate_category(
     let category = declared.category;
     let image = strongest(evidence.images.iter().map(|(id, logits)| (id, logits)), category);
     let text = strongest(evidence.texts.iter().map(|(field, logits)| (field, logits)), category);
-    let probability = fused(policy, declared, image.map(|(_, logit)| logit), text.map(|(_, logit)| logit));
+    let fused_with = |text: Option<Logit>| fused(policy, declared, image.map(|(_, logit)| logit), text);
+    // Words in a photo speak for an offer and never against one: a banner, or a misread, clears no photo.
+    let text = text.filter(|(field, logit)| {
+        !matches!(field, TextField::Image(_)) || image.is_none() || fused_with(Some(*logit)) >= fused_with(None)
+    });
+    let probability = fused_with(text.map(|(_, logit)| logit));
     // What nobody looked at is at the prior, wherever thresholds lie.
     let is_rated = image.is_some() || text.is_some();
     let suggestion = if !is_rated {

@@ -161,6 +161,21 @@ fn a_plain_mention_before_or_behind_does_not_clear_a_disguise() {
 }
 
 #[test]
+fn words_in_a_photo_raise_its_risk_and_never_lower_it() {
+    let category = policy().categories[0].category;
+    let with = |field: Option<TextField>, text: f64| {
+        let mut evidence = evidence(&[2.0], field.map(|_| text), &[]);
+        field.into_iter().for_each(|field| evidence.texts[0].0 = field);
+        let verdict = rate(&policy(), &evidence);
+        verdict.categories.iter().find(|rating| rating.category == category).unwrap().probability.value()
+    };
+    let alone = with(None, 0.0);
+    assert_eq!(with(Some(TextField::Image(0)), -6.0), alone, "a harmless banner, or a misread");
+    assert!(with(Some(TextField::Image(0)), 6.0) > alone);
+    assert!(with(Some(TextField::Title), -6.0) < alone, "what a title says of itself counts, as it always did");
+}
+
+#[test]
 fn other_wildlife_is_a_review_by_policy_and_a_medicine_is_information() {
     let named = |notice| {
         let mut evidence = evidence(&[], Some(-6.0), &[]);
