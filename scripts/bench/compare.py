@@ -68,7 +68,10 @@ class Results:
         commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
         cpu = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), platform.machine())
         self.head = (
-            "# Measured\n\nWritten by `scripts/bench/run.sh`; what is compared stands in `compare.py`. Ratios hold within this run only.\n\n"
+            "# Measured\n\nWritten by `scripts/bench/run.sh`; what is compared stands in `compare.py`. Ratios hold within this run only.\n"
+            "Bare limit: decoding and the first look in a loop on every core, without a server. Peers: other inference servers that decode the photo and "
+            "run its encoder, and neither read a title nor rate; batch: photos a run. listing: a photo of 1080x720; phone: 4032x3024. "
+            "Wanted: what was set before measuring. A cell is one short run: where the machine is shared, two of the same differ by a quarter.\n\n"
             f"{time.strftime('%Y-%m-%d %H:%M')}, commit {commit}, {os.cpu_count()} cores ({cpu}), "
             f"load before {os.getloadavg()[0]:.2f}, {seconds} s a cell.\n\n| what | measured | wanted |\n| --- | --- | --- |\n"
         )
