@@ -48,23 +48,17 @@ impl LookPlan {
         for modality in [Modality::Images, Modality::Texts] {
             let mut named = looks.of(modality).iter().flat_map(|look| &look.models);
             named.try_for_each(|name| scores(engine, modality, name))?;
+            let of = |model: &Arc<LoadedModel>| rates(model).then(|| looks.number(modality, model.name()));
             let numbers: Vec<usize> = match modality {
-                Modality::Images => engine
-                    .image_scorers()
-                    .filter(|model| rates(model))
-                    .map(|model| looks.number(modality, model.name()))
-                    .collect(),
-                Modality::Texts => engine
-                    .text_scorers()
-                    .iter()
-                    .filter(|model| rates(model))
-                    .map(|model| looks.number(modality, model.name()))
-                    .collect(),
+                Modality::Images => engine.image_scorers().filter_map(of).collect(),
+                Modality::Texts => engine.text_scorers().iter().filter_map(of).collect(),
             };
+            // Others may be added while it serves, so it is no fault.
             if !numbers.is_empty() && !numbers.contains(&0) {
-                let problem =
-                    "names every model that rates them, and none is left for the first look, which all of them take";
-                return Err(Error::setup(format!("policy: looks.{modality} {problem}")));
+                tracing::warn!(
+                    %modality,
+                    "no model in service takes the first look, and without it none takes a later one: they are not rated"
+                );
             }
         }
         let gates = |modality| {

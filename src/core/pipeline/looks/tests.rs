@@ -119,6 +119,20 @@ fn where_all_are_in_the_deepest_doubt_no_larger_share_takes_a_look_either() {
     assert!((500..=650).contains(&all), "{all} of 10000, a hundred of them saved up");
 }
 
+#[test]
+fn reading_ends_while_there_is_time_to_answer_and_gives_way_to_others() {
+    let shipped = Policy::parse(include_str!("../../../../models/policy.toml")).unwrap();
+    let mut gate = WordsGate::new(&shipped.looks, true).unwrap();
+    let (now, second) = (Instant::now(), Duration::from_secs(1));
+    let Deadline(Some(ends)) = WordsGate::ends(Deadline(Some(now + second))) else { panic!("no end") };
+    assert!(ends > now && ends <= now + second * 3 / 4, "{:?}", ends - now);
+    assert_eq!(gate.gives_way(IDLE.behind, Deadline(None)), None);
+    assert_eq!(gate.gives_way(IDLE.behind, Deadline(Some(now))), Some(LeftOut::Late));
+    assert_eq!(gate.gives_way(loaded(0.7).behind, Deadline(None)), Some(LeftOut::Busy));
+    gate.spend(Spending::unlimited(Profile::Thorough));
+    assert_eq!(gate.gives_way(loaded(0.7).behind, Deadline(None)), None, "who evaluates waits for nobody");
+}
+
 proptest! {
     #[test]
     fn more_load_never_heeds_less_doubt(doubt in 0.0..1.0, load in 0.0..1.0, more in 0.0..1.0) {
